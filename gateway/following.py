@@ -16,7 +16,7 @@ from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue
 from gateway.contracts.running import Source
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable
-from gateway.core.messages import plain
+from gateway.core.messages import both, plain
 from gateway.flow.engine import Engine
 from gateway.store import renewals, running_releases
 
@@ -152,11 +152,12 @@ class Following:
             insee: (digest, None) for insee, digest in (catalogue.releases or {}).items()
         }
         for insee, refused in catalogue.refused.items():
-            words[insee] = (refused.digest, "; ".join(map(str, refused.faults)))
+            words[insee] = (refused.digest, both(*(one.message for one in refused.faults)))
+        running = catalogue.releases or {}
+        former = {insee: running[insee] for insee in catalogue.refused if insee in running}
+        now = self.engine.environment.now()
         with suppress(Unavailable):  # the next release repeats it
-            await self.engine.store.write(
-                running_releases.record, words, self.engine.environment.now()
-            )
+            await self.engine.store.write(running_releases.record, words, now, former)
 
     def _silent(self) -> bool:
         since = self._answered
@@ -167,7 +168,7 @@ class Following:
         faults = [*self.engine.secrets.refused]
         for one in self._followed.refused.values():
             faults += one.faults
-        refused = "\n".join(map(str, faults)) or None
+        refused = both(*(one.message for one in faults)) or None
         now, owner = self.engine.environment.now(), self.engine.lanes.owner
         with suppress(Unavailable):
             await self.engine.store.write(renewals.record_answer, owner, self._asked, refused, now)

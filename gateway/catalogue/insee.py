@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import gzip
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Final
 
 from gateway.catalogue.texts import say
+from gateway.core.errors import NotFound
 from gateway.core.messages import Message
 
 DATA: Final = Path(__file__).with_name("communes.tsv.gz")
@@ -46,6 +48,36 @@ COMMUNES: Final = {
     "69293": "Sathonay-Village", "69296": "Solaize",
 }
 # fmt: on
+
+
+#: So many of the communes that there are get named.
+NAMED: Final = 10
+
+
+def unknown_communes(codes: Sequence[str], known: Mapping[str, object]) -> NotFound:
+    """Return the error for codes of communes that nobody is connected under, with those that are
+    next to them, by code or by name; else with some of those that there are. `known`: by code,
+    their names where these are at hand."""
+    names = {code: name if isinstance(name, str) else "" for code, name in known.items()}
+    names |= {code: COMMUNES.get(code, "") for code, name in names.items() if not name}
+    by_word = {_plain(name): code for code, name in names.items() if name}
+    by_word |= {code.lower(): code for code in names}
+    near = [
+        by_word[word]
+        for code in codes
+        for word in get_close_matches(_plain(code), by_word, n=3, cutoff=0.6)
+    ]
+    chosen = [*dict.fromkeys(near)] or sorted(names)[:NAMED]
+    told = tuple(f"{code} {names[code]}".strip() for code in chosen)
+    given = {"codes": tuple(codes), "known": told}
+    if near:
+        return NotFound(say("unknown_commune_near", **given))
+    if not names:
+        return NotFound(say("unknown_commune_none", codes=tuple(codes)))
+    more = len(names) - len(chosen)
+    if more:
+        return NotFound(say("unknown_commune_more", **given, more=more))
+    return NotFound(say("unknown_commune", **given))
 
 
 @cache

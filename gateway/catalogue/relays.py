@@ -69,17 +69,16 @@ def relay_of(
 def _portal(catalogue: Catalogue, teleservice: str, name: str | None) -> Portal:
     if name is not None and name not in catalogue.portals:
         cure = nearest(name, sorted(catalogue.portals))
-        raise NotFound(f"there is no portal {name}; {cure.what()}")
+        raise NotFound(say("no_portal", name=name, cure=cure))
     chosen = [p for p in catalogue.portals.values() if name in (None, p.name)]
     having = [p for p in chosen if teleservice in p.teleservices]
     if not having:
         known = sorted({slug for p in chosen for slug in p.teleservices})
-        raise NotFound(
-            f"no portal has the teleservice {teleservice}; {nearest(teleservice, known)}"
-        )
+        cure = nearest(teleservice, known)
+        raise NotFound(say("no_portal_has", slug=teleservice, cure=cure))
     if len(having) > 1:
-        names = ", ".join(sorted(p.name for p in having))
-        raise NotFound(f"several portals have {teleservice}: {names}; say which: --portal NAME")
+        names = tuple(sorted(p.name for p in having))
+        raise NotFound(say("several_portals_have", slug=teleservice, names=names))
     return having[0]
 
 
@@ -95,12 +94,11 @@ def _routes(
     wanted = {catalogue.insee(code): code for code in asked}
     unknown = [code for insee, code in wanted.items() if insee not in here]
     if unknown:
-        known = ", ".join(f"{insee} ({one.name})" for insee, (one, _) in here.items()) or "none"
-        raise NotFound(
-            f"no route for {teleservice} on {portal.name}: {', '.join(unknown)}; routes: {known}"
-        )
+        known = tuple(f"{insee} ({one.name})" for insee, (one, _) in here.items())
+        told = {"slug": teleservice, "portal": portal.name, "known": known or (say("none"),)}
+        raise NotFound(say("no_route_of", **told, codes=tuple(unknown)))
     if not here:
-        raise NotFound(f"no commune has a route for {teleservice} on {portal.name}")
+        raise NotFound(say("no_route_on", slug=teleservice, portal=portal.name))
     return [found for insee, found in here.items() if not wanted or insee in wanted]
 
 

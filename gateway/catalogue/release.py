@@ -35,10 +35,6 @@ GRU_OPERATIONAL = frozenset({"lane", "timeout", "poll", "follow_after_end", "ret
 class BadRelease(GatewayError):
     """The stored content is no release."""
 
-    def __init__(self, text: str, remedy: str = "") -> None:
-        super().__init__(text)
-        self.remedy = remedy
-
 
 @dataclass(frozen=True, slots=True)
 class Release:
@@ -97,7 +93,7 @@ def read_release(content: str) -> Release:
     try:
         document = json.loads(content)
         if document["format"] != FORMAT:
-            raise BadRelease(f"its format is {document['format']!r}, not {FORMAT}")
+            raise BadRelease(say("release_format", format=str(document["format"]), ours=FORMAT))
         texts = {name: text for name, text in document["files"].items() if isinstance(text, str)}
         return _made(
             str(document["commune"]),
@@ -109,22 +105,19 @@ def read_release(content: str) -> Release:
             document.get("rendered"),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise BadRelease("its content is not that of a release") from None
+        raise BadRelease(say("release_content")) from None
     except ConfigurationFault as error:
-        raise BadRelease(f"its content does not parse: {error.faults[0]}") from None
+        raise BadRelease(say("release_unread", fault=error.faults[0].message)) from None
 
 
 def read_stored(contents: Mapping[str, str], digest: str, commune: str | None = None) -> Release:
     """Read the release stored under a digest. Raises BadRelease if it is missing, unreadable, or
     does not match its digest or `commune`."""
     if digest not in contents:
-        raise BadRelease("its content is not in the database")
+        raise BadRelease(say("release_not_kept"))
     release = read_release(contents[digest])
     if release.digest != digest or commune not in (None, release.commune):
-        raise BadRelease(
-            "its content does not match its digest",
-            "restore the database from a backup, or sign and apply the files anew",
-        )
+        raise BadRelease(say("release_altered"))
     return release
 
 

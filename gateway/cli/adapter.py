@@ -26,7 +26,7 @@ from gateway.catalogue.quality import (
 from gateway.catalogue.registry import GROUP, survey
 from gateway.cli.adapter_texts import say
 from gateway.cli.language import language
-from gateway.cli.output import AsJson, emit, table, writing
+from gateway.cli.output import AsJson, emit, print_message, print_text, table, writing
 from gateway.core.errors import ConfigurationFault, GatewayError
 from gateway.sdk import Adapter
 from gateway.sdk.matrix import CHECKS, CheckResult, CheckState, MatrixCheck, Tier, run_matrix
@@ -69,7 +69,7 @@ def show(as_json: AsJson = False) -> None:
             (kind, _shown_tier(known[kind]), adapter.sdk, packages.get(kind), adapter.__module__)
             for kind, adapter in sorted(seen.adapters.items())
         ],
-        say("none_installed").what(language()),
+        say("none_installed"),
     )
 
 
@@ -99,7 +99,7 @@ def checks(as_json: AsJson = False) -> None:
         emit(rows)
         return
     shown = [(row["check"], _tier(CHECKS[str(row["check"])].tier), row["promise"]) for row in rows]
-    table(("check", "tier", "promise"), shown, "-")
+    table(("check", "tier", "promise"), shown, say("no_checks"))
 
 
 @app.command("conformance")
@@ -136,7 +136,7 @@ def conformance(
         with writing(Path(kind)):
             file = write_quality(adapter, results, module, http=http)
         if not as_json:
-            typer.echo(say("written", file=str(file)).what(language()))
+            print_message(say("written", file=str(file)))
     if CheckState.FAILED in states.values():
         raise typer.Exit(1)
 
@@ -218,12 +218,12 @@ def _print(results: Sequence[CheckResult], tier: Tier) -> None:
             )
             for one in results
         ],
-        "-",
+        say("no_checks"),
     )
-    typer.echo("")
+    print_text("")
     for one in results:
         if one.detail:
-            typer.echo(say("detail", name=one.check.name, detail=one.detail).what(language()))
+            print_message(say("detail", name=one.check.name, detail=one.detail))
     counts = {state: sum(one.state is state for one in results) for state in CheckState}
     summary = say(
         "summary",
@@ -233,7 +233,7 @@ def _print(results: Sequence[CheckResult], tier: Tier) -> None:
         aside=counts[CheckState.DOES_NOT_APPLY],
         tier=_tier(tier),
     )
-    typer.echo(summary.what(language()))
+    print_message(summary)
 
 
 def _tier(tier: Tier) -> str:

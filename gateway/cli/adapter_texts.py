@@ -22,6 +22,7 @@ say = Messages(
          "aucun contrôle ne correspond à {pattern}", "voir `gru-gateway adapter checks`"),
     Text("whole_only", "--write keeps the results of the whole matrix", "leave --check out",
          "--write garde les résultats de tous les contrôles", "enlever --check"),
+    Text("no_checks", "no check", "", "aucun contrôle", ""),
     Text("passed", "passed", "", "réussi", ""),
     Text("failed", "FAILED", "", "ÉCHEC", ""),
     Text("not_shown", "not shown", "", "non montré", ""),

@@ -11,9 +11,11 @@ from typing import Annotated
 import typer
 
 from gateway.catalogue.catalogue import Settings
-from gateway.cli.output import AsJson, emit, writing
+from gateway.cli.output import AsJson, emit, print_message, writing
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
+from gateway.cli.texts import counted, say
 from gateway.core.errors import Conflict, GatewayError, NotFound
+from gateway.core.messages import Message
 from gateway.flow.erased_accounts import KEY_FILE
 from gateway.store import backup as store
 from gateway.store.opening import open_database_engine
@@ -31,11 +33,11 @@ def backup(
     Configuration, mappings, secrets and an object store of attachments are not.
     """
     settings = load_settings(config, mappings).settings
-    source = _sqlite(settings, "pg_dump --format=custom, or an archive of its log, copies it")
+    source = _sqlite(settings, say("postgres_dump"))
     if not source.is_file():
-        raise NotFound(f"there is no database at {source} yet")
+        raise NotFound(say("no_database_yet", place=str(source)))
     if folder.exists():
-        raise Conflict(f"{folder} is there already: each backup has a folder of its own")
+        raise Conflict(say("backup_there", place=str(folder)))
     draft = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(draft, ignore_errors=True)
     try:
@@ -54,9 +56,9 @@ def backup(
     if as_json:
         emit({"folder": folder, "bytes": size, "attachments_apart": apart})
         return
-    typer.echo(f"{folder}: {size} bytes, whole; it holds personal data")
+    print_message(say("backed_up", place=str(folder), size=size))
     if apart is not None:
-        typer.echo(f"the files of requests lie at {apart}: back that up with it")
+        print_message(say("files_apart", place=apart))
 
 
 def restore(
@@ -72,16 +74,16 @@ def restore(
     from gateway.app import only_process
 
     settings = load_settings(config, mappings).settings
-    target = _sqlite(settings, "pg_restore puts it back; then run `db restored`")
+    target = _sqlite(settings, say("postgres_restore"))
     if not (folder / DATABASE).is_file():
-        raise NotFound(f"{folder} holds no {DATABASE}")
+        raise NotFound(say("no_backup", place=str(folder), name=DATABASE))
     store.check(folder / DATABASE)
     now = datetime.now(UTC)
     with only_process(settings.data_dir):
         there = [Path(f"{target}{end}") for end in ("", "-wal", "-shm")]
         there = [one for one in [*there, settings.data_dir / KEY_FILE] if one.exists()]
         if target.exists() and not replace:
-            raise Conflict(f"there is a database at {target}: --replace puts it aside")
+            raise Conflict(say("database_there", place=str(target)))
         aside = settings.data_dir / f"replaced-{now:%Y%m%dT%H%M%SZ}"
         draft = target.with_name(f".{target.name}.partial")
         draft.unlink(missing_ok=True)
@@ -95,14 +97,15 @@ def restore(
             if (folder / KEY_FILE).is_file():
                 _copied(folder / KEY_FILE, settings.data_dir / KEY_FILE)
         except OSError as error:
-            raise GatewayError(f"{target} cannot be replaced: {error.strerror}") from None
+            why = error.strerror or ""
+            raise GatewayError(say("not_replaced", place=str(target), error=why)) from None
         doubted = _doubt(f"sqlite:///{target}", now)
     if as_json:
         emit({"database": target, "doubted": doubted, "aside": aside if there else None})
         return
-    typer.echo(f"{target}: restored; {_doubted(doubted)}")
+    print_message(say("restored", place=str(target), doubted=_doubted(doubted)))
     if there:
-        typer.echo(f"what was there lies in {aside}; it holds personal data, delete it in time")
+        print_message(say("lies_aside", place=str(aside)))
 
 
 def restored(config: Config = CONFIG, mappings: Mappings = MAPPINGS) -> None:
@@ -115,11 +118,11 @@ def restored(config: Config = CONFIG, mappings: Mappings = MAPPINGS) -> None:
     settings = load_settings(config, mappings).settings
     url = settings.database.get_secret_value()
     require(url)
-    typer.echo(_doubted(_doubt(url, datetime.now(UTC))))
+    print_message(_doubted(_doubt(url, datetime.now(UTC))))
 
 
-def _doubted(count: int) -> str:
-    return f"far ends will be asked about {count} deliveries before anything of them is sent"
+def _doubted(count: int) -> Message:
+    return say("doubted", deliveries=counted("deliveries", count))
 
 
 def _doubt(url: str, now: datetime) -> int:
@@ -131,11 +134,11 @@ def _doubt(url: str, now: datetime) -> int:
         engine.dispose()
 
 
-def _sqlite(settings: Settings, otherwise: str) -> Path:
+def _sqlite(settings: Settings, otherwise: Message) -> Path:
     """Return where the database lies. Raises GatewayError for one that is no file."""
     url = settings.database.get_secret_value()
     if not url.startswith("sqlite:///"):
-        raise GatewayError(f"the database is PostgreSQL, which has means of its own: {otherwise}")
+        raise GatewayError(say("is_postgresql", otherwise=otherwise))
     return Path(url.removeprefix("sqlite:///"))
 
 

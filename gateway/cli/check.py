@@ -12,25 +12,26 @@ import typer
 
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue, Portal, Route, Teleservice
-from gateway.catalogue.insee import code_doubt
+from gateway.catalogue.insee import code_doubt, unknown_communes
 from gateway.catalogue.mapping_files import lint
 from gateway.catalogue.release import commune_files
 from gateway.catalogue.secrets import Needed
 from gateway.catalogue.texts import say as files_say
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.cli.faults import Exit
+from gateway.cli.glc_texts import say as say_glc
+from gateway.cli.glc_texts import what_is
 from gateway.cli.language import language
-from gateway.cli.output import AsJson, emit
+from gateway.cli.output import AsJson, emit, print_message
 from gateway.cli.portal import FORM
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
 from gateway.cli.texts import counted, say
 from gateway.contracts.portal_check import check_form, check_saved
 from gateway.contracts.recorded import RecordedAnswers
 from gateway.contracts.texts import say as contracts_say
-from gateway.core import reasons
 from gateway.core.error_place import error_place
-from gateway.core.errors import ConfigurationFault, Fault, NotFound, Unavailable, file_line
-from gateway.core.messages import Language, Message
+from gateway.core.errors import ConfigurationFault, Fault, Unavailable, file_line
+from gateway.core.messages import Message
 from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import FarEnds, open_far_ends
 from gateway.ops.at_rest import open_to_others
@@ -194,14 +195,13 @@ def _print(
             named = places if verbose or len(places) <= NAMED + 1 else places[:NAMED]
             more = len(places) - len(named)
             shown = [*named, *([say("more_with_v", count=more).what(spoken)] if more else [])]
-            what = say(word, told=f"{', '.join(shown)}: {said.told(spoken)}")
-            typer.echo(what.what(spoken), err=True)
+            told_at = f"{', '.join(shown)}: {said.told(spoken)}"
+            print_message(say(word, told=told_at), err=True)
     if verbose:
         for line in lines:
             if line.level == "ok":
-                what = say("well", told=f"{line.far_end}: {line.said.told(spoken)}")
-                typer.echo(what.what(spoken))
-    _summary(catalogue, warnings, lines, spoken, offline=offline)
+                print_message(say("well", told=f"{line.far_end}: {line.said.told(spoken)}"))
+    _summary(catalogue, warnings, lines, offline=offline)
 
 
 def _together(found: Sequence[tuple[str, Message]]) -> list[tuple[Message, list[str]]]:
@@ -216,7 +216,6 @@ def _summary(
     catalogue: Catalogue,
     warnings: tuple[Fault, ...],
     lines: tuple[Line, ...],
-    spoken: Language,
     *,
     offline: bool,
 ) -> None:
@@ -227,10 +226,10 @@ def _summary(
         "mappings": len(catalogue.mappings),
     }
     told = {word: counted(word, count) for word, count in counts.items()}
-    typer.echo(say("configuration", **told).what(spoken))
+    print_message(say("configuration", **told))
     asked = {line.far_end for line in lines}
     far_ends = say("not_asked") if offline else counted("asked", len(asked))
-    typer.echo(far_ends.what(spoken))
+    print_message(far_ends)
     well = 0
     for insee, commune in sorted(catalogue.communes.items()):
         lanes = {gru.lane_name for gru in commune.grus.values()}
@@ -241,16 +240,16 @@ def _summary(
             well += 1
             continue
         told = {"faults": counted("faults", faults), "warnings": counted("warnings", odd)}
-        typer.echo(say("of_communes", name=commune.name, insee=insee, **told).what(spoken))
+        print_message(say("of_communes", name=commune.name, insee=insee, **told))
     if well:
-        typer.echo(say("communes_well", communes=counted("communes", well)).what(spoken))
+        print_message(say("communes_well", communes=counted("communes", well)))
     faults = sum(line.level == "fault" for line in lines)
     odd = len(warnings) + sum(line.level == "warning" for line in lines)
     if not faults and not odd:
-        typer.echo(say("all_well").what(spoken))
+        print_message(say("all_well"))
         return
     told = {"faults": counted("faults", faults), "warnings": counted("warnings", odd)}
-    typer.echo(say("result", **told).what(spoken))
+    print_message(say("result", **told))
 
 
 def _is_of(fault: Fault, insee: str) -> bool:
@@ -269,7 +268,9 @@ async def _far_ends(catalogue: Catalogue) -> list[Line]:
 async def _recorded(catalogue: Catalogue, file: Path, insee: str | None) -> list[Line]:
     """Check the GRUs of a commune by recorded answers: whatever is in doubt is a fault then."""
     if insee is not None and insee not in catalogue.communes:
-        raise NotFound(say("no_commune", insee=insee))
+        raise unknown_communes(
+            [insee], {code: one.name for code, one in catalogue.communes.items()}
+        )
     answers = RecordedAnswers.read(file)
     lines: list[Line] = []
     async with open_far_ends(catalogue, transport=lambda lane: answers) as far_ends:
@@ -328,24 +329,23 @@ async def _glc(far_ends: FarEnds) -> list[Line]:
     source = glc.source
     told = await far_ends.identity.check()
     if isinstance(told, Outage):
-        own = f"glc_{told.reason}"
-        meant = f"glc_is_{told.reason}"
-        why = say(meant) if meant in say else reasons.of(told.reason).said
-        cure = say(own) if own in say else why.cure if why.remedy() else say("glc_answers")
+        own, why = f"glc_{told.reason}", what_is(told.reason)
+        cure = say_glc(own) if own in say_glc else why.cure if why.remedy() else None
+        given: dict[str, str | Message]
+        given = {"source": source, "why": why, "cure": cure or say_glc("glc_answers")}
         if told.detail:
-            said = say("glc_fault_for", source=source, why=why, detail=told.detail, cure=cure)
-            return [Line("glc", "fault", said)]
-        return [Line("glc", "fault", say("glc_fault", source=source, why=why, cure=cure))]
+            return [Line("glc", "fault", say_glc("glc_fault_for", **given, detail=told.detail))]
+        return [Line("glc", "fault", say_glc("glc_fault", **given))]
     if told.canary_gone:
-        return [Line("glc", "fault", say("glc_canary_gone"))]
+        return [Line("glc", "fault", say_glc("glc_canary_gone"))]
     if source == "synchronization":
-        return [Line("glc", "ok", say("glc_synchronization"))]
+        return [Line("glc", "ok", say_glc("glc_synchronization"))]
     if not told.entries:
-        return [Line("glc", "warning", say("glc_empty"))]
+        return [Line("glc", "warning", say_glc("glc_empty"))]
     if told.skipped:
-        said = say("glc_skipped", skipped=told.skipped, entries=told.entries)
+        said = say_glc("glc_skipped", skipped=told.skipped, entries=told.entries)
         return [Line("glc", "warning", said)]
-    return [Line("glc", "ok", say("glc_deletions", entries=told.entries))]
+    return [Line("glc", "ok", say_glc("glc_deletions", entries=told.entries))]
 
 
 async def _portal(far_ends: FarEnds, portal: Portal) -> list[Line]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +11,19 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.output import AsJson, CommuneRow, Each, cell, communes, emit, table
+from gateway.catalogue.config_faults import nearest
+from gateway.cli.output import (
+    AsJson,
+    CommuneRow,
+    Each,
+    cell,
+    communes,
+    emit,
+    print_message,
+    print_text,
+    print_value,
+    table,
+)
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
@@ -24,10 +36,13 @@ from gateway.cli.setting import (
     taken,
     tell_daemon,
 )
+from gateway.cli.states import state_word
+from gateway.cli.texts import counted, say
 from gateway.contracts.connected import ConnectedCommune, Everybody
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import NotFound
 from gateway.core.lane_name import GruLane, parse_lane
+from gateway.core.messages import Message
 from gateway.flow import operator
 from gateway.flow.lanes.configured import lane_policy
 from gateway.store.engine import Database
@@ -35,10 +50,7 @@ from gateway.store.engine import Database
 app = typer.Typer(help="The connected communes.", no_args_is_help=True)
 
 #: Of the daemons: at once with PostgreSQL, at their next look with SQLite.
-TAKEN = "running daemons take it within 5 s"
-
-#: What there is runs unsigned or not at all.
-NOTHING_RELEASED = "no release is active, only serve --dev runs them: release plan, sign, apply"
+TAKEN = say("taken_in", seconds=5)
 
 Insee = Annotated[str, typer.Argument(metavar="INSEE", help="The commune's INSEE code.")]
 
@@ -68,18 +80,21 @@ def show_all(
     )
     communes(
         headers,
-        [
-            CommuneRow(row["commune"], row["name"], _need(row), [row[key] for key in headers])
-            for row in rows
-        ],
-        f"{'run' if heard_at else 'are ready'}, and nothing of theirs waits for a person",
-        "no commune is connected",
+        [CommuneRow(row["commune"], row["name"], _need(row), _cells(row, headers)) for row in rows],
+        say("calm_running" if heard_at else "calm_ready"),
+        say("none_connected"),
         each=each,
     )
     if rows:
         tell_daemon(heard_at)
     if rows and not known.released:
-        typer.echo(NOTHING_RELEASED, err=True)
+        print_message(say("nothing_released"), err=True)
+
+
+def _cells(row: Mapping[str, Any], keys: Sequence[str]) -> list[object]:
+    """Return what a person reads of a row."""
+    shown = {**row, "state": state_word(row["state"]), "file": state_word(row["file"])}
+    return [shown[key] for key in keys]
 
 
 def _need(row: Mapping[str, Any]) -> int:
@@ -141,25 +156,33 @@ def show(
         digest = None if one.active is None else one.active.digest
         emit({**shown, "release": digest, "faults": one.faults, "lanes": lanes})
         return
-    release = None if one.active is None else f"{one.active.digest[:12]}, {one.active.how}"
+    release = None
+    if one.active is not None:
+        release = (one.active.digest[:12], state_word(one.active.how))
     for name, value in (
         ("commune", f"{one.insee} {one.name}"),
         ("portal", one.portal),
-        ("state", row["state"]),
-        ("file", one.file),
+        ("state", state_word(row["state"])),
+        ("file", state_word(one.file)),
         ("release", release),
         ("open requests", one.left.open),
         ("waiting", one.left.waiting),
         ("for a person", one.left.person),
     ):
-        typer.echo(f"{name + ':':15}{cell(value)}")
+        print_value(name, value)
     for line in calling(one.contacts):
-        typer.echo(line)
-    typer.echo("")
+        print_message(line)
+    print_text("")
     table(
         ("lane", "breaker", "reason", "waiting", "person"),
-        [[one[key] for key in ("lane", "breaker", "reason", "waiting", "person")] for one in lanes],
-        "it has no lane",
+        [
+            [
+                *(one["lane"], state_word(one["breaker"]), one["reason"]),
+                *(one["waiting"], one["person"]),
+            ]
+            for one in lanes
+        ],
+        say("no_lane"),
     )
 
 
@@ -177,9 +200,9 @@ def _lane(known: Everybody, name: str) -> dict[str, Any]:
     }
 
 
-def calling(contacts: Mapping[str, str]) -> list[str]:
+def calling(contacts: Mapping[str, str]) -> list[Message]:
     """Return whom to call of a commune, a line each."""
-    return [f"{'call:':15}{cell(who)} ({role})" for role, who in contacts.items()]
+    return [say("call", who=cell(who), role=role) for role, who in contacts.items()]
 
 
 @app.command()
@@ -220,8 +243,9 @@ def probe(
             lanes = [lane for lane in lanes if parse_lane(lane) == GruLane(insee, gru)]
         if not lanes:
             names = (parse_lane(lane) for lane in one.lanes)
-            there = ", ".join(name.gru for name in names if isinstance(name, GruLane))
-            raise NotFound(f"{insee} has no GRU {gru}; there is: {there or 'none'}")
+            there = [name.gru for name in names if isinstance(name, GruLane)]
+            cure = nearest(gru or "", there)
+            raise NotFound(say("no_gru", insee=insee, gru=gru or "", cure=cure))
         await operator.try_now(database, policy, lanes, datetime.now(UTC))
         return lanes
 
@@ -231,7 +255,7 @@ def probe(
     if as_json:
         emit({"commune": insee, "lanes": lanes})
     else:
-        typer.echo(f"{insee}: {', '.join(lanes)} to be tried; {when}")
+        print_message(say("to_be_tried", insee=insee, lanes=tuple(lanes), when=when))
 
 
 def _turn(insee: str, paused: bool, config: Config, mappings: Mappings, *, as_json: bool) -> None:
@@ -254,6 +278,8 @@ def _turn(insee: str, paused: bool, config: Config, mappings: Mappings, *, as_js
     if as_json:
         emit({"commune": insee, "paused": paused or in_file, "lanes": one.lanes})
         return
-    typer.echo(f"{insee}: {'paused' if paused else 'resumed'}, {len(one.lanes)} lanes; {when}")
+    word = "now_paused" if paused else "now_resumed"
+    lanes = counted("lanes", len(one.lanes))
+    print_message(say(word, insee=insee, lanes=lanes, when=when))
     if in_file and not paused:
-        typer.echo("warning: its file says `paused: true`, so nothing is sent yet", err=True)
+        print_message(say("warning", told=say("paused_in_its_file")), err=True)

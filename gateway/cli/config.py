@@ -11,7 +11,7 @@ from gateway.catalogue.scalars import StrictModel
 from gateway.catalogue.secrets import Needed, SecretSource
 from gateway.catalogue.settings import CommuneFile, SettingsFile
 from gateway.catalogue.yaml_reader import load_yaml
-from gateway.cli.output import AsJson, emit
+from gateway.cli.output import AsJson, emit, print_text
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue
 
 app = typer.Typer(help="The configuration.", no_args_is_help=True)
@@ -41,7 +41,7 @@ def show(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson
     if as_json:
         emit(shown)
     else:
-        typer.echo(yaml.safe_dump(shown, allow_unicode=True, sort_keys=False), nl=False)
+        print_text(yaml.safe_dump(shown, allow_unicode=True, sort_keys=False).rstrip("\n"))
 
 
 def _entry(model: type[StrictModel], bundle: dict[str, str], file: str) -> object:

@@ -19,9 +19,10 @@ from gateway.catalogue.parts import Parts
 from gateway.catalogue.secrets import Needed
 from gateway.cli.faults import Exit
 from gateway.cli.language import language
-from gateway.cli.output import AsJson, emit, table, writing
+from gateway.cli.output import AsJson, emit, print_message, print_text, table, writing
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, in_place, load_parts, located
-from gateway.cli.texts import headed, say
+from gateway.cli.texts import say
+from gateway.cli.usage import Misuse
 from gateway.contracts import report as reports
 from gateway.contracts.live import Listen, Step, run_live
 from gateway.contracts.report import ReportedRun
@@ -93,7 +94,7 @@ def run(
     Without a configuration, the mappings are run by themselves.
     """
     if live is not None and commune is None:
-        raise typer.BadParameter("--live needs --commune", param_hint="--live")
+        raise Misuse(say("live_needs"))
     passed = Path("var") / "contracts-passed.json"
     known = _passed(passed) if changed else {}
     report = _run(commune, teleservice, known, config, mappings, weak=weak or strict)
@@ -109,7 +110,7 @@ def run(
                     formdata=formdata,
                     wait=wait,
                     listen=None if listen is None else _listening(listen),
-                    ask=lambda what: typer.echo(f"→ {what}", err=True),
+                    ask=lambda what: print_text(f"→ {what}", err=True),
                 )
             )
     told = ReportedRun(report, strict, by, steps)
@@ -142,7 +143,7 @@ def report(
     """Run, and write the acceptance report (procès-verbal de recette) to sign. Exit code as run."""
     told = ReportedRun(_run(commune, teleservice, {}, config, mappings, weak=True), strict, by)
     _write(output, reports.as_html(told))
-    typer.echo(f"{output} ({_verdict(told)})")
+    print_text(f"{output} ({_verdict(told)})")
     if not told.passed:
         raise typer.Exit(Exit.NO)
 
@@ -151,7 +152,7 @@ def _listening(where: str) -> Listen:
     """Takes calls at ADDRESS:PORT as the daemon does. Raises BadParameter for anything else."""
     host, _, port = where.rpartition(":")
     if not host or not port.isdecimal() or int(port) > 65535:
-        raise typer.BadParameter("ADDRESS:PORT is due, as 0.0.0.0:8700", param_hint="--listen")
+        raise Misuse(say("odd_listen", given=where))
 
     @asynccontextmanager
     async def listening(engine: Engine) -> AsyncIterator[str]:
@@ -160,7 +161,8 @@ def _listening(where: str) -> Listen:
             async with run_server(app, int(port), host=host) as at:
                 yield at.url
         except OSError as error:
-            raise GatewayError(f"cannot listen on {where}: {error.strerror}") from None
+            why = error.strerror or type(error).__name__
+            raise GatewayError(say("not_listening", place=where, error=why)) from None
 
     return listening
 
@@ -250,16 +252,16 @@ def print_report(told: ReportedRun, *, verbose: bool = False, of: str | None = N
         report = dataclasses.replace(report, contracts=contracts, lacking=lacking, unchanged=())
     for contract in report.contracts:
         for result in contract.failures:
-            typer.echo(f"✗ {result.title} ({result.file}:{result.line})")
+            print_text(f"✗ {result.title} ({result.file}:{result.line})")
             for difference in result.differences:
-                typer.echo(f"    {difference.sentence(language())}")
+                print_text(f"    {difference.sentence(language())}")
     for fault in report.lacking:
-        typer.echo(f"✗ {fault.told(language())}")
+        print_text(f"✗ {fault.told(language())}")
     for contract in report.contracts:
         for weakness in contract.weaknesses:
-            typer.echo(f"! {weakness_sentence(contract, weakness)}")
+            print_text(f"! {weakness_sentence(contract, weakness)}")
     table(
-        headed(("contract", "cases", "failed", "mutants", "weak", "digest")),
+        ("contract", "cases", "failed", "mutants", "weak", "digest"),
         [
             (
                 contract.mapping,
@@ -271,24 +273,24 @@ def print_report(told: ReportedRun, *, verbose: bool = False, of: str | None = N
             )
             for contract in report.contracts
         ],
-        say("nothing_run").what(language()),
+        say("nothing_run"),
     )
     for notice in report.notices if verbose else ():
-        typer.echo(f"note: {notice}")
+        print_message(say("note", notice=notice))
     if report.notices and not verbose:
-        typer.echo(say("notes", count=len(report.notices)).what(language()))
+        print_message(say("notes", count=len(report.notices)))
     for key in report.unchanged:
-        typer.echo(say("unchanged", key=key).what(language()))
+        print_message(say("unchanged", key=key))
     if told.live is not None:
         _print_live(told.live)
-    typer.echo(_verdict(told))
+    print_text(_verdict(told))
 
 
 def _print_live(steps: Sequence[Step]) -> None:
     table(
-        headed(("teleservice", "step", "result", "detail")),
-        [(s.teleservice, s.name, reports.STEP_WORDS[s.result], s.detail) for s in steps],
-        say("no_live_step").what(language()),
+        ("teleservice", "step", "result", "detail"),
+        [(s.teleservice, s.name, say(f"step_{s.result}"), s.detail) for s in steps],
+        say("no_live_step"),
     )
 
 

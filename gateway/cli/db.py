@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, emit
+from gateway.cli.output import AsJson, emit, print_message
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
 from gateway.store.schema import status as read_status
 from gateway.store.schema import upgrade as run_upgrade
@@ -18,7 +18,7 @@ def upgrade(config: Config = CONFIG, mappings: Mappings = MAPPINGS) -> None:
     """Create the tables, or bring them to this version; `serve` does it too."""
     url = load_settings(config, mappings).settings.database.get_secret_value()
     run_upgrade(url)
-    typer.echo(read_status(url).sentence)
+    print_message(read_status(url).said)
 
 
 @app.command()
@@ -29,6 +29,6 @@ def status(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
     if as_json:
         emit({"current": found.current, "needed": found.head, "ok": found.fits})
     else:
-        typer.echo(found.sentence)
+        print_message(found.said)
     if not found.fits:
         raise typer.Exit(Exit.NO)

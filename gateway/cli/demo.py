@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from gateway.cli.faults import Exit
-from gateway.cli.output import emit, table
+from gateway.cli.output import emit, print_text, table
+from gateway.cli.texts import say
 
 
 def demo(
@@ -46,7 +47,7 @@ def demo(
         if as_json:
             emit([{"name": name, "text": text} for name, text in rows])
         else:
-            table(("name", "what it shows"), rows, "no scenario")
+            table(("name", "shows"), rows, say("no_scenario"))
         return
     telemetry.configure("console", "error")
     story = Story(silent=as_json)
@@ -57,6 +58,6 @@ def demo(
     )
     summary = asyncio.run(playing)
     if as_json:
-        typer.echo(json.dumps(summary, ensure_ascii=False))
+        print_text(json.dumps(summary, ensure_ascii=False))
     if not summary["ok"]:
         raise typer.Exit(Exit.NO)

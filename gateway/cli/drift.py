@@ -8,13 +8,16 @@ from typing import Annotated
 
 import typer
 
+from gateway.catalogue.config_faults import nearest
 from gateway.cli.beside import run_beside
 from gateway.cli.faults import Exit
 from gateway.cli.language import language
-from gateway.cli.output import AsJson, emit
+from gateway.cli.output import AsJson, emit, print_message, print_text
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, real_path
+from gateway.cli.texts import say as say_cli
 from gateway.contracts.drift import DriftReading, FormUse, read_forms
 from gateway.contracts.texts import say
+from gateway.core import reasons
 from gateway.core.errors import NotFound, file_line
 from gateway.flow.engine import Engine
 
@@ -38,7 +41,8 @@ def drift(
     settings = load_settings(config, mappings)
     unknown = sorted(set(portal or ()) - set(settings.portals))
     if unknown:
-        raise NotFound(f"no such portal: {', '.join(unknown)}")
+        cure = nearest(unknown[0], sorted(settings.portals))
+        raise NotFound(say_cli("no_such_portal", names=tuple(unknown), cure=cure))
 
     async def work(engine: Engine) -> list[DriftReading]:
         names = portal or sorted(engine.catalogue.portals)
@@ -50,9 +54,9 @@ def drift(
         emit(found)
     else:
         for form in found:
-            typer.echo("\n".join(_lines(form)))
+            print_text("\n".join(_lines(form)))
         if not found:
-            typer.echo("no form has a route")
+            print_message(say_cli("no_form_routed"))
     if any(form.drift for form in found):
         raise typer.Exit(Exit.NO)
     if any(form.failure for form in found):
@@ -75,17 +79,17 @@ def _in_place(form: DriftReading, config: Path, mappings: Path) -> DriftReading:
 def _lines(form: DriftReading) -> list[str]:
     name, spoken = f"{form.portal} {form.teleservice}", language()
     if form.failure is not None:
-        return [f"{name}: could not be read ({form.failure})"]
+        why = reasons.of(form.failure).said
+        return [say_cli("form_unread", name=name, why=why).what(spoken)]
     lines = [
-        f"{name}: the options of `{one.field}` come from the data source `{one.source}`, which the"
-        " portal does not show: a new one is found when a citizen chooses it"
+        say_cli("unwatched", name=name, field=one.field, source=one.source).what(spoken)
         for one in form.unwatched
     ]
     if not form.drift:
-        return [f"{name}: fits", *lines]
+        return [say_cli("form_fits", name=name).what(spoken), *lines]
     for one in form.drift:
         kind, detail = say(one.kind.value).what(spoken), one.detail.what(spoken)
         lines.append(f"{name}: {kind} `{one.what}`: {detail}")
         lines += [f"  {file_line(place.file, place.line)} ({place.target})" for place in one.places]
-        lines.append(f"  communes: {', '.join(one.communes)}")
+        lines.append(say_cli("form_communes", communes=tuple(one.communes)).what(spoken))
     return lines

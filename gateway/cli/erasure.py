@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, emit, shown_time, table
+from gateway.cli.glc_texts import say
+from gateway.cli.language import language
+from gateway.cli.output import (
+    AsJson,
+    emit,
+    print_message,
+    print_text,
+    print_value,
+    shown_time,
+    table,
+)
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
@@ -19,15 +30,18 @@ from gateway.cli.setting import (
     open_database,
     taken,
 )
+from gateway.cli.usage import Misuse
 from gateway.core.erasure import Phase
 from gateway.core.errors import NotFound
+from gateway.core.messages import Message
 from gateway.flow import operator
 from gateway.store import erasures, trail
 from gateway.store.erasures import Erasure, Target
+from gateway.store.trail import TrailEntry
 
 app = typer.Typer(help="Erasures of people whose account is deleted.", no_args_is_help=True)
 
-TAKEN = "a running daemon takes it within 2 s"
+TAKEN = say("taken_erasure", seconds=2)
 
 By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who says so; kept in the trail.")]
 
@@ -62,7 +76,7 @@ def show_list(
             )
             for one in found
         ],
-        "no erasure" if everything else "nothing is being erased, and nothing waits",
+        say("no_erasure_at_all" if everything else "no_erasure_open"),
     )
 
 
@@ -78,7 +92,7 @@ def show(
     with open_database(load_settings(config, mappings).settings) as database:
         found = asyncio.run(database.read(erasures.get, erasure))
         if found is None:
-            raise NotFound(f"no erasure {erasure}")
+            raise NotFound(say("no_erasure", id=erasure))
         targets = asyncio.run(database.read(erasures.targets, erasure))
         ledger = asyncio.run(database.read(trail.entries, erasures.STREAM))
         problems = asyncio.run(database.read(trail.verify, erasures.STREAM))
@@ -91,12 +105,27 @@ def show(
     if as_json:
         emit(_as_json(found, targets, now) | {"trail": mine, "problems": problems})
         return
-    typer.echo(
-        f"{found.id}  {found.state.value}  found {shown_time(found.found_at)} by {found.source}"
-    )
-    typer.echo(
-        f"deadline {_deadline(found, now)}; waits for: {_waits(found, targets) or 'nothing'}"
-    )
+    _print(found, targets, mine, now)
+    for problem in problems:
+        print_message(say("error_in_trail", fault=problem.message), err=True)
+    if problems:
+        raise typer.Exit(Exit.NO)
+
+
+def _print(
+    found: Erasure, targets: Sequence[Target], mine: Sequence[TrailEntry], now: datetime
+) -> None:
+    for name, value in (
+        ("id", found.id),
+        ("run", found.run),
+        ("state", found.state),
+        ("found", found.found_at),
+        ("source", found.source),
+        ("deadline", _deadline(found, now)),
+        ("waits for", _waits(found, targets)),
+    ):
+        print_value(name, value)
+    print_text("")
     table(
         ("request", "commune", "gru", "delivery", "state", "acknowledged", "by"),
         [
@@ -104,24 +133,21 @@ def show(
                 one.request_id,
                 one.commune,
                 one.gru,
-                one.delivery_id or "never sent",
+                one.delivery_id or say("never_sent"),
                 one.delivery_state,
                 one.acknowledged_at,
                 one.acknowledged_by,
             )
             for one in targets
         ],
-        "no request yet",
+        say("no_request_yet"),
     )
+    print_text("")
     table(
         ("n", "at", "kind", "what"),
         [(entry.n, entry.at, entry.kind, dict(entry.data)) for entry in mine],
-        "nothing in the trail",
+        say("nothing_in_trail"),
     )
-    for problem in problems:
-        typer.echo(f"error: {problem}", err=True)
-    if problems:
-        raise typer.Exit(Exit.NO)
 
 
 @app.command()
@@ -143,9 +169,9 @@ def approve(
     if as_json:
         emit({"target": target, "agreed": agreed, "opened": opened})
     elif opened:
-        typer.echo(f"{opened} to be erased; {when}")
+        print_message(say("opened", count=opened, when=when))
     else:
-        typer.echo(f"{agreed} agreed to by {name}; a second, different person must agree")
+        print_message(say("agreed_to", count=agreed, by=name))
 
 
 @app.command()
@@ -166,43 +192,52 @@ def done(
     if as_json:
         emit({"erasure": erasure, "commune": commune, "requests": requests})
     else:
-        typer.echo(f"{requests} requests of {commune} acknowledged by {name}")
+        print_message(say("acknowledged", count=requests, commune=commune, by=name))
 
 
 def _named(by: str) -> str:
     name = " ".join(by.split())
     if not name:
-        raise typer.BadParameter("--by may not be empty")
+        raise Misuse(say("empty_by"))
     return name
 
 
-def _deadline(one: Erasure, now: datetime) -> str:
+def _overdue(one: Erasure, now: datetime) -> bool:
+    over = (Phase.CLOSED, Phase.WITHDRAWN)
+    return one.due_at is not None and one.state not in over and one.due_at < now
+
+
+def _deadline(one: Erasure, now: datetime) -> str | Message:
     if one.due_at is None:
         return ""
-    over = one.state not in (Phase.CLOSED, Phase.WITHDRAWN) and one.due_at < now
-    return shown_time(one.due_at) + (" OVERDUE" if over else "")
+    due = shown_time(one.due_at)
+    return say("overdue", due=due) if _overdue(one, now) else due
 
 
-def _waits(one: Erasure, targets: list[Target]) -> str:
+def _waits(one: Erasure, targets: Sequence[Target]) -> Message | None:
+    """Tell what an erasure waits for; None where for nothing."""
     if one.state is Phase.HELD:
-        agreed = f", {one.first_by} agreed" if one.first_by else ""
-        return f"two people ({one.reason}{agreed}): erasure approve"
+        reason = one.reason or ""
+        if one.first_by:
+            return say("waits_for_second", reason=reason, by=one.first_by, id=one.id)
+        return say("waits_for_two", reason=reason, id=one.id)
     if one.state in (Phase.OPEN, Phase.SCRUBBED):
-        return "the daemon"
+        return say("waits_for_daemon")
     owed: dict[str, set[str]] = {}
     for target in targets:
         if target.delivery_id is not None and target.acknowledged_at is None:
             word = target.delivery_reason or target.delivery_state or ""
             owed.setdefault(target.commune, set()).add(word)
-    return "; ".join(
-        f"commune {commune} ({', '.join(sorted(words))})" for commune, words in owed.items()
-    )
+    if not owed:
+        return None
+    whom = tuple(f"{commune} ({', '.join(sorted(words))})" for commune, words in owed.items())
+    return say("waits_for_communes", communes=whom)
 
 
 def _as_json(one: Erasure, targets: list[Target], now: datetime) -> dict[str, object]:
     return {
         "erasure": one,
-        "overdue": "OVERDUE" in _deadline(one, now),
-        "waits_for": _waits(one, targets),
+        "overdue": _overdue(one, now),
+        "waits_for": waits.what(language()) if (waits := _waits(one, targets)) else "",
         "targets": targets,
     }

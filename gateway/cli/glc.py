@@ -11,9 +11,10 @@ import typer
 from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Glc, Settings
 from gateway.catalogue.secrets import Needed
-from gateway.catalogue.texts import say
+from gateway.catalogue.texts import say as say_files
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, emit, shown_time
+from gateway.cli.glc_texts import say, what_is
+from gateway.cli.output import AsJson, emit, print_message, print_text, shown_time
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
@@ -30,6 +31,9 @@ from gateway.flow.erase import EVERY
 from gateway.flow.identity import ENTRIES_SKIPPED, PollResult, watch_state
 from gateway.store.engine import Database
 
+#: Of a poll.
+_COUNTED = ("known", "gone", "opened", "held", "suspects", "cleared")
+
 app = typer.Typer(help="Accounts deleted at GrandLyon Connect.", no_args_is_help=True)
 
 
@@ -42,24 +46,27 @@ def poll(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson
         with open_database(settings) as database:
             found = asyncio.run(_poll(settings, database))
     if as_json:
-        emit(asdict(found))
+        emit(found)
     elif found.failure is not None:
-        typer.echo(f"not believed: {found.failure} ({found.detail}); nothing was erased")
+        why = what_is(found.failure)
+        if not found.detail:
+            print_message(say("not_believed_bare", why=why, word=found.failure))
+        else:
+            given = {"word": found.failure, "detail": found.detail}
+            print_message(say("not_believed", why=why, **given))
     else:
-        typer.echo(
-            f"{found.known} known accounts, {found.gone} gone: {found.opened} to be erased,"
-            f" {found.held} held, {found.suspects} to be confirmed, {found.cleared} cleared"
-        )
+        counts = {name: getattr(found, name) for name in _COUNTED}
+        print_message(say("polled", **counts))
         if found.reason == BRAKED:
-            typer.echo(f"brake: {found.detail}; two people must agree:")
+            print_message(say("braked", gone=found.gone, known=found.known))
             for run in found.waiting:
-                typer.echo(f"  erasure approve {run}")
+                print_text(f"  erasure approve {run} --by ...")
         elif found.reason and found.reason != ENTRIES_SKIPPED:
-            typer.echo(f"{found.reason}: {found.detail}")
+            print_message(say("contradiction", cleared=found.cleared))
         if found.skipped:
-            typer.echo(f"{found.skipped} entries of GLC's list could not be read: tell GLC")
+            print_message(say("entries_skipped", count=found.skipped))
         if found.opened:
-            typer.echo(f"a running daemon tells the communes within {EVERY:.0f} s")
+            print_message(say("communes_told", seconds=f"{EVERY:.0f}"))
     if found.failure is not None:
         raise typer.Exit(Exit.FAR_END)
     if found.held:
@@ -84,12 +91,10 @@ def status(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
         }
         emit(told | asdict(counts))
     else:
-        when = "never" if last is None else shown_time(last.updated_at)
-        typer.echo(f"source {glc.source}; last run {when}; {failure or 'well'}")
-        typer.echo(
-            f"{counts.suspects} to be confirmed, {counts.held} held, {counts.open} being erased,"
-            f" {counts.telling} waiting for communes, {counts.overdue} overdue"
-        )
+        when = say("never") if last is None else shown_time(last.updated_at)
+        how = say("well_done") if failure is None else what_is(failure)
+        print_message(say("glc_status", source=glc.source, when=when, how=how))
+        print_message(say("glc_counts", **asdict(counts)))
     if failure is not None or counts.held or counts.overdue:
         raise typer.Exit(Exit.NO)
 
@@ -113,4 +118,4 @@ def _configured(settings: Settings) -> Glc:
 
 
 def _not_configured() -> ConfigurationFault:
-    return ConfigurationFault([Fault(SETTINGS, 0, say("no_glc"))])
+    return ConfigurationFault([Fault(SETTINGS, 0, say_files("no_glc"))])

@@ -12,8 +12,10 @@ import typer
 import yaml
 
 from gateway.cli.faults import Exit, Handled
-from gateway.cli.language import InLanguage
-from gateway.cli.output import AsJson, emit
+from gateway.cli.language import InLanguage, language
+from gateway.cli.output import AsJson, emit, print_message
+from gateway.cli.texts import say
+from gateway.core.messages import Message
 
 #: States of a part that somebody should look at; a pause and a wish for a break are meant.
 _BAD = frozenset({"degraded", "down", "open", "half_open"})
@@ -53,26 +55,30 @@ def health(
     """
     daemon = (url or _listening(config)).rstrip("/")
     status, text, _ = asyncio.run(_asked(daemon + "/ops/ready", timeout))
-    told: dict[str, object] = {"ready": status == 200, "status": status, "detail": text}
-    lines = ["ready" if status == 200 else f"not ready: {text}"]
+    detail = text if isinstance(text, str) else text.what(language())
+    told: dict[str, object] = {"ready": status == 200, "status": status, "detail": detail}
+    ready = say("is_ready") if status == 200 else say("not_ready", why=text)
+    lines = [ready]
     well = status == 200
     if strict and status is not None:
         _, said, found = asyncio.run(_asked(daemon + "/ops/health", timeout))
         parts = found if isinstance(found, dict) else {}
         amiss = list(_amiss(parts))
         word = parts.get("status", said)
-        told |= {"health": word, "amiss": amiss}
-        lines = [f"{lines[0]}, {word}", *(f"  {one}" for one in amiss)]
+        told["health"] = word
+        told["amiss"] = [one.what(language()).strip() for one in amiss]
+        lines = [say("health_of", ready=ready, health=word), *amiss]
         well = well and word == "ok"
     if as_json:
         emit(told)
     else:
-        typer.echo("\n".join(lines))
+        for line in lines:
+            print_message(line)
     if not well:
         raise typer.Exit(Exit.NO)
 
 
-def _amiss(parts: dict[str, Any], path: str = "") -> Iterator[str]:
+def _amiss(parts: dict[str, Any], path: str = "") -> Iterator[Message]:
     """Yield the parts of a health that are not well, by name."""
     for name, part in parts.items():
         if not isinstance(part, dict):
@@ -81,22 +87,25 @@ def _amiss(parts: dict[str, Any], path: str = "") -> Iterator[str]:
         state, person = part.get("state"), part.get("needs_person")
         if state in _BAD or person:
             why = _why(part)
-            waits = f", {person} wait for a person" if person else ""
-            yield f"{here}: {state}{waits}" + (f" ({why})" if why else "")
+            how = say("part_person", state=str(state), count=person) if person else str(state)
+            if why is None:
+                yield say("part", part=here, state=how)
+            else:
+                yield say("part_why", part=here, state=how, why=why)
         if not path:
             yield from _amiss(part, here)
 
 
-def _why(part: dict[str, Any]) -> str:
+def _why(part: dict[str, Any]) -> str | Message | None:
     """Return what a part says of itself; of one that has no words for it, what it counts."""
     for name in ("detail", "failure", "reason"):
         if part.get(name):
             return str(part[name])
     if part.get("free") is not None:
-        return f"{part['free'] // 2**20} MB free"
+        return say("free", count=part["free"] // 2**20)
     if part.get("found"):
-        return f"{len(part['found'])} found"
-    return ", ".join([*part.get("refused", ()), *part.get("unreleased", ())])
+        return say("found", count=len(part["found"]))
+    return ", ".join([*part.get("refused", ()), *part.get("unreleased", ())]) or None
 
 
 def _listening(config: Path) -> str:
@@ -115,14 +124,13 @@ def _listening(config: Path) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def _asked(url: str, timeout: float) -> tuple[int | None, str, object]:
+async def _asked(url: str, timeout: float) -> tuple[int | None, str | Message, object]:
     async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
         try:
             async with asyncio.timeout(timeout):
                 answer = await client.get(url)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            said = f"no answer at {url} ({type(error).__name__}): is the daemon started?"
-            return None, said, None
+            return None, say("no_answer_at", url=url, error=type(error).__name__), None
     try:
         found = answer.json()
     except ValueError:

@@ -27,9 +27,9 @@ from gateway.cli.authoring import (
 )
 from gateway.cli.faults import Exit
 from gateway.cli.language import language
-from gateway.cli.output import AsJson, cell, emit, table
+from gateway.cli.output import AsJson, cell, emit, print_message, print_text, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings
-from gateway.cli.texts import counted, headed, say
+from gateway.cli.texts import counted, say
 from gateway.contracts.case_player import Observed
 from gateway.contracts.compare import flat
 from gateway.contracts.previewing import preview_calls
@@ -55,7 +55,7 @@ app.command("upgrade")(mapping_upgrade.upgrade_files)
 
 @app.command()
 def lint(
-    files: Annotated[list[Path] | None, typer.Argument(metavar="[FILE]...")] = None,
+    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE")] = None,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
 ) -> None:
@@ -79,14 +79,12 @@ def lint(
         emit({"ok": not faults, "files": len(chosen), "faults": faults, "warnings": warnings})
     else:
         for fault in faults:
-            typer.echo(fault.placed(language()))
+            print_text(fault.placed(language()))
         for warning in warnings:
-            said = say("warning", told=warning.placed(language()))
-            typer.echo(said.what(language()))
+            print_message(say("warning", told=warning.placed(language())))
         told = {"faults": counted("faults", len(faults))}
         told |= {"files": counted("files", len(chosen))}
-        said = say("linted", **told, warnings=counted("warnings", len(warnings)))
-        typer.echo(said.what(language()))
+        print_message(say("linted", **told, warnings=counted("warnings", len(warnings))))
     if faults:
         raise typer.Exit(Exit.NO)
 
@@ -113,7 +111,7 @@ def preview(
         loaded = load_file(path)
         parsed, document = read_formdata(formdata)
     except Unread as error:
-        raise NotFound(error.faults[0].told(language())) from None
+        raise NotFound(error.faults[0].message) from None
     attachments, _ = attachments_of(parsed.files)
     request = request_of(
         "TDG-0000000000000000",
@@ -128,7 +126,7 @@ def preview(
         if as_json:
             emit({"ok": False, "mapping": loaded.file, "faults": rows.faults, "fields": []})
         else:
-            typer.echo(rows.summary(), err=True)
+            print_text(rows.summary(), err=True)
         raise typer.Exit(Exit.NO)
     observed = _calls(path, config, document, event, commune)
     if event is not EventKind.CREATION and observed is not None and observed.document is not None:
@@ -139,9 +137,9 @@ def preview(
         emit({"ok": True, "mapping": loaded.file, "faults": [], "fields": rows} | (calls or {}))
         return
     table(
-        headed(("target", "value", "source", "line")),
+        ("target", "value", "source", "line"),
         [(row.target, row.value, row.source, row.place) for row in rows],
-        say("preview_nothing").what(language()),
+        say("preview_nothing"),
     )
     _print_calls(observed)
 
@@ -171,21 +169,22 @@ def _problem(observed: Observed) -> str | None:
 
 def _print_calls(observed: Observed | None) -> None:
     if observed is None:
-        typer.echo(f"\n{say('preview_no_bench').told(language())}")
+        print_text("")
+        print_message(say("preview_no_bench"))
         return
     for call in observed.calls:
         query = f"?{urlencode(call.query, doseq=True, safe='{}')}" if call.query else ""
-        typer.echo(f"\n{call.method} {call.host}{call.path}{query}")
+        print_text(f"\n{call.method} {call.host}{call.path}{query}")
         for name, value in call.headers.items():
-            typer.echo(f"  {name}: {harmless(value)}")
+            print_text(f"  {name}: {harmless(value)}")
         for name, value in flat(call.body).items() if call.body is not None else ():
-            typer.echo(f"    {name or 'body'} = {cell(value)}")
+            print_text(f"    {name or '-'} = {cell(value)}")
         for file in call.files:
             told = (
                 f"{file.filename} ({file.content_type}, {file.size} B, sha256 {file.sha256[:12]})"
             )
-            typer.echo(f"    {say('preview_file', file=told).what(language())}")
+            print_text(f"    {say('preview_file', file=told).what(language())}")
         if not call.planned:
-            typer.echo(f"  {say('preview_unanswered').told(language())}")
+            print_text(f"  {say('preview_unanswered').told(language())}")
     if (problem := _problem(observed)) is not None:
-        typer.echo(f"\n{harmless(problem)}")
+        print_text(f"\n{harmless(problem)}")

@@ -15,9 +15,10 @@ from gateway.cli.authoring import as_it_lies, author_bundle, bundle_name, load_f
 from gateway.cli.contract import print_report
 from gateway.cli.faults import Exit
 from gateway.cli.language import language
-from gateway.cli.output import AsJson, emit, table
+from gateway.cli.output import AsJson, emit, print_message, print_text, table
+from gateway.cli.release_words import effect_lines
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings
-from gateway.cli.texts import headed, say
+from gateway.cli.texts import say
 from gateway.contracts.cases import read_cases
 from gateway.contracts.coverage import coverage_of
 from gateway.contracts.mapping_difference import leaves_otherwise, said_otherwise
@@ -71,9 +72,9 @@ def coverage(mapping: Named, mappings: Mappings = MAPPINGS, as_json: AsJson = Fa
     else:
         for one in found.uncovered:
             what = say(f"covered_{one.what}").what(language())
-            typer.echo(f"{one.file}:{one.line}: {what} {harmless(one.name)}")
+            print_text(f"{one.file}:{one.line}: {what} {harmless(one.name)}")
         told = {"percent": found.percent, "parts": found.parts}
-        typer.echo(say("covered", **told, left=len(found.uncovered)).what(language()))
+        print_message(say("covered", **told, left=len(found.uncovered)))
     if found.uncovered:
         raise typer.Exit(Exit.NO)
 
@@ -96,9 +97,9 @@ def explain(
         emit(rows)
         return
     table(
-        headed(("event", "target", "source", "options", "line")),
+        ("event", "target", "source", "options", "line"),
         [(r.event, r.target, " + ".join(r.sources), r.options, r.place) for r in rows],
-        say("explain_none").what(language()),
+        say("explain_none"),
     )
 
 
@@ -117,11 +118,11 @@ def diff(
         emit({"same": not said and not left, "files": said, "effects": left})
         return
     for one in said:
-        typer.echo(f"{one.file}:{one.line}: {one.path}: {one.before or '-'} -> {one.after or '-'}")
+        print_text(f"{one.file}:{one.line}: {one.path}: {one.before or '-'} -> {one.after or '-'}")
     for title in dict.fromkeys(effect.case for effect in left):
-        typer.echo(f"\n{harmless(title)}")
+        print_text(f"\n{harmless(title)}")
         for effect in left:
             if effect.case == title:
-                typer.echo(harmless("\n".join(effect.lines())))
+                print_text("\n".join(effect_lines(effect)))
     if not said and not left:
-        typer.echo(say("diff_same").what(language()))
+        print_message(say("diff_same"))

@@ -12,7 +12,7 @@ import typer
 from gateway.catalogue import registry
 from gateway.cli.authoring import file_doubts, path_of, read_author_file, read_formdata, unread
 from gateway.cli.language import language
-from gateway.cli.output import writing
+from gateway.cli.output import print_message, writing
 from gateway.cli.portal import FORM
 from gateway.cli.setting import MAPPINGS, Mappings
 from gateway.cli.texts import say
@@ -52,9 +52,9 @@ def new(
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
-    typer.echo(say("new_written", file=path.as_posix()).what(language()))
+    print_message(say("new_written", file=path.as_posix()))
     for doubt in file_doubts(path):
-        typer.echo(say("warning", told=doubt.placed(language())).what(language()))
+        print_message(say("warning", told=doubt.placed(language())))
 
 
 def _json(path: Path) -> dict[str, Any]:

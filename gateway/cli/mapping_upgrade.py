@@ -11,8 +11,7 @@ from gateway.catalogue.mapping_upgrade import old_spellings, upgraded
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.cli.authoring import read_author_file
 from gateway.cli.faults import Exit
-from gateway.cli.language import language
-from gateway.cli.output import AsJson, emit, writing
+from gateway.cli.output import AsJson, emit, print_message, print_text, writing
 from gateway.cli.texts import say
 
 
@@ -46,8 +45,8 @@ def upgrade_files(
         emit({"written": bool(told) and not look, "spellings": told})
     else:
         for one in told:
-            typer.echo(f"{one['file']}:{one['line']}: {one['old']} -> {one['now'] or '-'}")
+            print_text(f"{one['file']}:{one['line']}: {one['old']} -> {one['now'] or '-'}")
         word = "upgrade_none" if not told else "upgrade_found" if look else "upgrade_done"
-        typer.echo(say(word, count=len(told)).what(language()))
+        print_message(say(word, count=len(told)))
     if look and told:
         raise typer.Exit(Exit.NO)

@@ -11,19 +11,24 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, emit, table
+from gateway.cli.language import language
+from gateway.cli.output import AsJson, emit, print_message, table
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
     Config,
     Mappings,
+    known_commune,
     load_settings,
     open_database,
     taken,
 )
+from gateway.cli.texts import say
+from gateway.cli.usage import Misuse
 from gateway.core import reasons
 from gateway.core.delivery import State
 from gateway.core.errors import Conflict, NotFound
+from gateway.core.messages import Message
 from gateway.flow import operator
 from gateway.ops.why import who_acts
 from gateway.store import untold
@@ -35,7 +40,7 @@ from gateway.store.rows import Untold
 app = typer.Typer(help="Deliveries that wait for a person.", no_args_is_help=True)
 
 #: A running daemon looks at its queue this often when nothing wakes it.
-TAKEN = "a running daemon takes it within 30 s"
+TAKEN = say("taken_in", seconds=30)
 
 DeliveryId = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id.")]
 
@@ -59,9 +64,12 @@ def show(
         found = await database.read(
             backlog.listing, states=state or None, commune=commune, limit=limit, now=_now()
         )
-        if state:
-            return found, ()
-        return found, await database.read(untold.listing, commune=commune, limit=limit)
+        changes: tuple[Untold, ...] = ()
+        if not state:
+            changes = await database.read(untold.listing, commune=commune, limit=limit)
+        if commune is not None:
+            await known_commune(database, commune, config, mappings, [*found, *changes])
+        return found, changes
 
     with open_database(load_settings(config, mappings).settings) as database:
         found, changes = asyncio.run(read(database))
@@ -73,18 +81,18 @@ def show(
         [
             (
                 *(d.id, d.request_id, d.kind, d.lane, d.state, d.reason, d.created_at),
-                *(who_acts(d.reason, d.lane), reasons.of(d.reason).do, d.detail),
+                *(who_acts(d.reason, d.lane), _cure(d.reason), d.detail),
             )
             for d in found
         ]
         + [
             (
                 *(u.id, u.request_id, "change", u.lane, "waiting", u.reason, u.received_at),
-                *(who_acts(u.reason, u.lane), reasons.of(u.reason).do, u.detail),
+                *(who_acts(u.reason, u.lane), _cure(u.reason), u.detail),
             )
             for u in changes
         ],
-        "nothing waits for a person" if not state else "no such delivery",
+        say("no_delivery" if state else "nothing_for_a_person"),
     )
 
 
@@ -105,31 +113,32 @@ def replay(
     With --all, those of a commune or a reason. A `change` is judged again, as if it had just come.
     """
     if bool(ids) == everything:
-        raise typer.BadParameter("name deliveries, or give --all")
+        raise Misuse(say("name_or_all"))
     if (commune or reason) and not everything:
-        raise typer.BadParameter("--commune and --reason go with --all")
+        raise Misuse(say("go_with_all"))
 
     async def run(database: Database) -> list[str]:
         chosen = ids or await operator.replayable(database, commune, reason)
+        if commune is not None:
+            await known_commune(database, commune, config, mappings, chosen)
         moved = []
         for one in chosen:
             try:
                 moved.append(await operator.replay(database, one, _now()))
             except (Conflict, NotFound) as error:
-                failures.append(str(error))
+                failures.append(error.said)
         return moved
 
-    failures: list[str] = []
+    failures: list[Message] = []
     with open_database(load_settings(config, mappings).settings) as database:
         moved = asyncio.run(run(database))
         when = taken(database, TAKEN)
     for failure in failures:
-        typer.echo(f"error: {failure}", err=True)
+        print_message(say("error", said=failure.told(language())), err=True)
     if as_json:
         emit({"replayed": moved, "failed": failures})
     else:
-        said = f"{len(moved)} to be sent again, once the far end was asked whether it has them"
-        typer.echo(said + (f"; {when}" if moved else ""))
+        print_message(say("replayed" if moved else "replayed_none", count=len(moved), when=when))
     if failures:
         raise typer.Exit(Exit.NO)
 
@@ -150,17 +159,17 @@ def resolve(
 ) -> None:
     """Answer a question: yes, the far end has it (done); no, it has not (send it again)."""
     if there is None:
-        raise typer.BadParameter("look in the far end, then say --yes or --no")
+        raise Misuse(say("yes_or_no_due"))
     answer = there
     if reference is not None and not answer:
-        raise typer.BadParameter("a number goes with --yes", param_hint="--reference")
+        raise Misuse(say("reference_with_yes"))
 
     def act(database: Database) -> Delivery:
         return asyncio.run(
             operator.resolve(database, delivery, answer, _now(), reference=reference)
         )
 
-    _act(config, mappings, act, "done" if answer else "to be sent again; {when}", as_json=as_json)
+    _act(config, mappings, act, "delivery_done" if answer else "delivery_again", as_json=as_json)
 
 
 @app.command()
@@ -176,12 +185,17 @@ def discard(
 ) -> None:
     """Owe a delivery no more: what waited behind it goes on. A `change` is not told any more."""
     if not because.strip():
-        raise typer.BadParameter("--because may not be empty")
+        raise Misuse(say("empty_option", name="--because"))
 
     def act(database: Database) -> Delivery | Untold:
         return asyncio.run(operator.discard(database, delivery, because.strip(), _now()))
 
-    _act(config, mappings, act, "discarded; what follows: {when}", as_json=as_json)
+    _act(config, mappings, act, "discarded", as_json=as_json)
+
+
+def _cure(reason: str) -> str:
+    """Return what is to be done about a reason."""
+    return reasons.of(reason).said.remedy(language())
 
 
 def _untold(change: Untold) -> dict[str, Any]:
@@ -211,11 +225,11 @@ def _act(
     config: Config,
     mappings: Mappings,
     act: Callable[[Database], Delivery | Untold],
-    said: str,
+    word: str,
     *,
     as_json: bool,
 ) -> None:
-    """Do it, and say what is `said` of it; `{when}` in it is when a daemon takes it."""
+    """Do it, and say the message of `word`, in which `when` is when a daemon takes it."""
     with open_database(load_settings(config, mappings).settings) as database:
         moved = act(database)
         when = taken(database, TAKEN)
@@ -223,7 +237,8 @@ def _act(
         emit(moved)
     else:
         kind = moved.kind.value if isinstance(moved, Delivery) else "change"
-        typer.echo(f"{moved.id} ({kind} of {moved.request_id}): {said.format(when=when)}")
+        request = moved.request_id or "-"
+        print_message(say(word, id=moved.id, kind=kind, request=request, when=when))
 
 
 def _now() -> datetime:

@@ -15,13 +15,16 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.headings import headings
 from gateway.cli.language import language
+from gateway.cli.texts import say
 from gateway.core.errors import Fault, GatewayError
 from gateway.core.messages import Message, harmless
 
 #: So many communes with nothing to tell have a row each.
 FEW = 12
 WIDTH = 100
+_YES = {"en": ("y", "yes"), "fr": ("o", "oui", "y", "yes")}
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Each = Annotated[
@@ -40,19 +43,55 @@ def writing(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise GatewayError(f"{place} cannot be written: {os.strerror(error.errno or 0)}") from None
+        why = os.strerror(error.errno or 0)
+        raise GatewayError(say("not_written", place=str(place), error=why)) from None
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: str) -> None:
-    """Aligned columns, never cut: identifiers are there to be copied. `empty` when no row."""
+def print_message(said: Message, *, err: bool = False) -> None:
+    """Print a message in the language of the command, with what to do; `err`: on the standard
+    error."""
+    typer.echo(said.told(language()), err=err)
+
+
+def print_text(text: str, *, err: bool = False) -> None:
+    """Print what is in no language: a path, a file's text, what was put together from messages."""
+    typer.echo(text, err=err)
+
+
+def ask_person(question: Message, *, yes: bool) -> None:
+    """Ask a person, unless `yes` was said already. Raises Abort when the answer is no."""
+    if yes:
+        return
+    spoken = language()
+    answer = typer.prompt(
+        f"{question.what(spoken)} {say('yes_or_no').what(spoken)}",
+        default="",
+        show_default=False,
+    )
+    if answer.strip().lower() not in _YES[spoken]:
+        raise typer.Abort
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: Message) -> None:
+    """Aligned columns, never cut: identifiers are there to be copied. `empty` when no row.
+
+    Headings are words of `headings`. Raises KeyError for one that is not there.
+    """
+    heads = [headings(name).what(language()).upper() for name in headers]
     if not rows:
-        typer.echo(empty)
+        print_message(empty)
         return
     cells = [[cell(one) for one in row] for row in rows]
-    widths = [max(len(row[i]) for row in [list(headers), *cells]) for i in range(len(headers))]
-    for row in [[h.upper() for h in headers], *cells]:
+    widths = [max(len(row[i]) for row in [heads, *cells]) for i in range(len(heads))]
+    for row in [heads, *cells]:
         line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
         typer.echo(line.rstrip())
+
+
+def print_value(word: str, value: object) -> None:
+    """Print one line of what is known of a thing: the word, and its value."""
+    label = say("label", name=headings(word)).what(language())
+    typer.echo(f"{label:17}{cell(value)}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,7 +105,12 @@ class CommuneRow:
 
 
 def communes(
-    headers: Sequence[str], rows: Sequence[CommuneRow], calm: str, empty: str, *, each: bool = False
+    headers: Sequence[str],
+    rows: Sequence[CommuneRow],
+    calm: Message,
+    empty: Message,
+    *,
+    each: bool = False,
 ) -> None:
     """A table in which those are first that need somebody most.
 
@@ -81,16 +125,19 @@ def communes(
         table(headers, [row.cells for row in shown], empty)
     if folded:
         names = ", ".join(f"{row.name} ({row.code})" if row.name else row.code for row in folded)
-        more = f"{len(folded)} {'more ' if shown else ''}{calm}"
-        typer.echo("\n" * bool(shown) + f"{more} (--each: a row each):")
+        if shown:
+            typer.echo("")
+        print_message(say("and_more" if shown else "all_of_them", count=len(folded), calm=calm))
         for line in wrap(names, WIDTH, break_long_words=False, break_on_hyphens=False):
             typer.echo(f"  {line}")
 
 
 def cell(value: object) -> str:
     """Return a value on one line: `-` for none, times as `2026-03-12 08:41:07Z`, names in a row."""
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        value = ", ".join(value)
+    if isinstance(value, Message):
+        value = value.what(language())
+    if isinstance(value, list | tuple) and all(isinstance(one, str | Message) for one in value):
+        value = ", ".join(one if isinstance(one, str) else one.what(language()) for one in value)
     if value is None or value == "":
         return "-"
     if isinstance(value, datetime):

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.catalogue.packs import Pack, read_packs, write_pack
-from gateway.cli.language import language
-from gateway.cli.output import AsJson, emit, table, writing
+from gateway.cli.output import AsJson, emit, print_message, print_text, table, writing
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings
 from gateway.cli.texts import say
 from gateway.cli.usage import Misuse
@@ -31,14 +30,13 @@ def show_all(as_json: AsJson = False) -> None:
         (one.name, one.quality.product, one.quality.versions, say(f"tried_{one.quality.tried}"))
         for one in packs
     ]
-    told = [(*row[:3], row[3].what(language())) for row in rows]
-    table(("name", "product", "versions", "tried"), told, "")
+    table(("name", "product", "versions", "tried"), rows, say("no_packs"))
 
 
 @app.command()
 def show(name: Named) -> None:
     """The page of a pack (in French): what to prepare, what works, how to begin."""
-    typer.echo(_named(name).readme)
+    print_text(_named(name).readme)
 
 
 @app.command("copy")
@@ -57,8 +55,8 @@ def begin(
     with writing(Path(config)):
         written = write_pack(pack, commune, called, config, mappings)
     for path in written:
-        typer.echo(path.as_posix())
-    typer.echo(say("pack_next", readme=(pack.folder / "README.md").as_posix()).what(language()))
+        print_text(path.as_posix())
+    print_message(say("pack_next", readme=(pack.folder / "README.md").as_posix()))
 
 
 def _named(name: str) -> Pack:

@@ -10,12 +10,16 @@ from urllib.parse import urlsplit
 
 import typer
 
+from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.relays import relay_of
 from gateway.catalogue.secrets import Needed
+from gateway.catalogue.texts import say as say_files
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, emit, writing
+from gateway.cli.output import AsJson, emit, print_message, print_text, writing
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, in_place, load_catalogue
+from gateway.cli.texts import say
 from gateway.contracts.form_schema import read_schema
+from gateway.core import reasons
 from gateway.core.errors import NotFound
 from gateway.flow.far_ends import open_far_ends
 from gateway.wire.wcs_tests import tests_of
@@ -73,20 +77,18 @@ def workflow(
         )
         return
     for name in files:
-        typer.echo(f"{out / name}")
-    typer.echo(f"workflow: {relay.name}")
+        print_text(f"{out / name}")
+    print_message(say("workflow", name=relay.name))
     for variable in variables:
-        typer.echo(f"site variable to set at the portal: {variable}")
+        print_message(say("site_variable", name=variable))
     if not variables:
-        host = urlsplit(relay.base).hostname
-        typer.echo(f"signed by the portal's server: {host} under its [wscall-secrets]")
+        print_message(say("signed_by_portal", host=urlsplit(relay.base).hostname or ""))
     if relay.commune_field is None:
-        codes = relay.senders[0].codes[0]
-        told = f"all of it goes to {codes}, whatever the form says: no `commune:` in gateway.yaml"
-        typer.echo(f"warning: {told}", err=True)
+        told = say("all_goes_to", code=relay.senders[0].codes[0])
+        print_message(say("warning", told=told), err=True)
     for one in left_out:
-        names = ", ".join(one.communes)
-        typer.echo(f"warning: no {one.kind.value} by the citizen: not taken for {names}", err=True)
+        told = say("event_not_taken", kind=one.kind.value, communes=tuple(one.communes))
+        print_message(say("warning", told=told), err=True)
 
 
 @app.command()
@@ -104,8 +106,11 @@ def form(
     named = [one.name for one in catalogue.portals.values() if teleservice in one.teleservices]
     having = [name for name in named if portal in (None, name)]
     if len(having) != 1:
-        known = ", ".join(named) or "none"
-        raise NotFound(f"one portal must have the form {teleservice}: --portal, of {known}")
+        if portal is None and named:
+            raise NotFound(say_files("several_portals_have", slug=teleservice, names=tuple(named)))
+        slugs = {slug for one in catalogue.portals.values() for slug in one.teleservices}
+        cure = nearest(portal or "", named) if named else nearest(teleservice, sorted(slugs))
+        raise NotFound(say_files("no_portal_has", slug=teleservice, cure=cure))
 
     async def read() -> object:
         async with open_far_ends(catalogue) as far_ends:
@@ -114,10 +119,11 @@ def form(
     schema = asyncio.run(read())
     if not isinstance(schema, dict):
         why = getattr(schema, "reason", "unreadable_answer")
-        typer.echo(f"error: {having[0]}: {why}", err=True)
+        said = say("of_portal", portal=having[0], said=reasons.of(why).said)
+        print_message(say("error", said=said), err=True)
         raise typer.Exit(Exit.FAR_END)
     file = mappings / teleservice / FORM
     with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(schema, ensure_ascii=False, indent=1) + "\n", "utf-8")
-    typer.echo(f"{file}")
+    print_text(f"{file}")

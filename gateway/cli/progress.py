@@ -9,13 +9,17 @@ from contextlib import contextmanager
 
 import typer
 
+from gateway.cli.language import language
+from gateway.core.messages import Message
+
 #: How many are done, of how many, and the name of the next one; an empty name at the end.
 Step = Callable[[int, int, str], None]
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Step]:
+def progress(said: Message) -> Iterator[Step]:
     """Give the function to call before each step, and once all are done."""
+    what = said.what(language())
     if not sys.stderr.isatty():
         yield lambda done, of, name: _line(what, done, of, name)
         return
@@ -31,4 +35,4 @@ def progress(what: str) -> Iterator[Step]:
 
 def _line(what: str, done: int, of: int, name: str) -> None:
     if name:
-        typer.echo(f"{what} {done + 1} of {of}: {name}", err=True)
+        typer.echo(f"{what} {done + 1}/{of}: {name}", err=True)

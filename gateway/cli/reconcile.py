@@ -10,10 +10,13 @@ from typing import Annotated
 import typer
 
 from gateway.catalogue.catalogue import Catalogue, Teleservice
+from gateway.catalogue.config_faults import nearest
 from gateway.cli.beside import run_beside
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, emit, table
+from gateway.cli.output import AsJson, emit, print_message, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings
+from gateway.cli.texts import say
+from gateway.core import reasons
 from gateway.core.errors import NotFound
 from gateway.core.request import EventKind
 from gateway.flow.due import DueFound
@@ -71,7 +74,8 @@ def reconcile(
     known = {slug for one in settings.portals.values() for slug in one.teleservices}
     unknown += sorted(set(teleservice or ()) - known)
     if unknown:
-        raise NotFound(f"no such portal or teleservice: {', '.join(unknown)}")
+        cure = nearest(unknown[0], sorted({*settings.portals, *known}))
+        raise NotFound(say("no_portal_nor_form", names=tuple(unknown), cure=cure))
 
     async def work(engine: Engine) -> list[ReconciledForm]:
         return [
@@ -134,14 +138,14 @@ def _print(found: list[ReconciledForm], *, dry_run: bool) -> None:
     for form in found:
         name = f"{form.portal} {form.teleservice}"
         if form.off:
-            typer.echo(f"{name}: off; nothing tells what is due (`due` in gateway.yaml)")
+            print_message(say("reconcile_off", name=name))
             continue
         if form.failure is not None:
-            typer.echo(f"{name}: could not be read ({form.failure})")
+            print_message(say("form_unread", name=name, why=reasons.of(form.failure).said))
         left = [one for one in form.due if one.code is not None]
         would = len(form.due) - len(left)
-        what = f"{would} to be taken" if dry_run else f"{form.taken} taken"
-        typer.echo(f"{name}: {what}, {len(left)} that cannot be")
+        word, count = ("to_be_taken", would) if dry_run else ("were_taken", form.taken)
+        print_message(say(word, name=name, count=count, left=len(left)))
         rows = [(one.ref, one.commune, one.what, one.at, one.code) for one in form.due]
         if rows:
-            table(("request", "commune", "what", "since", "refusal"), rows, "")
+            table(("request", "commune", "what", "since", "refusal"), rows, say("no_requests"))

@@ -17,8 +17,10 @@ from structlog.testing import capture_logs
 from gateway.catalogue.parts import Parts
 from gateway.cli import release_words as words
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, CommuneRow, Each, communes, emit
+from gateway.cli.language import language
+from gateway.cli.output import AsJson, CommuneRow, Each, communes, emit, print_message, print_text
 from gateway.cli.progress import progress
+from gateway.cli.release_texts import say
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
@@ -30,18 +32,21 @@ from gateway.cli.setting import (
     taken_with_releases,
     tell_left_out,
 )
+from gateway.cli.states import state_word
+from gateway.cli.usage import Misuse
 from gateway.contracts import applying
 from gateway.contracts.leaving import releases_of
 from gateway.contracts.passing import ContractOutcome, passing
 from gateway.contracts.planning import Choice, PlanState, ReleaseFiles
 from gateway.contracts.planning import plan as make_plan
 from gateway.core.errors import Fault
+from gateway.core.messages import Message
 from gateway.store.engine import Database
 from gateway.store.releases import Signature
 
 app = typer.Typer(help="What runs for each commune, and its agreement.", no_args_is_help=True)
 
-TAKEN = "a running daemon takes it within 10 s; release list says what it runs"
+TAKEN = say("taken_release", seconds=10)
 #: So long a running daemon's word of what was applied is waited for, in seconds.
 PATIENCE = 5.0
 _MADE = (PlanState.NEW, PlanState.CHANGED, PlanState.UNSIGNED)
@@ -116,23 +121,28 @@ def plan(
                     (
                         one.commune,
                         one.name,
-                        one.state,
+                        state_word(one.state),
                         None if one.release is None else one.release.short,
                         None if one.active is None else one.active.short,
                         ", ".join(signature.by for signature in one.signatures),
-                        None if one.run is None else ("passed" if one.run.passed else "failed"),
+                        None if one.run is None else _judged(one.run.passed),
                         call.get(one.commune) if one.missing else None,
                     ),
                 )
                 for one in planned
             ],
-            "stay as they are",
-            "no commune is configured",
+            say("calm_planned"),
+            say("no_commune_configured"),
             each=each,
         )
-        typer.echo("".join(f"{line}\n" for line in words.changes(planned)), nl=False)
+        for line in words.changes(planned):
+            print_text(line)
     if any(one.faults for one in planned):
         raise typer.Exit(Exit.CONFIGURATION)
+
+
+def _judged(passed: bool) -> Message:
+    return state_word("passed" if passed else "failed")
 
 
 @app.command()
@@ -161,11 +171,11 @@ def sign(
     choice = chosen(commune, mapping, everybody)
     for option, text in (("--by", by), ("--function", function), ("--means", means)):
         if not text.strip():
-            raise typer.BadParameter(f"{option} may not be empty")
+            raise Misuse(say("empty_option", name=option))
     if digest is not None and len(digest) < 8:
-        raise typer.BadParameter("--digest: at least 8 of its characters")
+        raise Misuse(say("short_digest"))
     if digest is not None and (len(choice.communes) != 1 or choice != Choice(choice.communes)):
-        raise typer.BadParameter("--digest: that of one commune, which is named")
+        raise Misuse(say("digest_of_one"))
     day = _day(on)
     agreement = Signature(
         digest or "",
@@ -187,7 +197,7 @@ def sign(
                     "commune": one.commune,
                     "digest": None if one.release is None else one.release.digest,
                     "by": None if one.release is None else agreement.by,
-                    "why": one.why or None,
+                    "why": None if one.why is None else one.why.told(language()),
                 }
                 for one in done
             ]
@@ -196,8 +206,9 @@ def sign(
         for one in done:
             said = one.why
             if one.release is not None:
-                said = f"{agreement.by} agreed to release {one.release.short}"
-            typer.echo(f"{one.commune} {one.name}: {said}")
+                said = say("agreed", by=agreement.by, release=one.release.short)
+            told = "" if said is None else said.told(language())
+            print_message(say("of_one", commune=one.commune, name=one.name, said=told))
     if any(one.release is None and one.commune in choice.communes for one in done):
         raise typer.Exit(Exit.NO)
 
@@ -205,7 +216,7 @@ def sign(
 def chosen(commune: Sequence[str] | None, mapping: Sequence[str] | None, everybody: bool) -> Choice:
     choice = Choice(tuple(commune or ()), tuple(mapping or ()), everybody)
     if not choice:
-        raise typer.BadParameter("name communes, or give --mapping or --all")
+        raise Misuse(say("name_communes"))
     return choice
 
 
@@ -215,9 +226,9 @@ def _day(text: str | None) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter("--date is written YYYY-MM-DD") from None
+        raise Misuse(say("odd_date")) from None
     if day > now().date():
-        raise typer.BadParameter("--date lies in the future")
+        raise Misuse(say("future_date"))
     return day
 
 
@@ -252,10 +263,10 @@ def apply(
     choice = Choice(tuple(commune or ()), tuple(mapping or ()))
     urgency = (by.strip(), why.strip()) if urgent else None
     if urgency is not None and not (choice.communes and all(urgency)):
-        raise typer.BadParameter("--urgent needs --commune, --by and --why")
+        raise Misuse(say("urgent_needs"))
     with ExitStack() as stack:
         place = open_place(stack, config, mappings)
-        step = stack.enter_context(progress("contract"))
+        step = stack.enter_context(progress(say("playing_contract")))
         stack.enter_context(capture_logs())  # the runs' own, of invented requests
 
         async def plays(
@@ -280,15 +291,16 @@ def apply(
         when = taken_with_releases(place.database, TAKEN)
     refused = {insee: word.refused for insee, word in heard.items() if word.refused is not None}
     if as_json:
-        emit([words.applied_document(one, refused.get(one.commune)) for one in done])
+        told = {insee: said.told(language()) for insee, said in refused.items()}
+        emit([words.applied_document(one, told.get(one.commune)) for one in done])
     else:
         for line in words.applied(done, refused, _call(place)):
-            typer.echo(line)
+            print_text(line)
         if active.keys() - heard.keys():
-            typer.echo(when)
+            print_message(when)
     unsigned = [one.commune for one in done if one.unsigned]
     if unsigned:
-        typer.echo(f"warning: runs unsigned (--dev): {', '.join(unsigned)}", err=True)
+        print_message(say("warning", told=say("runs_unsigned", communes=tuple(unsigned))), err=True)
     if any(one.state is PlanState.BROKEN for one in done):
         raise typer.Exit(Exit.CONFIGURATION)
     if refused or not all(one.done for one in done):

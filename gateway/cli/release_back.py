@@ -17,8 +17,9 @@ from gateway.catalogue.released import build_released
 from gateway.cli.commune import calling
 from gateway.cli.faults import Exit
 from gateway.cli.language import language
-from gateway.cli.output import AsJson, emit
+from gateway.cli.output import AsJson, ask_person, emit, print_message, print_text
 from gateway.cli.release import TAKEN, Communes, Everybody, OfMapping, chosen, now, open_place
+from gateway.cli.release_texts import say
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
@@ -29,12 +30,15 @@ from gateway.cli.setting import (
     read_connected,
     taken_with_releases,
 )
+from gateway.cli.states import state_word
+from gateway.cli.usage import Misuse
 from gateway.contracts import taking_back
 from gateway.contracts.connected import ConnectedCommune
 from gateway.contracts.leaving import rendered_otherwise
 from gateway.contracts.planning import Choice
 from gateway.contracts.taking_back import TakenBack, Undoing
 from gateway.core.errors import Conflict, Fault
+from gateway.core.messages import Message
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
@@ -62,11 +66,10 @@ def rollback(
     else:
         for one in done:
             if one.activation is not None:
-                typer.echo(
-                    f"{one.commune} {one.name}: back to release {one.activation.digest[:12]}"
-                )
+                said = say("back_to", release=one.activation.digest[:12])
+                print_message(say("of_one", commune=one.commune, name=one.name, said=said))
         if any(one.activation is not None for one in done):
-            typer.echo(when)
+            print_message(when)
     _stay([one for one in done if one.activation is None])
 
 
@@ -87,7 +90,7 @@ def undo(
     """
     choice = Choice(tuple(commune or ()), tuple(mapping or ()), everybody)
     if as_json and not yes:
-        raise typer.BadParameter("--json asks nothing: give --yes, too")
+        raise Misuse(say("json_asks_nothing"))
     with ExitStack() as stack:
         place = open_place(stack, config, mappings)
         fits = partial(_unfit, place.parts.bundle, config, mappings)
@@ -95,23 +98,26 @@ def undo(
         going = [one for one in what.steps if not (one.why or one.faults)]
         if not as_json:
             for one in going:
-                typer.echo(f"{one.commune} {one.name}: {_taken_back(one)}")
-        if going and not yes:
-            typer.confirm("Take it back?", abort=True)
+                said = _taken_back(one)
+                print_message(say("of_one", commune=one.commune, name=one.name, said=said))
+        if going:
+            ask_person(say("take_back"), yes=yes)
         asyncio.run(taking_back.undo(place.database, now, what))
         when = taken_with_releases(place.database, TAKEN)
     if as_json:
         emit(what.steps)
     elif not all(one.agreement for one in going):
-        typer.echo(when)
+        print_message(when)
     _stay([one for one in what.steps if one.why or one.faults])
 
 
-def _taken_back(one: Undoing) -> str:
+def _taken_back(one: Undoing) -> Message:
     if one.agreement:
-        return f"its agreement to release {one.digest[:12]} is taken back"
-    runs = "nothing runs" if one.before is None else f"release {one.before[:12]} runs again"
-    return f"{one.kind.replace('_', ' ')} is taken back: {runs}"
+        return say("agreement_back", release=one.digest[:12])
+    kind = state_word(one.kind)
+    if one.before is None:
+        return say("act_back", kind=kind)
+    return say("act_back_to", kind=kind, release=one.before[:12])
 
 
 def _unfit(
@@ -129,9 +135,11 @@ def _stay(stays: Sequence[TakenBack | Undoing]) -> None:
     """Tell who goes on as before, and why; the exit code says whether any does."""
     for one in stays:
         if one.faults:
-            typer.echo("\n".join(fault.told(language()) for fault in one.faults), err=True)
-        elif one.why:
-            typer.echo(f"{one.commune} {one.name}: {one.why}", err=True)
+            print_text("\n".join(fault.told(language()) for fault in one.faults), err=True)
+        elif one.why is not None:
+            why = one.why.told(language())
+            said = say("of_one", commune=one.commune, name=one.name, said=why)
+            print_message(said, err=True)
     if any(one.faults for one in stays):
         raise typer.Exit(Exit.CONFIGURATION)
     if stays:
@@ -152,44 +160,37 @@ def withdraw(
     """
     choice = chosen(commune, None, False)
     if as_json and not yes:
-        raise typer.BadParameter("--json asks nothing: give --yes, too")
+        raise Misuse(say("json_asks_nothing"))
     with ExitStack() as stack:
         place = open_place(stack, config, mappings)
         known = asyncio.run(read_connected(place.database, place.parts, config, mappings))
         leaving = [known.get(insee) for insee in dict.fromkeys(choice.communes)]
         for one in leaving:
             if one.commune is not None or one.faults or place.files.strays:
-                raise Conflict(
-                    f"{one.insee} {one.name} has a file, which the next release apply would take up"
-                    " again: take it away first"
-                )
+                raise Conflict(say("still_has_file", commune=one.insee, name=one.name))
         if not as_json:
             for one in leaving:
-                typer.echo("\n".join(_left_lying(one)))
-        if not yes:
-            typer.confirm("Withdraw?", abort=True)
+                for said in _left_lying(one):
+                    print_message(said)
+        ask_person(say("withdraw"), yes=yes)
         asyncio.run(taking_back.withdraw(place.database, now, choice.communes))
         when = taken_with_releases(place.database, TAKEN)
     if as_json:
         emit([{"commune": one.insee, "left": one.left} for one in leaving])
     else:
-        typer.echo(f"withdrawn: {', '.join(one.insee for one in leaving)}; {when}")
+        communes = tuple(one.insee for one in leaving)
+        print_message(say("withdrawn", communes=communes, when=when))
 
 
-def _left_lying(one: ConnectedCommune) -> list[str]:
+def _left_lying(one: ConnectedCommune) -> list[Message]:
     """Return what becomes of what a commune has on its hands."""
     left = one.left
-    lines = [
-        f"{one.insee} {one.name}:",
-        f"  {left.open} requests are open: what its GRU says of them is not asked for any more, nor"
-        " told to the citizens; new ones get 404 from us, and stay at the portal",
-        f"  {left.waiting} deliveries wait to be sent: they are kept, and go once a release of it"
-        " is applied again",
-        f"  {left.person} wait for a person: they stay in `outbox list`",
+    told = [
+        say("leaving", commune=one.insee, name=one.name),
+        say("left_open", count=left.open),
+        say("left_waiting", count=left.waiting),
+        say("left_person", count=left.person),
     ]
     if left.erasures:
-        lines.append(
-            f"  {left.erasures} orders to erase a person are among them: they are still owed"
-            " (erasure list)"
-        )
-    return [*lines, *(f"  {line}" for line in calling(one.contacts))]
+        told.append(say("left_erasures", count=left.erasures))
+    return [*told, *calling(one.contacts)]

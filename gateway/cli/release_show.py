@@ -8,10 +8,23 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.insee import COMMUNES
 from gateway.catalogue.release import file_digest, read_release
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, CommuneRow, Each, communes, emit, shown_time
+from gateway.cli.language import language
+from gateway.cli.output import (
+    AsJson,
+    CommuneRow,
+    Each,
+    cell,
+    communes,
+    emit,
+    print_message,
+    print_text,
+    shown_time,
+)
+from gateway.cli.release_texts import say
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
@@ -22,8 +35,11 @@ from gateway.cli.setting import (
     open_database,
     tell_daemon,
 )
+from gateway.cli.states import state_word
+from gateway.cli.texts import counted
 from gateway.contracts import gate
 from gateway.core.errors import Conflict, NotFound
+from gateway.core.messages import Message
 from gateway.store import releases, running_releases
 from gateway.store.releases import ReleaseLedger
 from gateway.store.running_releases import RunningRelease
@@ -43,7 +59,7 @@ def show_all(
         words = asyncio.run(database.read(running_releases.get_all)) if runs else {}
     shown = [_active(ledger, insee, words.get(insee)) for insee in sorted(ledger.active)]
     if as_json:
-        emit(shown)
+        emit([{key: value for key, value in one.items() if key != "said"} for one in shown])
         return
     communes(
         ("commune", "release", "runs", "since", "how", "signed by", "contract", "previous"),
@@ -55,25 +71,30 @@ def show_all(
                 (
                     one["commune"],
                     one["digest"][:12],
-                    one["runs"],
+                    None if one["runs"] is None else state_word(one["runs"]),
                     one["since"],
-                    one["how"],
+                    state_word(one["how"]),
                     _agreed(one),
-                    "passed" if one["passed"] else "NOT PASSED",
+                    state_word("passed" if one["passed"] else "NOT PASSED"),
                     (one["previous"] or "")[:12],
                 ),
             )
             for one in shown
         ],
-        "run what is signed and passed" if runs else "are signed and passed",
-        "no release is active: release plan, sign, apply",
+        say("calm_run" if runs else "calm_signed"),
+        say("none_active"),
         each=each,
     )
     if shown:
         tell_daemon(runs)
     for one in shown:
         if one["refused"] is not None:
-            typer.echo(f"{one['commune']} does not run: {one['refused']}", err=True)
+            runs_now = one["runs_digest"]
+            told = {"commune": one["commune"], "release": one["digest"][:12], "why": one["said"]}
+            if runs_now is None:
+                print_message(say("runs_nothing", **told), err=True)
+            else:
+                print_message(say("runs_other", **told, runs=runs_now[:12]), err=True)
 
 
 def _need(one: Mapping[str, Any]) -> int:
@@ -85,28 +106,32 @@ def _need(one: Mapping[str, Any]) -> int:
     return int(one["runs"] == "not yet")
 
 
-def _agreed(one: Mapping[str, Any]) -> str:
+def _agreed(one: Mapping[str, Any]) -> str | Message:
     """Return who agreed to what runs, or had it run before anybody did."""
     signed = ", ".join(signature.by for signature in one["signatures"])
     urgent = one["urgent"]
     if urgent is None or signed:
-        return signed or "NOBODY"
-    return f"NOBODY YET (urgent: {urgent.by}, {urgent.why})"
+        return signed or state_word("NOBODY")
+    return say("nobody_yet", by=urgent.by, why=urgent.why)
 
 
 def _active(ledger: ReleaseLedger, insee: str, word: RunningRelease | None) -> dict[str, Any]:
-    """Return the releases in service. `runs`: what the daemon says; None where none runs."""
+    """Return the releases in service. `runs`: what the daemon says; None where none runs.
+    `runs_digest`: of the release that it runs, be it the former one."""
     one = ledger.active[insee]
-    runs = refused = None
+    runs = refused = running = None
     if word is not None:
         refused = word.refused if word.digest == one.digest else None
+        running = word.runs
         runs = "REFUSED" if refused else "yes" if word.digest == one.digest else "not yet"
     previous = ledger.previous(insee)
     return {
         "commune": insee,
         "digest": one.digest,
         "runs": runs,
-        "refused": refused,
+        "runs_digest": running,
+        "refused": None if refused is None else refused.told(),
+        "said": refused,
         "since": one.at,
         "how": one.how,
         "unsigned": one.unsigned,
@@ -134,9 +159,11 @@ def show(
             if entry.data.get("commune") == what or entry.data.get("digest") in fitting
         ]
         if not chosen:
-            raise NotFound(f"nothing was ever done for {what}")
+            known = [*ledger.history, *ledger.kept]
+            cure = nearest(what, sorted({*ledger.history}) if known else [])
+            raise NotFound(say("never_done", what=what, cure=cure))
         if len(fitting) > 1 and not any(e.data.get("commune") == what for e in chosen):
-            raise Conflict(f"{what} is the beginning of {len(fitting)} releases: write more of it")
+            raise Conflict(say("digest_of_several", what=what, count=len(fitting)))
         stored = asyncio.run(database.read(releases.contents, fitting))
     held = [read_release(content) for content in stored.values()]
     if as_json:
@@ -144,15 +171,16 @@ def show(
         return
     for entry in chosen:
         rest = {k: v for k, v in entry.data.items() if k not in ("commune", "digest", "sha256")}
-        said = "  ".join(f"{key}: {value}" for key, value in rest.items() if value not in ("", []))
+        said = "  ".join(f"{key}: {cell(rest[key])}" for key in rest if rest[key] not in ("", []))
         digest = str(entry.data.get("digest", ""))[:12]
-        typer.echo(f"{entry.n:>4}  {shown_time(entry.at)}  {entry.kind:<11} {digest:<12}  {said}")
+        kind = state_word(entry.kind).what(language())
+        print_text(f"{entry.n:>4}  {shown_time(entry.at)}  {kind:<14} {digest:<12}  {said}")
     for release in held:
-        typer.echo(f"\n{release.digest} {release.commune} {release.name}")
-        for kind, version in sorted(release.adapters.items()):
-            typer.echo(f"  adapter {kind} {version}")
+        print_text(f"\n{release.digest} {release.commune} {release.name}")
+        for name, version in sorted(release.adapters.items()):
+            print_text(f"  {name} {version}")
         for file, text in sorted(release.files.items()):
-            typer.echo(f"  {file_digest(file, text)[:12]}  {file}")
+            print_text(f"  {file_digest(file, text)[:12]}  {file}")
 
 
 def verify(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
@@ -164,10 +192,12 @@ def verify(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
         emit({"ok": not faults, "entries": entries, "active": sorted(found), "faults": faults})
     else:
         for fault in faults:
-            typer.echo(str(fault), err=True)
-        typer.echo(
-            f"{len(found)} active releases, {entries} entries of the trail: "
-            + ("all as it should be" if not faults else f"{len(faults)} faults")
-        )
+            print_text(fault.told(language()), err=True)
+        counts = {
+            "active": counted("active_releases", len(found)),
+            "entries": counted("entries", entries),
+            "faults": counted("faults", len(faults)) if faults else say("as_it_should"),
+        }
+        print_message(say("verified", **counts))
     if faults:
         raise typer.Exit(Exit.NO)

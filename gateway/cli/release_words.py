@@ -8,10 +8,14 @@ from textwrap import wrap
 from typing import Any, TypeVar
 
 from gateway.catalogue.bundle import COMMUNES
+from gateway.cli.language import language
+from gateway.cli.release_texts import say
+from gateway.cli.states import state_word
 from gateway.contracts.applying import Applied
-from gateway.contracts.difference import Difference
+from gateway.contracts.difference import Difference, Effect
 from gateway.contracts.planning import CommunePlan, PlanState
 from gateway.core.errors import file_line
+from gateway.core.messages import Message, plain
 
 Thing = TypeVar("Thing", bound=Hashable)
 Who = tuple[str, ...]
@@ -31,7 +35,7 @@ def planned_document(one: CommunePlan) -> dict[str, Any]:
         "active": None if one.active is None else one.active.digest,
         "signatures": one.signatures,
         "run": one.run,
-        "missing": one.missing,
+        "missing": [said.told(language()) for said in one.missing],
         "differences": one.differences,
         "effects": one.effects,
         "operation": one.operation,
@@ -39,7 +43,7 @@ def planned_document(one: CommunePlan) -> dict[str, Any]:
 
 
 def changes(planned: Sequence[CommunePlan]) -> Iterator[str]:
-    """Yield what changes, for the communes' agents, hence in French; each change once."""
+    """Yield what changes, each change once."""
     changed = [one for one in planned if one.state is PlanState.CHANGED]
     names = {one.commune: one.name for one in changed}
     where = {(one.commune, _anywhere(d)): d for one in changed for d in one.differences}
@@ -55,13 +59,15 @@ def changes(planned: Sequence[CommunePlan]) -> Iterator[str]:
         for effect in sent.get(who, ()):
             if (effect.place, effect.case) != case:
                 case = effect.place, effect.case
-                yield f"  Cas « {effect.case} » ({effect.mapping}, {effect.place})"
-            yield from (f"  {line}" for line in effect.lines())
+                case_of = {"case": effect.case, "mapping": effect.mapping, "place": effect.place}
+                yield _told(say("case_of", **case_of))
+            yield from effect_lines(effect)
         if who == quiet:
-            yield "  Aucun cas ne montre de différence dans ce qui est envoyé."
+            yield _told(say("no_effect"))
     for one in planned:
         if one.operation:
-            yield f"{one.commune} {one.name} : prend effet à apply : {', '.join(one.operation)}"
+            what = say("takes_effect", keys=one.operation)
+            yield _told(say("of_one", commune=one.commune, name=one.name, said=what))
 
 
 def _anywhere(difference: Difference) -> Difference:
@@ -84,17 +90,38 @@ def _shared(having: Iterable[tuple[str, Iterable[Thing]]]) -> dict[Who, list[Thi
 
 def _heading(who: Who, names: dict[str, str]) -> list[str]:
     if len(who) == 1:
-        return [f"{names[who[0]]} ({who[0]}) : ce qui change"]
+        return [_told(say("changes_of_one", name=names[who[0]], commune=who[0]))]
     named = ", ".join(f"{names[insee]} ({insee})" for insee in who)
-    return [f"{len(who)} communes : ce qui change", *_indented(named)]
+    return [_told(say("changes_of", count=len(who))), *_indented(named)]
 
 
 def _difference(d: Difference) -> list[str]:
-    return [
-        f"  {file_line(d.file, d.line)}  {d.path}",
-        f"    - avant : {d.before or '(rien)'}",
-        f"    + après : {d.after or '(rien)'}",
-    ]
+    place = f"  {file_line(d.file, d.line)}  {d.path}"
+    return [place, *_before_after(d.before, d.after, say("nothing"))]
+
+
+def effect_lines(effect: Effect) -> Iterator[str]:
+    """Yield one field that leaves otherwise, before and after."""
+    yield f"    {_told(_field(effect.field))}"
+    yield from _before_after(effect.before, effect.after, say("nothing_sent"))
+
+
+def _before_after(before: str | None, after: str | None, nothing: Message) -> Iterator[str]:
+    """Yield the lines of two values, each with the word for its side."""
+    for word, value in (("before", before), ("after", after)):
+        lines = nothing.what(language()).splitlines() if not value else value.splitlines()
+        for line in lines:
+            yield f"    {_told(say(word, value=line))}"
+
+
+def _field(name: str) -> Message:
+    """Return the name of a field of the GRU as it is, that of anything else in words."""
+    word = f"field_{name}"
+    return say(word) if word in say else plain(name)
+
+
+def _told(said: Message) -> str:
+    return said.told(language())
 
 
 def _indented(text: str) -> list[str]:
@@ -105,7 +132,7 @@ def _indented(text: str) -> list[str]:
 
 
 def applied(
-    done: Sequence[Applied], refused: Mapping[str, str], call: Mapping[str, str]
+    done: Sequence[Applied], refused: Mapping[str, Message], call: Mapping[str, str]
 ) -> Iterator[str]:
     """Yield what became of each, then what keeps some from going, each thing once with its
     communes.
@@ -117,35 +144,38 @@ def applied(
     for one in done:
         yield _became(one)
         alone = (one.commune,)
-        yield from (f"  missing: {text}" for text in missing.pop(alone, ()))
-        yield from (f"  change: {text}" for text in changed.pop(alone, ()))
+        yield from (f"  {_told(say('missing', what=_told(one)))}" for one in missing.pop(alone, ()))
+        yield from (f"  {_told(say('change', what=one))}" for one in changed.pop(alone, ()))
         if not one.done and call.get(one.commune):
-            yield f"  call: {call[one.commune]}"
+            yield f"  {_told(say('to_call', who=call[one.commune]))}"
         if one.operation:
-            yield f"  set: {', '.join(one.operation)}"
+            yield f"  {_told(say('is_set', keys=one.operation))}"
         if one.commune in refused:
-            yield f"  the daemon does not run it: {refused[one.commune]}"
-    for word, shared in (("missing", missing), ("change", changed)):
-        for who, texts in shared.items():
-            yield from (f"{word}: {text}" for text in texts)
-            yield from _indented(f"{len(who)} communes: {', '.join(who)}")
+            yield f"  {_told(say('not_run', why=refused[one.commune]))}"
+    for who, lacking in missing.items():
+        yield from (_told(say("missing", what=_told(what))) for what in lacking)
+        yield from _indented(_told(say("of_communes", count=len(who), communes=who)))
+    for who, texts in changed.items():
+        yield from (_told(say("change", what=text)) for text in texts)
+        yield from _indented(_told(say("of_communes", count=len(who), communes=who)))
 
 
 def _became(one: Applied) -> str:
-    head = f"{one.commune} {one.name}"
     short = (one.digest or "")[:12]
     if one.state is PlanState.SAME:
-        return f"{head}: same ({short} is active already)"
-    if one.state is PlanState.URGENT:
-        return f"{head}: same ({short} is active by the urgent path, to be signed still)"
-    if one.state is PlanState.GONE:
-        return f"{head}: gone"
-    if one.done:
-        how = ", UNSIGNED OR NOT PASSED (--dev)" if one.unsigned else ""
-        return f"{head}: applied {short}{how}"
-    return f"{head}: refused {short or '-'} ({one.state.value})"
+        said = say("became_same", release=short)
+    elif one.state is PlanState.URGENT:
+        said = say("became_urgent", release=short)
+    elif one.state is PlanState.GONE:
+        said = say("became_gone")
+    elif one.done:
+        said = say("became_unsigned" if one.unsigned else "became_applied", release=short)
+    else:
+        said = say("became_refused", release=short or "-", state=state_word(one.state.value))
+    return _told(say("of_one", commune=one.commune, name=one.name, said=said))
 
 
 def applied_document(one: Applied, refused: str | None) -> dict[str, Any]:
     """Return what became of one commune, for scripts."""
-    return asdict(one) | {"refused": refused}
+    missing = [said.told(language()) for said in one.missing]
+    return asdict(one) | {"missing": missing, "refused": refused}

@@ -11,14 +11,25 @@ from typing import Annotated, Any
 import typer
 
 from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.explain import PreviewRow, preview
+from gateway.catalogue.texts import say as say_files
 from gateway.cli.language import language
-from gateway.cli.output import AsJson, cell, emit, shown_time, table
+from gateway.cli.output import (
+    AsJson,
+    cell,
+    emit,
+    print_message,
+    print_text,
+    print_value,
+    table,
+)
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
     Config,
     Mappings,
+    known_commune,
     load_parts,
     load_settings,
     open_database,
@@ -26,8 +37,8 @@ from gateway.cli.setting import (
 from gateway.cli.texts import say
 from gateway.contracts.connected import contacts_of
 from gateway.core.delivery import Kind
-from gateway.core.errors import Conflict, NotFound
-from gateway.core.messages import harmless
+from gateway.core.errors import Conflict, NotFound, Rejected
+from gateway.core.messages import Message, harmless, plain
 from gateway.core.reasons import Who
 from gateway.core.render import Unmappable
 from gateway.core.status import Status
@@ -43,9 +54,6 @@ Which = Annotated[
     typer.Argument(metavar="ID", help="Our id, the portal's id or number, or the GRU's reference."),
 ]
 
-#: Below: values of requests are personal data; those that do not print them say so nowhere.
-NOTE = "These values are personal data: do not copy them into tickets, mails or logs."
-
 
 @app.command("list")
 def show_list(
@@ -58,16 +66,27 @@ def show_list(
     as_json: AsJson = False,
 ) -> None:
     """The latest requests, newest first."""
-    with open_database(load_settings(config, mappings).settings) as database:
-        found = asyncio.run(
-            database.read(
-                requests.listing,
-                commune=commune,
-                teleservice=teleservice,
-                status=status.value if status else None,
-                limit=limit,
-            )
+
+    async def read(database: Database) -> list[StoredRequest]:
+        found = await database.read(
+            requests.listing,
+            commune=commune,
+            teleservice=teleservice,
+            status=status.value if status else None,
+            limit=limit,
         )
+        if commune is not None:
+            await known_commune(database, commune, config, mappings, found)
+        return found
+
+    catalogue = load_settings(config, mappings)
+    with open_database(catalogue.settings) as database:
+        found = asyncio.run(read(database))
+    if teleservice is not None and not found:
+        slugs = {slug for one in catalogue.portals.values() for slug in one.teleservices}
+        if teleservice not in slugs:
+            cure = nearest(teleservice, sorted(slugs))
+            raise NotFound(say_files("no_portal_has", slug=teleservice, cure=cure))
     if as_json:
         emit(found)
         return
@@ -77,7 +96,7 @@ def show_list(
             (r.id, r.commune, r.teleservice, r.ref, r.status, r.status_at, r.gru_reference)
             for r in found
         ],
-        "no request",
+        say("no_requests"),
     )
 
 
@@ -108,7 +127,7 @@ def show(
     with open_database(catalogue.settings) as database:
         trace, said = asyncio.run(read(database))
     if answers:
-        typer.echo(NOTE, err=True)
+        print_message(say("personal_data"), err=True)
     if as_json:
         shown = {name: getattr(trace, name) for name in Trace.__slots__}
         emit(shown if said is None else {**shown, "answers": said})
@@ -120,18 +139,23 @@ def show(
             "portal",
             f"{request.portal} {request.teleservice} {request.ref} ({cell(request.number)})",
         ),
-        ("commune", f"{request.commune}, GRU {request.gru}"),
-        ("GRU reference", request.gru_reference),
-        ("status", f"{request.status.value} since {shown_time(request.status_at)}"),
+        ("commune", request.commune),
+        ("gru", request.gru),
+        ("gru reference", request.gru_reference),
+        ("status", request.status.value),
+        ("since", request.status_at),
     ):
-        typer.echo(f"{name + ':':15}{cell(value)}")
-    typer.echo("")
-    table(("time", "what", "state", "detail"), _timeline(trace), "nothing happened")
+        print_value(name, value)
+    print_text("")
+    table(("time", "what", "state", "detail"), _timeline(trace), say("nothing_happened"))
     if answers and not said:
-        typer.echo("\nno far end has said anything of a failure")
+        print_text("")
+        print_message(say("no_answers"))
     for one in said or ():
-        typer.echo(f"\nanswer to attempt {one.n} ({one.action}) of {one.delivery_id}:")
-        typer.echo("".join(f"  {harmless(line)}\n" for line in one.answer.splitlines()), nl=False)
+        print_text("")
+        print_message(say("answer_to", n=one.n, action=one.action, delivery=one.delivery_id))
+        for line in one.answer.splitlines():
+            print_text(f"  {harmless(line)}")
 
 
 @app.command()
@@ -161,7 +185,7 @@ def why(
         emit([cause.told(language()) for cause in causes])
         return
     for cause in causes:
-        typer.echo(f"{cause.code}: {cause.said.what(language())}")
+        print_message(say("why", code=cause.code, what=plain(cause.said.what(language()))))
         for name, value in (
             ("detail", cause.detail or None),
             ("since", cause.since),
@@ -170,10 +194,10 @@ def why(
             ("do", cause.said.remedy(language())),
         ):
             if value:
-                typer.echo(say(f"why_{name}", value=cell(value)).what(language()))
+                print_message(say(f"why_{name}", value=cell(value)))
     if any(cause.who != Who.NOBODY for cause in causes):
         for role, whom in contacts.items():
-            typer.echo(f"call: {cell(whom)} ({role})")
+            print_message(say("call", who=cell(whom), role=role))
 
 
 @app.command()
@@ -199,22 +223,27 @@ def explain(
         trace, body = asyncio.run(read(database))
     request, sent = trace.request, _sent(trace)
     if not body:
-        raise Conflict(f"request {request.id} has no content any more: it was erased")
-    mapping = catalogue.route(request.portal, request.commune, request.teleservice).mapping
+        raise Conflict(say("erased_request", id=request.id))
+    try:
+        mapping = catalogue.route(request.portal, request.commune, request.teleservice).mapping
+    except Rejected:
+        where = {"commune": request.commune, "slug": request.teleservice}
+        raise Conflict(say("no_route_now", id=request.id, **where)) from None
     rows = preview(mapping, body)
     if isinstance(rows, Unmappable):
         # The faults name fields and lines, never values.
-        raise Conflict(f"the mapping cannot render {request.id}\n{rows.summary()}")
+        raise Conflict(say("unmappable", id=request.id, faults=rows.summary()))
     if values:
-        typer.echo(NOTE, err=True)
+        print_message(say("personal_data"), err=True)
     if as_json:
         made = {"mapping": sent.mapping, "release": sent.release_digest} if sent else None
         shown = {"request": request.id, "mapping": mapping.file, "version": mapping.version}
         emit({**shown, "sent_with": made, "fields": _fields(rows, values)})
         return
-    typer.echo(f"{request.id} by {mapping.file}, version {mapping.version}")
-    if sent is not None:
-        typer.echo(f"sent{_made_with(sent).removeprefix(',')}")
+    version = mapping.version
+    print_message(say("explained", id=request.id, file=mapping.file, version=version))
+    if sent is not None and (made_with := _made_with(sent)) is not None:
+        print_message(say("sent_by", made_with=made_with))
     _print_rows(rows, values)
 
 
@@ -257,7 +286,7 @@ def _print_rows(rows: list[PreviewRow], values: bool) -> None:
     table(
         headers,
         [(r.target, r.source, r.place, *((r.value,) if values else ())) for r in rows],
-        "the mapping sends nothing",
+        say("sends_nothing"),
     )
 
 
@@ -265,38 +294,43 @@ async def _trace(database: Database, which: str) -> Trace:
     """Raises NotFound, and Conflict when the text fits several requests."""
     found = await database.read(requests.search, which)
     if not found:
-        raise NotFound(f"no request {which}")
+        raise NotFound(say("no_such_request", which=which))
     if len(found) > 1:
         lines = [f"  {r.id}  {r.commune}  {r.teleservice}  {r.ref}" for r in found]
-        raise Conflict("\n".join([f"{which} fits {len(found)} requests; name one:", *lines]))
+        rows = "\n".join(["", *lines])
+        raise Conflict(say("several_requests", which=which, count=len(found), rows=rows))
     trace = await database.read(requests.trace, found[0].id)
     if trace is None:
-        raise NotFound(f"no request {which}")
+        raise NotFound(say("no_such_request", which=which))
     return trace
 
 
-def _made_with(attempt: Attempt) -> str:
+def _made_with(attempt: Attempt) -> Message | None:
+    """Return what made the content of an attempt; None where that is not known."""
     if attempt.mapping is None:
-        return ""
-    release = attempt.release_digest
-    return f", by {attempt.mapping}" + (f" of release {release[:12]}" if release else "")
+        return None
+    if attempt.release_digest is None:
+        return say("made_with", mapping=attempt.mapping)
+    return say("made_with_of", mapping=attempt.mapping, release=attempt.release_digest[:12])
 
 
 def _timeline(trace: Trace) -> list[tuple[object, ...]]:
     lines: list[tuple[datetime, int, tuple[object, ...]]] = []
     for event in trace.events:
-        told = (f"event {event.kind} from {event.origin}", event.status, event.key)
+        what = say("told_event", kind=str(event.kind), origin=str(event.origin))
+        told = (what, event.status, event.key)
         lines.append((event.received_at, 0, told))
     for one in trace.deliveries:
-        what = f"{one.kind.value} {one.id} on {one.lane}"
+        what = say("told_delivery", kind=one.kind.value, id=one.id, lane=one.lane)
         lines.append((one.created_at, 1, (what, one.state, one.reason)))
         for attempt in trace.attempts.get(one.id, ()):
             detail = f"{attempt.ms} ms, {attempt.outcome}: {attempt.reason}"
-            detail += _made_with(attempt)
-            tried = (f"attempt {attempt.n} ({attempt.action}) of {one.id}", attempt.state, detail)
-            lines.append((attempt.started_at, 2, tried))
+            said = say("told_attempt", n=attempt.n, action=str(attempt.action), delivery=one.id)
+            if (made_with := _made_with(attempt)) is not None:
+                detail = f"{detail}, {made_with.what(language())}"
+            lines.append((attempt.started_at, 2, (said, attempt.state, detail)))
     for kept in trace.untold:
-        told = (f"change {kept.id} from gru, not told yet", kept.reason, kept.detail)
+        told = (say("told_change", id=kept.id), kept.reason, kept.detail)
         lines.append((kept.received_at, 3, told))
     lines.sort(key=lambda line: (line[0], line[1]))
     return [(at, *rest) for at, _, rest in lines]

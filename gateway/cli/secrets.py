@@ -7,7 +7,8 @@ import asyncio
 import typer
 
 from gateway.cli.faults import Exit
-from gateway.cli.output import AsJson, emit
+from gateway.cli.language import language
+from gateway.cli.output import AsJson, emit, print_message, print_text
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
@@ -18,6 +19,7 @@ from gateway.cli.setting import (
     load_settings,
     open_database,
 )
+from gateway.cli.texts import say
 from gateway.flow import operator
 
 app = typer.Typer(help="Secrets and certificates.", no_args_is_help=True)
@@ -41,25 +43,21 @@ def reload(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
         runs = last_heard(database) is not None
         known = asyncio.run(operator.renew_secrets(database)) if runs else {}
     told = [
-        {"daemon": name, "read": read, "refused": one.refused}
+        {"daemon": name, "read": read, "refused": one.refused and one.refused.told(language())}
         for name, (one, read) in sorted(known.items())
     ]
     well = bool(told) and all(one["read"] and one["refused"] is None for one in told)
     if as_json:
         emit(told)
     elif not told:
-        typer.echo(UNFOLLOWING if runs else "no daemon runs; they are read at its start")
+        print_message(UNFOLLOWING if runs else say("secrets_at_start"))
     else:
         for one in told:
-            refused = one["refused"]
-            said = (
-                "has not answered: it was killed, or its log says why"
-                if not one["read"]
-                else "has read them"
-            )
-            typer.echo(f"daemon {one['daemon']} {said}")
-            if one["read"] and refused is not None:
-                typer.echo("  goes on with what it had:")
-                typer.echo("\n".join(f"  {line}" for line in str(refused).splitlines()))
+            word = "secrets_read" if one["read"] else "secrets_unread"
+            print_message(say(word, daemon=str(one["daemon"])))
+            if one["read"] and one["refused"] is not None:
+                print_message(say("goes_on"))
+                for line in str(one["refused"]).splitlines():
+                    print_text(f"  {line}")
     if not well:
         raise typer.Exit(Exit.NO)

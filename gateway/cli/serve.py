@@ -12,6 +12,7 @@ import typer
 
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.secrets import Needed
+from gateway.cli.output import print_text
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
@@ -21,6 +22,8 @@ from gateway.cli.setting import (
     load_settings,
     located,
 )
+from gateway.cli.texts import say
+from gateway.cli.usage import Misuse
 from gateway.contracts.running import Released, Source, Unsigned
 
 log = structlog.get_logger()
@@ -45,12 +48,12 @@ def serve(
         return read_bundle(config, mappings)
 
     if role not in list(app.Role):
-        raise typer.BadParameter(f"{role}: all, intake or dispatch", param_hint="--role")
+        raise Misuse(say("odd_role", role=role))
     source: Source
     if dev:
         catalogue = load_catalogue(config, mappings, secrets=Needed.ALL)
         source = Unsigned(
-            read(), catalogue, lambda text: typer.echo(text, err=True), os.environ, config
+            read(), catalogue, lambda text: print_text(text, err=True), os.environ, config
         )
     else:
         catalogue = load_settings(config, mappings, secrets=Needed.ALL)

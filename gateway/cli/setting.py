@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,15 +16,20 @@ import typer
 from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue, Settings
+from gateway.catalogue.insee import unknown_communes
 from gateway.catalogue.parts import Parts, build_parts
 from gateway.catalogue.released import settings_of
 from gateway.catalogue.secrets import Needed
 from gateway.catalogue.texts import say
 from gateway.cli.language import language
+from gateway.cli.output import print_message
 from gateway.cli.texts import say as say_cli
+from gateway.cli.usage import Misuse
 from gateway.contracts.connected import Everybody, everybody
 from gateway.contracts.running import Released
 from gateway.core.errors import ConfigurationFault, Fault, GatewayError
+from gateway.core.ids import is_insee
+from gateway.core.messages import Message
 from gateway.flow import operator
 from gateway.store import releases
 from gateway.store.engine import Database
@@ -49,7 +54,7 @@ Mappings = Annotated[
     ),
 ]
 #: Of `serve --dev`, which takes what concerns lanes alone.
-UNFOLLOWING = "the daemon that runs (serve --dev) does not take it: start it anew"
+UNFOLLOWING = say_cli("unfollowing")
 CONFIG = Path("config")
 MAPPINGS = Path("mappings")
 
@@ -87,7 +92,7 @@ def tell_left_out(faults: Iterable[Fault], config: Path, mappings: Path) -> None
     """Say on the standard error, each once, what keeps files from counting."""
     for fault in sorted(set(faults)):
         told = located(fault, config, mappings).told(language())
-        typer.echo(say_cli("left_out", told=told).what(language()), err=True)
+        print_message(say_cli("left_out", told=told), err=True)
 
 
 def last_heard(database: Database) -> datetime | None:
@@ -126,23 +131,23 @@ def _lock_held(database: Database) -> bool | None:
 def tell_daemon(heard_at: datetime | None) -> None:
     """Say on the standard error how old the word of the daemons is, or that there is none."""
     if heard_at is None:
-        typer.echo("no daemon runs now", err=True)
+        print_message(say_cli("no_daemon"), err=True)
         return
     age = max(0, round((datetime.now(UTC) - heard_at).total_seconds()))
-    late = ", which is long: it may have been killed" if age > operator.SILENT else ""
-    typer.echo(f"a daemon runs, as it said {age} s ago{late}", err=True)
+    late = age > operator.SILENT
+    print_message(say_cli("daemon_long_ago" if late else "daemon_runs", age=age), err=True)
 
 
-def taken(database: Database, said: str) -> str:
+def taken(database: Database, said: Message) -> Message:
     """Return the message `said` of the daemons that run, unless none does."""
     heard_at = last_heard(database)
     if heard_at is None:
-        return "no daemon runs now, the next start takes it"
+        return say_cli("taken_at_start")
     age = round((datetime.now(UTC) - heard_at).total_seconds())
-    return said if age <= operator.SILENT else f"{said}, if it still runs: it said so {age} s ago"
+    return said if age <= operator.SILENT else say_cli("taken_if_it_runs", said=said, age=age)
 
 
-def taken_with_releases(database: Database, said: str) -> str:
+def taken_with_releases(database: Database, said: Message) -> Message:
     """Return the message `said` of the daemons that follow what is released, as `taken` does."""
     if last_heard(database) is not None and _last_word(database) is None:
         return UNFOLLOWING
@@ -165,6 +170,26 @@ async def read_connected(
     lie."""
     whose = {insee: parts.broken[file] for file, insee in parts.communes.items()}
     return await everybody(database, parts, all_located(whose, config, mappings))
+
+
+async def known_commune(
+    database: Database, code: str, config: Path, mappings: Path, found: Sequence[object]
+) -> None:
+    """Look whether there is such a commune, where nothing was `found` of it.
+
+    One is there that has a file, or for which a release ever was. Raises NotFound, which names the
+    nearest; Misuse for what is no INSEE code.
+    """
+    if found:
+        return
+    catalogue = load_parts(config, mappings).catalogue
+    ledger = await database.read(releases.ledger)
+    names = dict.fromkeys(ledger.history, "")
+    names |= {insee: one.name for insee, one in catalogue.communes.items()}
+    if code in names or catalogue.insee(code) in names:
+        return
+    unknown = unknown_communes([code], names)
+    raise unknown if is_insee(code) else Misuse(unknown.said)
 
 
 @contextmanager
@@ -238,7 +263,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
     url = settings.database.get_secret_value()
     path = url.removeprefix("sqlite:///")
     if path != url and not Path(path).is_file():
-        raise GatewayError(f"there is no database at {path} yet; run: db upgrade, or serve")
+        raise GatewayError(say_cli("no_database_yet", place=path))
     require(url)
     database = Database(url)
     try:

@@ -16,8 +16,10 @@ from gateway.catalogue.release import BadRelease, Release, read_stored
 from gateway.contracts import gate
 from gateway.contracts.passing import ContractOutcome
 from gateway.contracts.planning import ALL, Choice, CommunePlan, PlanState, ReleaseFiles, plan
+from gateway.contracts.texts import say
 from gateway.contracts.urgent import beyond_addresses
 from gateway.core.errors import Conflict, NotFound, file_line
+from gateway.core.messages import Message
 from gateway.store import applied, releases, running_releases
 from gateway.store.engine import Store
 from gateway.store.releases import ContractRun, Signature, Urgent
@@ -41,7 +43,7 @@ class Applied:
     digest: str | None
     done: bool
     unsigned: bool
-    missing: tuple[str, ...]
+    missing: tuple[Message, ...]
     changes: tuple[str, ...]
     #: Matters of operation, which need no agreement and run as the file says now.
     operation: tuple[str, ...] = ()
@@ -94,7 +96,7 @@ async def apply(
             due[insee].digest,
             insee,
             not one.failures,
-            tuple(one.failures),
+            tuple(failure.told("fr") for failure in one.failures),
             now(),
             tuple(one.passed),
         )
@@ -112,7 +114,7 @@ async def apply(
     await store.write(applied.apply, runs, going, texts, now(), dev=dev, urgent=hurried)
     for insee in due.keys() - going.keys() if together else ():
         if not missing[insee]:
-            missing[insee] = (f"held back: {len(stopped)} others cannot go (--all-or-nothing)",)
+            missing[insee] = (say("held_back", count=len(stopped)),)
     return [
         _told(one, missing[one.commune], active=one.commune in going, dev=dev) for one in planned
     ]
@@ -120,7 +122,7 @@ async def apply(
 
 async def _urgent(
     store: Store, planned: Sequence[CommunePlan], urgency: tuple[str, str] | None
-) -> tuple[dict[str, Urgent], dict[str, tuple[str, ...]]]:
+) -> tuple[dict[str, Urgent], dict[str, tuple[Message, ...]]]:
     """Return the urgent releases, and what keeps others from the urgent path, by commune."""
     if urgency is None:
         return {}, {}
@@ -131,32 +133,35 @@ async def _urgent(
     }
     bases = await gate.signed_basis(store, await store.read(releases.ledger), unsigned)
     found: dict[str, Urgent] = {}
-    beyond: dict[str, tuple[str, ...]] = {}
+    beyond: dict[str, tuple[Message, ...]] = {}
     for insee, release in unsigned.items():
         if insee not in bases:
-            beyond[insee] = ("urgent: nothing that runs was signed",)
+            beyond[insee] = (say("urgent_unsigned"),)
         elif more := beyond_addresses(bases[insee], release):
-            beyond[insee] = (f"urgent: more than addresses changes: {', '.join(more)}",)
+            beyond[insee] = (say("urgent_beyond", places=tuple(more)),)
         else:
             found[insee] = Urgent(*urgency, bases[insee].digest)
     return found, beyond
 
 
-def _missing(one: CommunePlan, outcome: ContractOutcome | None, *, agreed: bool) -> tuple[str, ...]:
+def _missing(
+    one: CommunePlan, outcome: ContractOutcome | None, *, agreed: bool
+) -> tuple[Message, ...]:
     """List what keeps a commune from going, a sentence each."""
     if one.state is PlanState.SAME:
         return ()
     if one.release is None and one.faults:
         return one.missing
     if one.release is None:
-        return (f"its file is gone; it goes on running until: release withdraw {one.commune}",)
-    found = [] if outcome is None else [f"contract: {failure}" for failure in outcome.failures]
+        return (say("file_gone_runs", commune=one.commune),)
+    failures = [] if outcome is None else outcome.failures
+    found = [say("contract_says", failure=failure) for failure in failures]
     if not one.signatures and not agreed:
-        found.append(f"the commune's agreement to {one.release.short} (release sign {one.commune})")
+        found.append(say("agreement_due", release=one.release.short, commune=one.commune))
     return tuple(found)
 
 
-def _told(one: CommunePlan, missing: tuple[str, ...], *, active: bool, dev: bool) -> Applied:
+def _told(one: CommunePlan, missing: tuple[Message, ...], *, active: bool, dev: bool) -> Applied:
     digest = None if one.release is None else one.release.digest
     changes = tuple(dict.fromkeys(f"{file_line(d.file, d.line)} {d.path}" for d in one.differences))
     done = active or one.state in _GOES_ON
@@ -177,7 +182,7 @@ class Signed:
     commune: str
     name: str
     release: Release | None
-    why: str = ""
+    why: Message | None = None
 
 
 async def sign(
@@ -198,11 +203,11 @@ async def sign(
         return [Signed(insee, meant.name, meant)]
     done: list[Signed] = []
     for one in await plan(store, files, choice):
-        release, why = one.release, ""
+        release, why = one.release, None
         if release is None:
-            why = "; ".join(one.missing) or "its file is gone"
+            why = one.missing[0] if one.missing else say("file_gone")
         elif one.signatures and one.commune not in choice.communes:
-            why = f"{one.signatures[-1].by} agreed to release {release.short} already"
+            why = say("agreed_already", by=one.signatures[-1].by, release=release.short)
         done.append(Signed(one.commune, one.name, None if why else release, why))
     await _sign(store, agreement, [one.release for one in done if one.release is not None])
     return done
@@ -225,19 +230,20 @@ async def _fitting(store: Store, insee: str, wanted: str, planned: Release | Non
         ledger = await store.read(releases.ledger)
         fitting = [digest for digest in ledger.kept if digest.startswith(wanted)]
         if len(fitting) > 1:
-            raise Conflict(
-                f"{wanted} is the beginning of {len(fitting)} releases: write more of it"
-            )
+            raise Conflict(say("several_releases", wanted=wanted, count=len(fitting)))
         stored = await store.read(releases.contents, fitting)
         if not stored:
-            now_is = "" if planned is None else f"; its files make {planned.short}"
-            raise NotFound(f"there is no release {wanted} of {insee}{now_is}")
+            if planned is None:
+                raise NotFound(say("no_release_of", wanted=wanted, commune=insee))
+            mine = planned.short
+            raise NotFound(say("no_release_files", wanted=wanted, commune=insee, release=mine))
         try:
             release = read_stored(stored, fitting[0])
         except BadRelease as error:
-            raise Conflict(f"release {wanted}: {error}") from None
+            raise Conflict(say("release_says", release=wanted, said=error.said)) from None
     if release.commune != insee:
-        raise Conflict(f"release {release.short} is that of {release.commune}, not of {insee}")
+        other = release.commune
+        raise Conflict(say("release_of_other", release=release.short, other=other, commune=insee))
     return release
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gateway.catalogue.catalogue import Catalogue, Commune
+from gateway.catalogue.insee import unknown_communes
 from gateway.catalogue.parts import Parts
 from gateway.catalogue.release import Release
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.contracts import gate
-from gateway.core.errors import ConfigurationFault, Fault, NotFound
+from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.lane_name import GruLane, PortalLane, parse_lane
 from gateway.flow.lanes.configured import lanes_of
 from gateway.store import applied, leftover, releases, running_releases
@@ -79,10 +80,8 @@ class Everybody:
         """Raises NotFound, which names some that exist."""
         found = self.communes.get(insee)
         if found is None:
-            known = ", ".join(sorted(self.communes)[:10]) or "none"
-            if len(self.communes) > 10:
-                known += f" and {len(self.communes) - 10} more (commune list --each)"
-            raise NotFound(f"no commune {insee} is connected; there is: {known}")
+            names = {code: one.name for code, one in self.communes.items()}
+            raise unknown_communes([insee], names)
         return found
 
 

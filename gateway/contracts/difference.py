@@ -43,12 +43,6 @@ class Effect:
     before: str | None
     after: str | None
 
-    def lines(self) -> list[str]:
-        """Return the field as a French diff."""
-        shown = [f"  {self.field}"]
-        shown += [f"    - avant : {line}" for line in _lines(self.before)]
-        return shown + [f"    + après : {line}" for line in _lines(self.after)]
-
 
 def differences(before: Release | None, after: Release | None) -> tuple[Difference, ...]:
     """List the values in which the files of two releases differ, in the order of the files."""
@@ -168,7 +162,3 @@ def _compiled(release: Release | None, file: str | None) -> RequestMapping | Non
         return mapping_of(release.files, file)
     except ConfigurationFault:
         return None
-
-
-def _lines(text: str | None) -> list[str]:
-    return ["(rien)"] if text is None else text.split("\n")

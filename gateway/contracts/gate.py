@@ -15,9 +15,9 @@ from types import MappingProxyType
 
 from gateway.catalogue.release import BadRelease, Release, read_stored
 from gateway.contracts.leaving import rendered_otherwise
+from gateway.contracts.texts import say
 from gateway.contracts.urgent import beyond_addresses
 from gateway.core.errors import ConfigurationFault, Fault
-from gateway.core.messages import plain
 from gateway.store import releases
 from gateway.store.engine import Store
 from gateway.store.releases import Activation, ReleaseLedger
@@ -53,11 +53,11 @@ def _read(
     found: dict[str, Release] = {}
     faults = []
     for insee, one in active:
-        where = f"release {one.digest[:12]} of {insee}"
+        where = releases.place_of(one.digest, insee)
         try:
             found[insee] = known.get(one.digest) or read_stored(stored, one.digest, insee)
         except BadRelease as error:
-            faults.append(Fault(where, 0, plain(str(error), error.remedy)))
+            faults.append(Fault(where, 0, error.said))
     return found, faults
 
 
@@ -110,9 +110,8 @@ async def _intact(
     told = {fault.file for fault in faults}
     only = None if known is None else {one.digest for one in ledger.active.values()}
     for problem in await store.read(releases.verify, only):
-        where, _, what = problem.partition(": ")
-        if where not in told:
-            faults.append(Fault(where, 0, plain(what)))
+        if problem.file not in told:
+            faults.append(problem)
     return found, faults
 
 
@@ -138,16 +137,12 @@ async def _unfit(
     agreed = {i for i, basis in bases.items() if not beyond_addresses(basis, found[i])}
     unfit: dict[str, tuple[Fault, ...]] = {}
     for insee, one in sorted(ledger.active.items()):
-        where = f"release {one.digest[:12]} of {insee}"
+        where = releases.place_of(one.digest, insee)
         faults = []
         if not ledger.passed(one.digest):
-            remedy = "release apply, or serve --dev where nothing is at stake"
-            what = "it runs without a contract run that passed"
-            faults.append(Fault(where, 0, plain(what, remedy)))
+            faults.append(Fault(where, 0, say("runs_unpassed")))
         if not ledger.signed(one.digest) and insee not in agreed:
-            remedy = f"release sign {insee}, or serve --dev where nothing is at stake"
-            what = "it runs without the commune's agreement"
-            faults.append(Fault(where, 0, plain(what, remedy)))
+            faults.append(Fault(where, 0, say("runs_unagreed", commune=insee)))
         if faults:
             unfit[insee] = tuple(faults)
     return unfit

@@ -19,6 +19,8 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from gateway.catalogue.catalogue import Catalogue, Route, self_contained
+from gateway.catalogue.insee import unknown_communes
+from gateway.contracts.texts import say
 from gateway.core.content import InMemory
 from gateway.core.delivery import FINAL, NEEDS_A_PERSON, Kind, State
 from gateway.core.errors import GatewayError, NotFound, Rejected
@@ -93,10 +95,13 @@ async def run_live(
     """
     known = catalogue.communes.get(commune)
     if known is None:
-        raise NotFound(f"no commune {commune} is configured")
+        names = {insee: one.name for insee, one in catalogue.communes.items()}
+        raise unknown_communes([commune], names)
     routes = [r for r in known.routes.values() if teleservice in (None, r.teleservice)]
     if not routes:
-        raise NotFound(f"{known.name} has no route for {teleservice or 'anything'}")
+        if teleservice is None:
+            raise NotFound(say("no_route_at_all", name=known.name))
+        raise NotFound(say("no_route_for", name=known.name, slug=teleservice))
     for route in routes:
         _refuse_production(catalogue, route)
     awake = dataclasses.replace(known, paused=False)
@@ -124,14 +129,14 @@ async def run_live(
 
 def _refuse_production(catalogue: Catalogue, route: Route) -> None:
     for production, what in (
-        (catalogue.portals[route.portal].production, f"the portal {route.portal}"),
-        (route.gru.production, f"the GRU {route.gru.name} of {route.commune}"),
+        (catalogue.portals[route.portal].production, say("the_portal", name=route.portal)),
+        (
+            route.gru.production,
+            say("the_gru", name=route.gru.name, commune=route.commune),
+        ),
     ):
         if production:
-            raise Production(
-                f"{what} is marked production: a live run is for test instances alone"
-                " (environment: test); nothing was called"
-            )
+            raise Production(say("is_production", what=what))
 
 
 class _Scenario:

@@ -27,14 +27,15 @@ from gateway.contracts.run import Contract, MappingRun, Player, describe, failur
 from gateway.contracts.texts import say
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import RequestMapping
+from gateway.core.messages import Message
 
 
 @dataclass(slots=True)
 class ContractOutcome:
-    """The result of one commune's contracts: failures, a French sentence each, and the digests of
-    those that passed."""
+    """The result of one commune's contracts: failures, a sentence each, and the digests of those
+    that passed."""
 
-    failures: list[str] = field(default_factory=list)
+    failures: list[Message] = field(default_factory=list)
     passed: list[str] = field(default_factory=list)
 
 
@@ -71,7 +72,7 @@ async def passing(
     found = {insee: ContractOutcome() for insee in communes}
     parts = list(_parts(bundle, catalogue, found))
     left = [part for part in parts if part.digest not in known]
-    failures: dict[str, list[str]] = {}
+    failures: dict[str, list[Message]] = {}
     with databases() as made:
         for n, part in enumerate(left):
             progress(n, len(left), part.name)
@@ -99,12 +100,12 @@ def _parts(
             cases = read_cases(bundle, mapping.key)
         except ConfigurationFault as error:
             for insee in users:
-                found[insee].failures += map(str, error.faults)
+                found[insee].failures += [fault.message for fault in error.faults]
             continue
         if not cases:
             said = say("uncased", key=mapping.key, folder=folder_of(mapping.key))
             for insee in users:
-                found[insee].failures.append(Fault(mapping.file, 1, said).told("fr"))
+                found[insee].failures.append(Fault(mapping.file, 1, said).message)
             continue
         contract = describe(bundle, mapping)
         routes = [

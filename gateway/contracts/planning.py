@@ -6,10 +6,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from gateway.catalogue.insee import unknown_communes
 from gateway.catalogue.release import Release, operated
 from gateway.contracts import gate
 from gateway.contracts.difference import Difference, Effect, differences, effects
+from gateway.contracts.texts import say
 from gateway.core.errors import Fault, NotFound
+from gateway.core.messages import Message
 from gateway.store import applied, releases
 from gateway.store.engine import Store
 from gateway.store.releases import Activation, ContractRun, ReleaseLedger, Signature
@@ -67,19 +70,19 @@ class CommunePlan:
     operation: tuple[str, ...] = ()
 
     @property
-    def missing(self) -> tuple[str, ...]:
+    def missing(self) -> tuple[Message, ...]:
         """List the hindrances, a sentence each."""
         if self.faults:
-            return tuple(map(str, self.faults))
+            return tuple(fault.message for fault in self.faults)
         if self.release is None or self.state is PlanState.SAME:
             return ()
         found = []
         if not self.signatures:
-            found.append(f"the commune's agreement to {self.release.short} (release sign)")
+            found.append(say("agreement_of", release=self.release.short))
         if self.run is None:
-            found.append("its contract run")
+            found.append(say("run_due"))
         elif not self.run.passed:
-            found.append("a contract run that passes")
+            found.append(say("passing_run_due"))
         return tuple(found)
 
 
@@ -100,12 +103,12 @@ class Choice:
         NotFound for a commune or a mapping that nobody has."""
         unknown = sorted(set(self.communes) - known.keys())
         if unknown:
-            raise NotFound(f"no such commune: {', '.join(unknown)}")
+            raise unknown_communes(unknown, known)
         had = {key for keys in known.values() for key in keys}
         strange = sorted(set(self.mappings) - had)
         if strange:
-            there = ", ".join(sorted(had)) or "none"
-            raise NotFound(f"no commune has the mapping {', '.join(strange)} (there: {there})")
+            names = {"names": tuple(strange), "known": tuple(sorted(had))}
+            raise NotFound(say("no_mapping_had", **names))
         return [
             insee
             for insee, keys in known.items()

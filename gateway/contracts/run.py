@@ -9,10 +9,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import get_args
 
 from gateway.catalogue import registry
 from gateway.catalogue.bundle import MAPPINGS, SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.catalogue.config_faults import nearest
+from gateway.catalogue.insee import unknown_communes
 from gateway.catalogue.mapping_bases import resolved
 from gateway.catalogue.mapping_files import load_mappings
 from gateway.catalogue.release import adapter_versions, file_digest, files_of
@@ -26,6 +29,7 @@ from gateway.contracts.mutation import Mutant, mutants
 from gateway.contracts.texts import say
 from gateway.core.errors import ConfigurationFault, Fault, NotFound, file_line
 from gateway.core.mapping import RequestMapping
+from gateway.core.messages import Language, Message, in_both
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class ContractReport:
     seconds: float
     contracts: tuple[Contract, ...] = ()
     lacking: tuple[Fault, ...] = ()
-    notices: tuple[str, ...] = ()
+    notices: tuple[Message, ...] = ()
     unchanged: tuple[str, ...] = ()
     commune: tuple[str, str] | None = None
     #: The digest to give to `release sign`: of the commune's release as its files are.
@@ -106,16 +110,20 @@ class ContractReport:
         """List what does not pass, a French sentence each."""
         found = [fault.told("fr") for fault in self.lacking]
         for contract in self.contracts:
-            found += [failure(contract, result) for result in contract.failures]
+            found += [failure(contract, result).told("fr") for result in contract.failures]
             if strict:
                 found += [weakness_sentence(contract, w) for w in contract.weaknesses]
         return found
 
 
-def failure(contract: Contract, result: Result) -> str:
-    """Return the French sentence of a case that does not hold."""
-    told = "; ".join(d.sentence() for d in result.differences)
-    return f"{result.file}:{result.line}: {result.title} : {told}"
+def failure(contract: Contract, result: Result) -> Message:
+    """Return a case that does not hold, at its place."""
+    english, french = (
+        "; ".join(d.sentence(language) for d in result.differences)
+        for language in get_args(Language)
+    )
+    place = f"{result.file}:{result.line}: {result.title}"
+    return in_both(f"{place}: {english}", f"{place} : {french}")
 
 
 def weakness_sentence(contract: Contract, weakness: Weakness) -> str:
@@ -155,7 +163,7 @@ async def run(
     cases, lacking = _all_cases(bundle, asked, catalogue)
     contracts: list[Contract] = []
     unchanged: list[str] = []
-    notices: list[str] = []
+    notices: list[Message] = []
     with databases() as made:
         for one in asked:
             key = one.mapping.key
@@ -224,7 +232,7 @@ class Player:
         self.asked = asked
         self.catalogue = catalogue
         self.made = made
-        self.notices: list[str] = []
+        self.notices: list[Message] = []
         self.benches: dict[tuple[int, int], tuple[Catalogue, Route]] = {}
 
     async def run(self, contract: Contract, cases: Sequence[Case], *, weak: bool) -> Contract:
@@ -241,10 +249,8 @@ class Player:
         ]
         for route in self.asked.routes:
             if not any(case.commune == route.commune for case in cases):
-                self.notices.append(
-                    f"{contract.mapping} : aucun cas ne porte sur les réglages de la GRU"
-                    f" « {route.gru.name} » de {route.commune} ; les appels sont ceux du banc"
-                )
+                given = {"mapping": contract.mapping, "gru": route.gru.name}
+                self.notices.append(say("own_settings_uncased", **given, commune=route.commune))
         weaknesses: tuple[Weakness, ...] = ()
         count = 0
         # A failing case protects nothing: a change that it lets pass is untried, not weak.
@@ -317,17 +323,17 @@ def _asked(
     name: str | None = None
     if commune is not None:
         if commune not in communes:
-            known = ", ".join(sorted(communes)) or "none"
-            raise NotFound(f"no commune {commune} is configured (configured: {known})")
+            raise unknown_communes([commune], {one.insee: one.name for one in communes.values()})
         name = communes[commune].name
         asked = {key: one for key, one in asked.items() if one.routes}
         for one_asked in asked.values():
             one_asked.users = [(commune, name)]
     if teleservice is not None:
-        known = ", ".join(sorted({one.mapping.teleservice for one in asked.values()})) or "none"
+        known = sorted({one.mapping.teleservice for one in asked.values()})
         asked = {k: one for k, one in asked.items() if one.mapping.teleservice == teleservice}
         if not asked:
-            raise NotFound(f"no mapping for the teleservice {teleservice} here (there: {known})")
+            cure = nearest(teleservice, known)
+            raise NotFound(say("no_mapping_for", slug=teleservice, cure=cure))
     return list(asked.values()), name
 
 
@@ -336,7 +342,7 @@ def _mappings(bundle: Mapping[str, str]) -> dict[str, RequestMapping]:
     if broken:
         raise ConfigurationFault([fault for faults in broken.values() for fault in faults])
     if not found:
-        raise NotFound(f"there is no mapping in {MAPPINGS}")
+        raise NotFound(say("no_mapping_at_all", place=MAPPINGS))
     return found
 
 

@@ -11,7 +11,9 @@ from gateway.catalogue.insee import COMMUNES
 from gateway.catalogue.release import BadRelease, Release, read_stored
 from gateway.contracts import gate
 from gateway.contracts.planning import Choice
+from gateway.contracts.texts import say
 from gateway.core.errors import Fault, NotFound
+from gateway.core.messages import Message
 from gateway.store import releases
 from gateway.store.engine import Store
 from gateway.store.releases import Activation, ReleaseLedger
@@ -27,7 +29,7 @@ class TakenBack:
     commune: str
     name: str
     activation: Activation | None
-    why: str = ""
+    why: Message | None = None
     faults: tuple[Fault, ...] = ()
 
 
@@ -41,11 +43,11 @@ async def roll_back(store: Store, now: Now, choice: Choice, fits: Fits) -> list[
     ledger = await store.read(releases.ledger)
     chosen = await _chosen(store, ledger, choice)
     wanted: dict[str, str] = {}
-    why: dict[str, str] = {}
+    why: dict[str, Message] = {}
     for insee in chosen:
         previous = ledger.previous(insee)
         if previous is None:
-            why[insee] = "it has no earlier release, signed and passed, to go back to"
+            why[insee] = say("no_earlier")
         else:
             wanted[insee] = previous.digest
     found = await _kept(store, wanted, why)
@@ -58,7 +60,7 @@ async def roll_back(store: Store, now: Now, choice: Choice, fits: Fits) -> list[
             insee,
             found[insee].name if insee in found else COMMUNES.get(insee, "-"),
             done.get(insee),
-            why.get(insee, ""),
+            why.get(insee),
             faults.get(insee, ()),
         )
         for insee in chosen
@@ -75,7 +77,9 @@ async def _chosen(store: Store, ledger: ReleaseLedger, choice: Choice) -> list[s
     return choice.of(known)
 
 
-async def _kept(store: Store, wanted: Mapping[str, str], why: dict[str, str]) -> dict[str, Release]:
+async def _kept(
+    store: Store, wanted: Mapping[str, str], why: dict[str, Message]
+) -> dict[str, Release]:
     """Return the stored releases by commune. `why` gets those whose content has changed."""
     stored = await store.read(releases.contents, wanted.values())
     found = {}
@@ -83,7 +87,7 @@ async def _kept(store: Store, wanted: Mapping[str, str], why: dict[str, str]) ->
         try:
             found[insee] = read_stored(stored, digest, insee)
         except BadRelease as error:
-            why[insee] = f"release {digest[:12]}: {error}"
+            why[insee] = say("release_says", release=digest[:12], said=error.said)
     return found
 
 
@@ -97,7 +101,7 @@ class Undoing:
     kind: str
     digest: str
     before: str | None
-    why: str = ""
+    why: Message | None = None
     faults: tuple[Fault, ...] = ()
 
     @property
@@ -126,13 +130,13 @@ async def undoing(store: Store, choice: Choice, fits: Fits) -> Undo:
     whole = [insee for insee in known if ledger.last[insee].act == latest]
     chosen = choice.of(known) if choice else whole
     if not chosen:
-        raise NotFound("nothing was done yet")
+        raise NotFound(say("nothing_done"))
     back = {
         insee: one.before.digest
         for insee in chosen
         if (one := ledger.last[insee]).kind not in _SIGNING and one.before is not None
     }
-    why: dict[str, str] = {}
+    why: dict[str, Message] = {}
     found = await _kept(store, back, why)
     faults = fits(found)
     steps = []
@@ -156,20 +160,20 @@ async def undoing(store: Store, choice: Choice, fits: Fits) -> Undo:
 _SIGNING = (releases.SIGNED, releases.REVOKED)
 
 
-def _stays(ledger: ReleaseLedger, insee: str) -> str:
-    """Return why the last act of a commune cannot be undone; empty when it can."""
+def _stays(ledger: ReleaseLedger, insee: str) -> Message | None:
+    """Return why the last act of a commune cannot be undone; None when it can."""
     one = ledger.last[insee]
     active = ledger.active.get(insee)
     if one.kind == releases.REVOKED:
-        return "its last act took a signature back: sign anew"
+        return say("signature_was_back")
     if one.kind == releases.SIGNED:
         alone = len(ledger.signatures.get(one.digest, ())) == 1
         runs = active is not None and active.digest == one.digest and active.urgent is None
-        return "it runs by this signature: roll it back first" if runs and alone else ""
+        return say("runs_by_it") if runs and alone else None
     before = one.before
     if before is not None and not (ledger.signed(before.digest) and ledger.passed(before.digest)):
-        return "what ran before was never signed, or did not pass"
-    return ""
+        return say("before_unsigned")
+    return None
 
 
 async def undo(store: Store, now: Now, what: Undo) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from gateway.core.messages import Language, Message, plain
+from gateway.core.messages import Language, Message, Text, plain
 
 
 class GatewayError(Exception):
@@ -78,6 +78,12 @@ class Fault:
         """Return what to do, in English."""
         return self.said.remedy()
 
+    @property
+    def message(self) -> Message:
+        """Return the fault, with its place, as a message that may fill a place of another."""
+        given = ("place", file_line(self.file, self.line)), ("said", self.said)
+        return Message(_PLACED, (*given, ("cure", self.said.cure)))
+
     def told(self, language: Language = "en") -> str:
         """Return the fault as a line: `file:line: what (remedy)`."""
         return f"{file_line(self.file, self.line)}: {self.said.told(language)}"
@@ -92,6 +98,9 @@ class Fault:
 
     def __lt__(self, other: Fault) -> bool:
         return (self.file, self.line, str(self.said)) < (other.file, other.line, str(other.said))
+
+
+_PLACED = Text("fault_at", "{place}: {said}", "{cure}", "{place}: {said}", "{cure}")
 
 
 class ConfigurationFault(GatewayError):

@@ -103,6 +103,41 @@ class Messages:
         return word in self.texts
 
 
+def both(*said: Message) -> str:
+    """Write messages down, a line each, to be told later to whoever reads either language.
+
+    `unfold` reads it again.
+    """
+    told = ["\n".join(one.told(language) for one in said) for language in _LANGUAGES]
+    return told[0] if told[0] == told[1] else _BETWEEN.join(told)
+
+
+def unfold(text: str) -> Message:
+    """Return what `both` wrote down, or any other text as it is."""
+    english, _, french = text.partition(_BETWEEN)
+    return in_both(english, french or english)
+
+
+def shortened(text: str, longest: int) -> str:
+    """Return what `both` wrote down with whole lines of each language, and a sign that there are
+    more."""
+    parts = text.split(_BETWEEN)
+    return _BETWEEN.join(one if len(one) <= longest else _head(one, longest) for one in parts)
+
+
+def _head(text: str, longest: int) -> str:
+    head = text[: longest - 2]
+    return (head.rpartition("\n")[0] or head) + "\n…"
+
+
+def in_both(english: str, french: str) -> Message:
+    """Return sentences that were put together in each language as one message."""
+    return Message(_IN_BOTH, (("en", english), ("fr", french)))
+
+
+_LANGUAGES: Final[tuple[Language, Language]] = ("en", "fr")
+_BETWEEN: Final = "\x1f"
+_IN_BOTH: Final = Text("as_told", "{en}", "", "{fr}", "")
 _OTHERS: Final = Text("as_told", "{what}", "{remedy}", "{what}", "{remedy}")
 
 

@@ -14,6 +14,7 @@ import structlog
 from gateway.catalogue.catalogue import Glc, GlcAuth
 from gateway.core.erasure import ProviderRun, Void
 from gateway.core.ids import request_id
+from gateway.core.messages import Message
 from gateway.flow.environment import Environment
 from gateway.flow.erased_accounts import AccountHasher
 from gateway.sdk import ClientCredentials
@@ -52,7 +53,7 @@ class PollResult:
     suspects: int = 0
     cleared: int = 0
     reason: str = ""
-    detail: str = ""
+    detail: str | Message = ""
     failure: str | None = None
     waiting: tuple[str, ...] = ()
 
@@ -96,7 +97,7 @@ class IdentityWatch:
         now = self.environment.now()
         if isinstance(told, Outage):
             await self.store.write(erasures.record_failed_run, told.reason, now)
-            log.warning("glc.failed", run=run, reason=told.reason, detail=told.detail)
+            log.warning("glc.failed", run=run, reason=told.reason, detail=str(told.detail))
             return PollResult(run, len(known), detail=told.detail, failure=told.reason)
         marks = {account: self.hasher.hash_of(account) for account in told.gone}
         judged = await self.store.write(
@@ -123,7 +124,6 @@ class IdentityWatch:
                 len(known),
                 len(told.gone),
                 told.calls,
-                detail=judged.detail,
                 failure=judged.reason,
             )
         if judged.erase or judged.hold:

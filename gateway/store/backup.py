@@ -16,6 +16,7 @@ from gateway.core.errors import GatewayError
 from gateway.store import installation
 from gateway.store.schema import require, status, upgrade
 from gateway.store.tables import DELIVERY
+from gateway.store.texts import say
 
 
 class BadBackup(GatewayError):
@@ -37,7 +38,8 @@ def copy(source: Path, target: Path) -> None:
             live.backup(made)  # in one step: a later one would begin anew at each write
             made.execute("PRAGMA journal_mode = DELETE")  # one file, to be read anywhere
     except (sqlite3.Error, OSError) as error:
-        raise GatewayError(f"{source} cannot be copied to {target}: {_why(error)}") from None
+        places = {"source": str(source), "target": str(target)}
+        raise GatewayError(say("not_copied", **places, error=_why(error))) from None
     check(target)
     for path in (target, target.parent):
         number = os.open(path, os.O_RDONLY)
@@ -53,14 +55,14 @@ def check(path: Path) -> None:
         with contextlib.closing(_opened(path, "ro")) as found:
             (said,) = found.execute("PRAGMA integrity_check(1)").fetchone()
     except sqlite3.Error as error:
-        raise BadBackup(f"{path} is no database ({_why(error)})") from None
+        raise BadBackup(say("no_database", place=str(path), error=_why(error))) from None
     if said != "ok":
-        raise BadBackup(f"{path} is damaged")
+        raise BadBackup(say("damaged_backup", place=str(path)))
     known = status(f"sqlite:///{path}")
     if known.current is None:
-        raise BadBackup(f"{path} is no database of the gateway")
+        raise BadBackup(say("not_ours", place=str(path)))
     if not known.known:
-        raise BadBackup(f"{path}: {known.sentence}")
+        raise BadBackup(say("schema_of", place=str(path), said=known.said))
 
 
 def restore(backup: Path, target: Path) -> None:

@@ -35,7 +35,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.store import postgres, residue
 from gateway.store.opening import POSTGRES_WRITERS, READERS, open_database_engine
-from gateway.store.postgres import ConnectionMonitor
+from gateway.store.postgres import ConnectionMonitor, NoConnection
+from gateway.store.texts import say
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -160,7 +161,7 @@ class Database:
         with self._waiting():
             with self._gate:  # not after the writers' stop, where nobody would take it
                 if self.closed:
-                    raise Unavailable("the database is closed")
+                    raise Unavailable(say("closed"))
                 self._jobs.put(job)
             await job.done
 
@@ -179,7 +180,7 @@ class Database:
             raise failure  # outside the handler: the driver's error must not travel with it
 
         if self.closed:
-            raise Unavailable("the database is closed")
+            raise Unavailable(say("closed"))
         with self._waiting():
             return await asyncio.get_running_loop().run_in_executor(self._readers, run)
 
@@ -191,7 +192,7 @@ class Database:
     def _hangs(self) -> None:
         """Raises Unavailable while the server hangs: a new call would wait in vain."""
         if self.trouble == "hanging":
-            raise Unavailable("the database hangs")
+            raise Unavailable(say("hangs"))
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:
@@ -359,32 +360,34 @@ def _hand_over(jobs: list[_Job]) -> None:
 
 #: SQLite's error names by their beginning, in the words of "does not answer".
 _SQLITE = {
-    "SQLITE_BUSY": "another process writes to it: try again",
-    "SQLITE_FULL": "its disk is full",
-    "SQLITE_READONLY": "this account may not write to it",
-    "SQLITE_CANTOPEN": "this account may not open it, or it is not there",
-    "SQLITE_IOERR": "its disk cannot be read or written",
+    "SQLITE_BUSY": "busy",
+    "SQLITE_FULL": "full",
+    "SQLITE_READONLY": "read_only",
+    "SQLITE_CANTOPEN": "not_opened",
+    "SQLITE_IOERR": "disk",
 }
 
 
-def nameable(error: BaseException) -> BaseException:
-    """Turn a driver's error into one of ours without the statement's values (personal data)."""
+def nameable(error: BaseException, place: str | None = None) -> BaseException:
+    """Turn a driver's error into one of ours without the statement's values (personal data).
+    `place`: the database's file, if it has one."""
     if isinstance(error, DBAPIError):
         orig = type(error.orig).__name__
         passing = isinstance(error, OperationalError | InterfaceError | InternalError)
         # SQLite raises its bare class for a file that is damaged or no database.
         if type(error) is DatabaseError and isinstance(error.orig, sqlite3.DatabaseError):
-            damaged = "the database's file is damaged, or is no database"
-            return Unavailable(f"{damaged}: gru-gateway restore puts a backup back")
+            return Unavailable(say("damaged", place=place or ""))
+        if isinstance(error.orig, NoConnection):
+            return Unavailable(error.orig.said)
         if passing or error.connection_invalidated or type(error) is DatabaseError:
             name = getattr(error.orig, "sqlite_errorname", "")
-            meant = (said for word, said in _SQLITE.items() if name.startswith(word))
-            return Unavailable(f"the database does not answer ({next(meant, orig)})")
+            meant = (say(word) for start, word in _SQLITE.items() if name.startswith(start))
+            return Unavailable(say("unanswered", why=next(meant, orig)))
         # The beginning of our own statement tells enough.
         statement = (error.statement or "").split("(")[0].strip()[:80]
         return GatewayError(f"{orig} in: {statement}")
     if isinstance(error, PoolTimeout):
-        return Unavailable("the database does not answer (all connections are busy)")
+        return Unavailable(say("unanswered", why=say("all_busy")))
     if isinstance(error, StatementError):
         return GatewayError(f"a value that cannot be stored ({type(error.orig).__name__})")
     if isinstance(error, SQLAlchemyError):

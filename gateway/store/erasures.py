@@ -27,6 +27,7 @@ from gateway.store.conditions import LIVE
 from gateway.store.dialect import add, is_postgresql
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET, TOMBSTONE
 from gateway.store.tables import DELIVERY, REQUEST
+from gateway.store.texts import say
 
 #: The trail of erasures, without identity.
 STREAM = "erasure"
@@ -191,16 +192,16 @@ def approve(
         .with_for_update()
     ).all()
     if not rows:
-        raise NotFound(f"no erasure and no run {target}")
+        raise NotFound(say("no_erasure_nor_run", id=target))
     held = [row for row in rows if row.state == Phase.HELD.value]
     if not held:
-        raise Conflict(f"{target} is {rows[0].state}: nothing of it waits for an agreement")
+        raise Conflict(say("not_held", id=target, state=rows[0].state))
     first = [row.id for row in held if row.first_by is None]
     second = [
         row.id for row in held if row.first_by is not None and not same_person(row.first_by, by)
     ]
     if not first and not second:
-        raise Conflict(f"{by} has agreed already: a second, different person must")
+        raise Conflict(say("agreed_before", by=by))
     for column, ids in (("first_by", first), ("second_by", second)):
         for part in _parts(ids):
             connection.execute(update(ERASURE).where(ERASURE.c.id.in_(part)).values(**{column: by}))

@@ -18,6 +18,7 @@ from sqlalchemy.pool import QueuePool
 
 from gateway.store import postgres
 from gateway.store.postgres import BadAddress, ConnectionMonitor
+from gateway.store.texts import say
 
 READERS = 4
 #: Two, so that one may wait for a lock. More would make smaller groups, and the same work in more
@@ -39,10 +40,10 @@ def open_database_engine(
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
-        raise BadAddress("the database address is not of the form dialect://...") from None
+        raise BadAddress(say("address_form")) from None
     if parsed.get_backend_name() == "sqlite":
         return _open_sqlite(parsed.set(drivername="sqlite"), reader=reader)
-    raise BadAddress(f"no such database kind: {parsed.get_backend_name()}; sqlite or postgresql")
+    raise BadAddress(say("database_kind", kind=parsed.get_backend_name()))
 
 
 def _open_postgres(made: Callable[..., Any]) -> Engine:
@@ -58,12 +59,12 @@ def _open_postgres(made: Callable[..., Any]) -> Engine:
 def _open_sqlite(url: URL, *, reader: bool) -> Engine:
     path = url.database
     if not path or path == ":memory:":
-        raise BadAddress("the SQLite database must be a file: sqlite:///path/gateway.db")
+        raise BadAddress(say("sqlite_file"))
     try:
         Path(path).parent.mkdir(0o700, parents=True, exist_ok=True)
     except OSError as error:
-        why = f"the SQLite database's folder {Path(path).parent} cannot be made: {error.strerror}"
-        raise BadAddress(why) from None
+        place = {"place": str(Path(path).parent), "error": error.strerror or ""}
+        raise BadAddress(say("folder_not_made", **place)) from None
     engine = create_engine(
         url,
         poolclass=QueuePool,

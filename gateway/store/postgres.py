@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
@@ -25,6 +25,8 @@ import structlog
 from psycopg.conninfo import conninfo_to_dict
 
 from gateway.core.errors import GatewayError
+from gateway.core.messages import Message
+from gateway.store.texts import say
 
 log = structlog.get_logger()
 
@@ -60,6 +62,14 @@ class BadAddress(GatewayError):
     """The database's address cannot be used; the text holds no password."""
 
 
+class NoConnection(psycopg.OperationalError):
+    """PostgreSQL gave no connection; `said` tells why, and holds no password."""
+
+    def __init__(self, said: Message) -> None:
+        super().__init__(said.what())
+        self.said = said
+
+
 class Pooled(GatewayError):
     """A pooler gives each transaction another session."""
 
@@ -69,7 +79,7 @@ def parameters(url: str) -> dict[str, str]:
     and `?host=a:1&host=b:2`. Raises BadAddress."""
     scheme = _SCHEME.match(url)
     if scheme is None:
-        raise BadAddress("the database address is not of the form postgresql://...")
+        raise BadAddress(say("address_form"))
     before, _, query = url[scheme.end() :].partition("?")
     pairs = parse_qsl(query, keep_blank_values=True)
     hosts = [host for name, value in pairs if name == "host" for host in value.split(",")]
@@ -85,22 +95,22 @@ def parameters(url: str) -> dict[str, str]:
     try:
         found = conninfo_to_dict(f"postgresql://{before}{'?' if again else ''}{again}")
     except psycopg.Error:
-        raise BadAddress(
-            "the database address is none that libpq takes:"
-            " postgresql://user:password@host:5432,host2:5432/name?target_session_attrs=read-write"
-            " (a special character in the password is written as %40)"
-        ) from None
+        raise BadAddress(say("address_not_taken")) from None
     return {name: str(value) for name, value in found.items() if value is not None}
 
 
 def open_connection(
     url: str, *, lock_ms: int | None = None, **more: Any
 ) -> psycopg.Connection[Any]:
-    """Open a connection with the house's settings. Raises BadAddress and psycopg.Error."""
+    """Open a connection with the house's settings. Raises BadAddress, NoConnection, and
+    psycopg.Error."""
     # Not in `options`, which poolers refuse.
     autocommit = more.pop("autocommit", False)
     given: dict[str, Any] = {**_DEFAULTS, **parameters(url), **more}
-    connection = psycopg.connect(autocommit=True, **given)
+    try:
+        connection = psycopg.connect(autocommit=True, **given)
+    except psycopg.OperationalError as error:
+        raise NoConnection(_why_none(str(error), given)) from error
     try:
         if lock_ms is not None:
             connection.execute(f"SET lock_timeout = {int(lock_ms)}")
@@ -109,6 +119,35 @@ def open_connection(
         connection.close()
         raise
     return connection
+
+
+#: Words of libpq, of psycopg and of a server that speaks English; what others say is quoted.
+_WHY_NONE: Final = (
+    (re.compile(r"failed to resolve host|could not translate host name"), "pg_unknown_name"),
+    (re.compile(r"Connection refused|\.s\.PGSQL\.\d+. failed: No such file"), "pg_refused"),
+    (re.compile(r"timeout expired|timed out|No route to host|unreachable"), "pg_silent"),
+    (re.compile(r"(?:password|authentication) .*failed|no password supplied"), "pg_password"),
+    (re.compile(r'role ".*" does not exist'), "pg_no_role"),
+    (re.compile(r'database ".*" does not exist'), "pg_no_database"),
+    (re.compile(r"no pg_hba\.conf entry"), "pg_not_let_in"),
+    (re.compile(r"too many (?:clients|connections)|connection slots are reserved"), "pg_full"),
+    (re.compile(r"the database system is (?:starting|shutting|not yet)"), "pg_starting"),
+)
+
+
+def _why_none(error: str, given: Mapping[str, Any]) -> Message:
+    """Tell apart why there is no connection."""
+    place = {
+        "host": str(given.get("host") or given.get("hostaddr") or "localhost"),
+        "port": str(given.get("port") or 5432),
+        "user": str(given.get("user") or ""),
+        "name": str(given.get("dbname") or given.get("user") or ""),
+    }
+    for words, word in _WHY_NONE:
+        if words.search(error):
+            return say(word, **place)
+    lines = error.strip().splitlines() or [""]
+    return say("pg_other", **place, error=lines[-1])
 
 
 def require_sessions(url: str) -> None:
@@ -126,11 +165,7 @@ def require_sessions(url: str) -> None:
     except psycopg.Error:
         return
     if found != ["", mark]:
-        raise Pooled(
-            "the pooler at the database's address gives each transaction another session, in which"
-            " neither notices nor settings hold: set pool_mode = session for this database, or give"
-            " PostgreSQL's own address"
-        )
+        raise Pooled(say("pooled"))
 
 
 def _marked(connection: psycopg.Connection[Any]) -> str:

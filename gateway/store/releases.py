@@ -15,9 +15,10 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select
 
-from gateway.core.errors import Conflict, NotFound
+from gateway.core.errors import Conflict, Fault, NotFound
 from gateway.store import trail
 from gateway.store.release_tables import RELEASE
+from gateway.store.texts import say
 from gateway.store.trail import TrailEntry
 
 STREAM = "release"
@@ -248,7 +249,7 @@ def activate(
         agreed = known.signed(digest if hurried is None else hurried.basis)
         fit = agreed and known.passed(digest)
         if not fit and not dev:
-            raise Conflict(f"release {digest[:12]} of {commune} is not signed, or did not pass")
+            raise Conflict(say("release_unfit", release=digest[:12], commune=commune))
         chosen[commune] = {"digest": digest, "unsigned": not fit}
         if hurried is not None:
             chosen[commune]["urgent"] = asdict(hurried)
@@ -262,7 +263,7 @@ def roll_back(connection: Connection, wanted: Mapping[str, str], now: datetime) 
     for commune, digest in wanted.items():
         previous = known.previous(commune)
         if previous is None or previous.digest != digest:
-            raise Conflict(f"another release was made active for {commune} meanwhile")
+            raise Conflict(say("other_release_meanwhile", commune=commune))
     return _act(connection, [_back(*one) for one in sorted(wanted.items())], now)
 
 
@@ -280,7 +281,7 @@ def undo(
     """
     trail.lock_trail(connection)
     if trail.last_entry(connection, STREAM) != mark:
-        raise Conflict("something else was done to releases meanwhile: look again")
+        raise Conflict(say("releases_meanwhile"))
     done: list[_Entry] = [
         (WITHDRAWN, one, {}) if digest is None else _back(one, digest)
         for one, digest in sorted(back.items())
@@ -298,7 +299,7 @@ def withdraw(connection: Connection, communes: Collection[str], now: datetime) -
     active = _held(connection).active
     for commune in communes:
         if commune not in active:
-            raise Conflict(f"no release is active for {commune}")
+            raise Conflict(say("no_active_release", commune=commune))
     _act(connection, [(WITHDRAWN, commune, {}) for commune in sorted(communes)], now)
 
 
@@ -321,11 +322,11 @@ def _held(connection: Connection, digests: Collection[str] = ()) -> ReleaseLedge
     known = ledger(connection)
     for digest in digests:
         if digest not in known.kept:
-            raise NotFound(f"there is no release {digest[:12]}")
+            raise NotFound(say("no_release", release=digest[:12]))
     return known
 
 
-def verify(connection: Connection, only: Collection[str] | None = None) -> list[str]:
+def verify(connection: Connection, only: Collection[str] | None = None) -> list[Fault]:
     """List the faults of the trail, and of stored contents against the trail: of all, or of the
     digests in `only`."""
     problems = trail.verify(connection, STREAM)
@@ -336,16 +337,23 @@ def verify(connection: Connection, only: Collection[str] | None = None) -> list[
         asked = asked.where(RELEASE.c.digest.in_(list(only)))
     rows = connection.execute(asked).all()
     for row in rows:
-        where = f"release {row.digest[:12]} of {row.commune}"
+        where = place_of(row.digest, row.commune)
         if row.digest not in kept:
-            problems.append(f"{where}: the trail knows nothing of it")
+            problems.append(Fault(where, 0, say("release_untold")))
         elif sha256(row.content) != kept[row.digest]:
-            problems.append(f"{where}: its content was altered after it was kept")
+            problems.append(Fault(where, 0, say("release_altered")))
     there = {row.digest for row in rows}
     problems += [
-        f"release {digest[:12]}: its content is missing" for digest in kept if digest not in there
+        Fault(f"release {digest[:12]}", 0, say("release_missing"))
+        for digest in kept
+        if digest not in there
     ]
     return problems
+
+
+def place_of(digest: str, commune: str) -> str:
+    """Return how a release is named where something is wrong with it."""
+    return f"release {digest[:12]} ({commune})"
 
 
 def sha256(text: str) -> str:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, delete
 
+from gateway.core.messages import Message, shortened, unfold
 from gateway.store import cursors
 from gateway.store.tables import CURSOR
 
@@ -28,7 +29,7 @@ class RenewalAnswer:
     """A daemon's answer: the order that it last followed, and what it could not read."""
 
     asked: str
-    refused: str | None
+    refused: Message | None
     at: datetime
 
 
@@ -46,11 +47,9 @@ def last_order(connection: Connection) -> str:
 def record_answer(
     connection: Connection, owner: str, asked: str, refused: str | None, now: datetime
 ) -> None:
-    """Record that a daemon has read its secrets, or that it lives."""
-    why = refused
-    if why is not None and len(why) > _LONGEST:  # whole lines, and a sign that there are more
-        head = why[: _LONGEST - 2]
-        why = (head.rpartition("\n")[0] or head) + "\n…"
+    """Record that a daemon has read its secrets, or that it lives. `refused` is as `messages.both`
+    writes it down."""
+    why = None if refused is None else shortened(refused, _LONGEST)
     cursors.move(connection, _PREFIX + owner, asked, now, why)
 
 
@@ -68,7 +67,11 @@ def forget_others(connection: Connection, owner: str) -> None:
 def answers(connection: Connection, now: datetime) -> dict[str, RenewalAnswer]:
     """Return the answers of the living daemons, by name."""
     return {
-        name.removeprefix(_PREFIX): RenewalAnswer(one.value or "", one.failure, one.updated_at)
+        name.removeprefix(_PREFIX): RenewalAnswer(
+            one.value or "",
+            None if one.failure is None else unfold(one.failure),
+            one.updated_at,
+        )
         for name, one in cursors.get_all(connection).items()
         if name.startswith(_PREFIX) and one.updated_at > now - timedelta(seconds=3 * BEAT)
     }

@@ -9,17 +9,19 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
 import gateway.store.erasure_tables  # part of the metadata, as the next
 import gateway.store.release_tables  # noqa: F401
 from gateway.core.errors import GatewayError
+from gateway.core.messages import Message
 from gateway.store import installation
 from gateway.store.dialect import is_postgresql
 from gateway.store.engine import nameable
 from gateway.store.opening import open_database_engine
+from gateway.store.texts import say
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
@@ -53,33 +55,24 @@ class SchemaStatus:
         return self.current == self.head or self.runs
 
     @property
-    def sentence(self) -> str:
+    def said(self) -> Message:
         """Tell an operator the fault and the remedy."""
         if self.runs:
-            return (
-                f"the database schema ({self.current}) is newer than this program ({self.head}),"
-                " which can work on it"
-            )
+            return say("schema_newer_runs", current=self.current or "", ours=self.head)
         if self.fits:
-            return f"the database schema is up to date ({self.head})"
+            return say("schema_fits", ours=self.head)
         if self.current is None:
-            return "the database has no schema yet: run `gru-gateway db upgrade`"
-        if not self.known:
-            return (
-                f"the database schema ({self.current}) is newer than this program ({self.head}):"
-                " run the program that made it, or restore the backup taken before it"
-            )
-        return (
-            f"the database schema ({self.current}) is older than this program ({self.head}):"
-            " run `gru-gateway db upgrade`"
-        )
+            return say("schema_none")
+        word = "schema_older" if self.known else "schema_newer"
+        return say(word, current=self.current, ours=self.head)
 
 
 def upgrade(url: str) -> None:
     """Upgrade the database to this program's schema, in one transaction.
 
     A newer schema that this program can use stays as it is. A second process waits for the first.
-    Raises SchemaMismatch for a newer one that it cannot use, BadAddress, and Unavailable.
+    Raises SchemaMismatch for a newer one that it cannot use, and for a database that holds others'
+    tables; BadAddress; Unavailable.
     """
     engine = open_database_engine(url)
     try:
@@ -91,13 +84,15 @@ def upgrade(url: str) -> None:
                 connection.execute(text("SET LOCAL lock_timeout = '10s'"))
             found = _status(connection)
             if not found.known and not found.fits:
-                raise SchemaMismatch(found.sentence)
+                raise SchemaMismatch(found.said)
+            if found.current is None and (foreign := _foreign(connection)):
+                raise SchemaMismatch(say("foreign", tables=foreign))
             if not found.fits:
                 command.upgrade(alembic_config(connection), "head")
             if found.known:
                 installation.note_oldest(connection, OLDEST)
     except SQLAlchemyError as error:
-        failure = nameable(error)
+        failure = nameable(error, engine.url.database)
     else:
         return
     finally:
@@ -116,7 +111,7 @@ def status(url: str) -> SchemaStatus:
         with engine.connect() as connection:
             return _status(connection)
     except SQLAlchemyError as error:
-        failure = nameable(error)
+        failure = nameable(error, engine.url.database)
     finally:
         engine.dispose()
     raise failure
@@ -126,7 +121,7 @@ def require(url: str) -> None:
     """Raises SchemaMismatch, with a sentence for an operator, unless the schema fits."""
     found = status(url)
     if not found.fits:
-        raise SchemaMismatch(found.sentence)
+        raise SchemaMismatch(found.said)
 
 
 def empty(connection: Connection) -> None:
@@ -149,8 +144,14 @@ def _script() -> ScriptDirectory:
 def _head(script: ScriptDirectory) -> str:
     head = script.get_current_head()
     if head is None:
-        raise GatewayError("the program holds no migrations: its installation is incomplete")
+        raise GatewayError(say("no_migrations"))
     return head
+
+
+def _foreign(connection: Connection) -> tuple[str, ...]:
+    """Return some of the tables of a database that is not ours."""
+    ours = SQLModel.metadata.tables.keys()
+    return tuple(sorted(set(inspect(connection).get_table_names()) - ours)[:3])
 
 
 def _status(connection: Connection) -> SchemaStatus:

@@ -25,6 +25,7 @@ from gateway.store.outbox import enqueuing, operator
 from gateway.store.outbox.enqueuing import Owed
 from gateway.store.reading import lock_request
 from gateway.store.tables import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, HEARD, REQUEST, UNTOLD
+from gateway.store.texts import say
 
 #: The reason of a delivery about an erased person that was stopped.
 REASON = "erased"
@@ -247,12 +248,12 @@ def done_by_hand(
     ).all()
     if not rows:
         there = connection.execute(select(ERASURE.c.id).where(ERASURE.c.id == erasure_id)).first()
-        what = f"owes nothing to the commune {commune}" if there else "is unknown"
-        raise NotFound(f"the erasure {erasure_id} {what}")
+        word = "owes_nothing" if there else "no_erasure"
+        raise NotFound(say(word, id=erasure_id, **({"commune": commune} if there else {})))
     final = {one.value for one in FINAL}
     owed = [row for row in rows if row.acknowledged_at is None and row.state not in final]
     if not owed:
-        raise Conflict(f"the commune {commune} has acknowledged {erasure_id} already")
+        raise Conflict(say("acknowledged_already", id=erasure_id, commune=commune))
     for row in owed:
         operator.discard(connection, row.delivery_id, now, because="erased by hand")
         _acknowledged(connection, erasure_id, row.request_id, by, now)

@@ -16,8 +16,11 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, text
 
+from gateway.core.errors import Fault
+from gateway.core.messages import Message
 from gateway.store.dialect import is_postgresql, micros
 from gateway.store.release_tables import TRAIL
+from gateway.store.texts import say
 
 #: The hash before a stream's first entry.
 START = "0" * 64
@@ -89,21 +92,22 @@ def last_entry(connection: Connection, stream: str) -> int:
     return found or 0
 
 
-def verify(connection: Connection, stream: str) -> list[str]:
-    """List the faults of a stream, a sentence for each place; empty when it is intact."""
-    problems: list[str] = []
+def verify(connection: Connection, stream: str) -> list[Fault]:
+    """List the faults of a stream, at the number of the entry; empty when it is intact."""
+    problems: list[Fault] = []
     rows = connection.execute(
         select(TRAIL).where(TRAIL.c.stream == stream).order_by(TRAIL.c.n)
     ).all()
     expected, previous = 1, START
     for row in rows:
-        where = f"entry {row.n} of the trail `{stream}`"
+        found: list[Message] = []
         if row.n != expected:
-            problems.append(f"{where}: entry {expected} before it is missing")
+            found.append(say("entry_missing", n=expected))
         elif row.previous != previous:
-            problems.append(f"{where}: it does not follow the entry before it")
+            found.append(say("entry_unchained"))
         if row.hash != seal_of(stream, row.n, row.at, row.kind, row.data, row.previous):
-            problems.append(f"{where}: it was altered after it was written")
+            found.append(say("entry_altered"))
+        problems += [Fault(f"trail {stream}", row.n, said) for said in found]
         expected, previous = row.n + 1, row.hash
     return problems
 

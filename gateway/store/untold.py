@@ -37,6 +37,7 @@ from gateway.store.erasure_tables import TARGET
 from gateway.store.reading import as_text
 from gateway.store.rows import StoredRequest, Untold, Withheld
 from gateway.store.tables import HEARD, REQUEST, UNTOLD
+from gateway.store.texts import say
 
 _COLUMNS = tuple(UNTOLD.c[name] for name in Untold.__slots__)
 _IN_DOUBT = statements.load("backlog")["in_doubt"]
@@ -349,7 +350,7 @@ def _gone(connection: Connection, untold_id: str) -> Untold:
         delete(UNTOLD).where(UNTOLD.c.id == untold_id).returning(*_COLUMNS)
     ).first()
     if row is None:
-        raise NotFound(f"nothing untold has the id {untold_id}")
+        raise NotFound(say("no_change", id=untold_id))
     return Untold(*row)
 
 

@@ -19,6 +19,7 @@ from gateway.core.moments import read_moment, write_moment
 from gateway.sdk.patience import LONGEST_READING, Patience
 from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import IdentityAccess, fetch
+from gateway.wire.identity_texts import say
 from gateway.wire.synchronization import no_error
 
 #: A list with more pages or accounts counts as endless.
@@ -132,23 +133,23 @@ class Deletions:
         place = mark.page
         while run.calls < pages:
             if patience.over:
-                return Outage("timeout", f"{run.calls} pages in an hour, and no end")
+                return Outage("timeout", say("no_end", count=run.calls))
             run.calls += 1
             page = await self._page(asked, place, mark.since)
             if isinstance(page, _Page):
                 run.add_page(page)
                 page = self._fault(run, page) or page
             if isinstance(page, Outage):
-                return Outage(page.reason, f"page {run.calls}: {page.detail}")
+                return Outage(page.reason, say("at_page", n=run.calls, detail=page.detail))
             if page.following is None:
                 break
             place = page.following
             run.seen.add(place)
         else:
             if pages == MAX_PAGES:
-                return Outage("malformed", f"more than {MAX_PAGES} pages")
+                return Outage("malformed", say("many_pages", count=MAX_PAGES))
         if run.items and run.skipped == run.items:
-            return Outage("malformed", "no entry has a uuid and a date that can be read")
+            return Outage("malformed", say("no_entry"))
         told = _Mark(place, None, mark.full_at)
         if self.shape.since_param is not None:
             latest = mark.since if run.latest is None else run.latest.isoformat()
@@ -166,9 +167,9 @@ class Deletions:
 
     def _fault(self, run: _Run, page: _Page) -> Outage | None:
         if run.items > MAX_ITEMS:
-            return Outage("malformed", f"more than {MAX_ITEMS} accounts")
+            return Outage("malformed", say("many_accounts", count=MAX_ITEMS))
         if page.following in run.seen:
-            return Outage("malformed", "the next page leads nowhere new")
+            return Outage("malformed", say("no_new_page"))
         return None
 
     async def _page(self, asked: _Asked, place: str | None, since: str | None) -> _Page | Outage:
@@ -180,23 +181,23 @@ class Deletions:
             try:
                 return self._parsed(answer, asked)
             except ExpressionError:
-                return Outage("malformed", "not of the configured shape")
+                return Outage("malformed", say("other_shape"))
 
         return await fetch(self.client, self.access, "GET", url, None, read)
 
     def _parsed(self, answer: Any, asked: _Asked) -> _Page | Outage:
         if isinstance(answer, dict) and not no_error(answer.get("err", 0)):
-            return Outage("error_told", "HTTP 200 with an `err` that is not 0")
+            return Outage("error_told", say("err_told"))
         items = self.shape.items.search(answer)
         if not isinstance(items, list):
-            return Outage("malformed", "no list of accounts")
+            return Outage("malformed", say("no_list"))
         following = None if self.shape.next is None else self.shape.next.search(answer)
         if isinstance(following, int) and not isinstance(following, bool):
             following = str(following)
         if following in (None, "", False):
             following = None
         elif not isinstance(following, str):
-            return Outage("malformed", "the next page leads nowhere new")
+            return Outage("malformed", say("no_new_page"))
         listed: set[str] = set()
         newest: datetime | None = None
         skipped = 0
@@ -233,7 +234,7 @@ class Deletions:
             following = urljoin(str(url), place)
             # Credentials go to the configured host alone.
             if urlsplit(following)[:2] != urlsplit(self.base_url)[:2]:
-                return Outage("malformed", "the next page is elsewhere")
+                return Outage("malformed", say("page_elsewhere"))
             return following
         if since is not None and self.shape.since_param is not None:
             begin = datetime.fromisoformat(since) - OVERLAP

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.core.messages import Message
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderReading:
@@ -34,7 +36,7 @@ class Outage:
     """The run is void. `reason` is a constant word; `detail` holds no personal data."""
 
     reason: str
-    detail: str = ""
+    detail: str | Message = ""
 
 
 class IdentitySource(Protocol):

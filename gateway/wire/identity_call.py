@@ -24,6 +24,7 @@ from gateway.sdk import (
 )
 from gateway.sdk.exchange import Read
 from gateway.wire.identity import Outage
+from gateway.wire.identity_texts import say
 from gateway.wire.signature import sign_url
 
 #: Bytes of one decompressed answer; a longer list comes in pages.
@@ -130,9 +131,9 @@ async def fetch(
     if answer.status != 200:
         return Outage("malformed", f"HTTP {answer.status}")
     if answer.too_large and answer.problem is not None:
-        return Outage("answer_too_large", f"{answer.problem.detail} in one answer")
+        return Outage("answer_too_large", say("in_one_answer", size=answer.problem.detail))
     if answer.problem is not None or answer.empty:
-        return Outage("malformed", "the answer is not JSON")
+        return Outage("malformed", say("no_json"))
     told: _T | Outage = answer.value
     return told
 

@@ -17,6 +17,7 @@ from gateway.core.account import known_among, normal_account
 from gateway.sdk.patience import LONGEST_READING, Patience
 from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import IdentityAccess, fetch
+from gateway.wire.identity_texts import say
 
 #: Accounts in one call; the far end's limit on bodies is undocumented.
 BATCH = 500
@@ -39,12 +40,12 @@ class Synchronization:
         calls, patience = 0, Patience(LONGEST_READING)
         for at in range(0, len(asked), self.batch):
             if patience.over:
-                return Outage("timeout", f"{calls} calls in an hour, and no end")
+                return Outage("timeout", say("no_end", count=calls))
             part = asked[at : at + self.batch]
             answer = await self._ask(part)
             calls += 1
             if isinstance(answer, Outage):
-                return Outage(answer.reason, f"call {calls}: {answer.detail}")
+                return Outage(answer.reason, say("at_call", n=calls, detail=answer.detail))
             gone |= answer
         canary = self._canary()
         theirs = await asyncio.to_thread(known_among, known, gone) if gone else frozenset[str]()
@@ -69,15 +70,15 @@ class Synchronization:
 
         def unknown(answer: Any) -> frozenset[str] | Outage:
             if not isinstance(answer, dict):
-                return Outage("malformed", "not a JSON object")
+                return Outage("malformed", say("no_object"))
             if not no_error(answer.get("err")):
-                return Outage("error_told", "HTTP 200 with an `err` that is not 0")
+                return Outage("error_told", say("err_told"))
             told = answer.get("unknown_uuids")
             if not isinstance(told, list) or not all(isinstance(one, str) for one in told):
-                return Outage("malformed", "no list of unknown_uuids")
+                return Outage("malformed", say("no_unknown_uuids"))
             found = frozenset(normal_account(one) for one in told)
             if not found <= asked:
-                return Outage("malformed", "accounts that were not asked about")
+                return Outage("malformed", say("unasked"))
             return found
 
         url = f"{self.base_url}/api/users/synchronization/"

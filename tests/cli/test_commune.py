@@ -30,7 +30,7 @@ def remembered(home: Home) -> dict[str, lanes.LaneMemory]:
 
 
 #: Nothing was ever released here.
-UNRELEASED = "no release is active, only serve --dev runs them: release plan, sign, apply\n"
+UNRELEASED = "no release is active, only serve --dev runs them (release plan, sign, apply)\n"
 
 
 def written(home: Home, unit: Any, *args: Any) -> None:
@@ -141,13 +141,13 @@ def test_a_probe_ends_breaks_and_no_pause(made: Home) -> None:
     assert all(one.probe_at is not None and one.probe_at < later for one in known.values())
     assert paused(made) == LANES
     none = made.run("commune", "probe", "69029", "--gru", "ailleurs")
-    assert (none.exit_code, "there is: voirie" in none.stderr) == (1, True)
+    assert (none.exit_code, "known here: voirie" in none.stderr) == (1, True)
 
 
 def test_an_unknown_commune_is_a_no_with_the_known_ones(made: Home) -> None:
     done = made.run("commune", "pause", "99999")
     assert done.exit_code == 1
-    assert "no commune 99999 is connected; there is: 69029, 69266" in done.stderr
+    assert "no commune 99999 here (there is: 69029 Bron, 69266 Villeurbanne)" in done.stderr
 
 
 def test_a_commune_paused_in_its_file_says_so(made: Home) -> None:

@@ -137,9 +137,9 @@ def test_health_names_what_is_not_well() -> None:
         "drift": {"state": "degraded", "found": [{}, {}]},
         "releases": {"state": "degraded", "refused": {"69029": ["why"]}, "unreleased": []},
     }
-    assert list(_amiss(parts)) == [
+    assert [one.what().strip() for one in _amiss(parts)] == [
         "lanes gru:69029:a: open (timeout)",
-        "lanes gru:69029:b: ok, 2 wait for a person",
+        "lanes gru:69029:b: ok, for a person: 2",
         "timers poll:gru:69029:a: degraded (try_later)",
         "glc: degraded (1 erasures wait for two people)",
         "disk: down (41 MB free)",

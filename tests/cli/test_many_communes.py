@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gateway.cli.output import FEW, WIDTH, CommuneRow, communes
+from gateway.core.messages import plain
 
 HEADERS = ("commune", "state")
-CALM = "run"
+CALM = plain("run")
 
 
 def rows(count: int, needing: dict[str, int]) -> list[CommuneRow]:
@@ -18,7 +19,7 @@ def rows(count: int, needing: dict[str, int]) -> list[CommuneRow]:
 def told(
     capsys: pytest.CaptureFixture[str], made: list[CommuneRow], *, each: bool = False
 ) -> list[str]:
-    communes(HEADERS, made, CALM, "no commune", each=each)
+    communes(HEADERS, made, CALM, plain("no commune"), each=each)
     return capsys.readouterr().out.splitlines()
 
 

@@ -20,7 +20,7 @@ ACTING = "\x1b[31m", "\x1b]0;x\x07", "\x9b2J", "\u202e003", "\u2028ok"
 def test_what_acts_on_a_terminal_is_written_out(
     text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    table(("number",), [(text,), ({text: [text]},)], "none")
+    table(("what",), [(text,), ({text: [text]},)], plain("none"))
     emit({"number": text})
     assert plain(f"the form {text}").told().isprintable()
     printed = capsys.readouterr().out

@@ -274,7 +274,7 @@ def test_a_moderated_form_begins_with_an_agent(home: Home) -> None:
     [
         (("signalement-anomale",), 1, "did you mean `signalement-anomalie`?"),
         (("signalement-anomalie", "--portal", "tododego"), 1, "did you mean `toodego`?"),
-        (("signalement-anomalie", "--commune", "69266"), 1, "69266; routes: 69029 (Bron)"),
+        (("signalement-anomalie", "--commune", "69266"), 1, "69266 (routes: 69029 (Bron)"),
         (("signalement-anomalie", "--out", "/proc/nowhere"), 3, "/proc/nowhere cannot be written"),
     ],
 )

@@ -158,13 +158,13 @@ def test_an_unknown_request_is_1(kept: Kept) -> None:
     for command in ("show", "why", "explain"):
         told = kept.home.run("request", command, "TDG-UNKNOWN")
         assert told.exit_code == 1
-        assert told.stderr == "error: no request TDG-UNKNOWN\n"
+        assert told.stderr.startswith("error: no request TDG-UNKNOWN (")
 
 
 def test_why_says_what_to_do(kept: Kept) -> None:
     assert "queued" in kept.home.run("request", "why", kept.id).stdout
     french = kept.home.run("request", "why", kept.id, "--lang", "fr").stdout
-    assert "queued: attend une place sur sa voie" in french
+    assert "queued : attend une place sur sa voie" in french
     assert "  qui peut agir : gateway" in french
     kept.stop_in(State.QUESTION, "no_find")
     told = kept.home.run("request", "why", kept.id)

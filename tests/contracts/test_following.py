@@ -57,7 +57,7 @@ class Running:
         """What `secrets reload` is told: what could not be had."""
         store = self.engine.store
         (said,) = (await store.read(renewals.answers, self.engine.environment.now())).values()
-        return said.refused
+        return None if said.refused is None else said.refused.told()
 
     def things(self) -> dict[str, Any]:
         """What must stay the same objects, by commune and by name."""
@@ -160,7 +160,8 @@ async def test_a_secret_that_cannot_be_had_is_told_and_the_old_one_stays(home: H
         assert "is empty" in part.refused[0]
         assert part.read_at is not None
         (answer,) = (await one.engine.store.read(renewals.answers, part.read_at)).values()
-        assert "is empty" in (answer.refused or "")
+        assert answer.refused is not None
+        assert "is empty" in answer.refused.told()
         (home.folder / "ours").write_text("neuve", "utf-8")
         await one.renew()
         part = (

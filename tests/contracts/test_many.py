@@ -27,7 +27,7 @@ from tests.contracts.five import FIRST, FIVE, SECOND, SLUG, Home
 from tests.contracts.test_release import CASES, SIGNING, active, change, planned
 from tests.store.acts import claim, settle
 
-PLAYED = "contract 1 of 1: signalement-anomalie/premiere"
+PLAYED = "contract 1/1: signalement-anomalie/premiere"
 NOBODY = "no daemon runs now, the next start takes it\n"
 
 
@@ -128,8 +128,8 @@ def test_a_case_of_one_commune_is_played_for_it_alone(released: Home) -> None:
     done = released.run("release", "apply")
     assert done.exit_code == 1
     assert done.stderr.splitlines() == [
-        f"contract 1 of 2: {SLUG}/premiere",
-        f"contract 2 of 2: {SLUG}/premiere (69001)",
+        f"contract 1/2: {SLUG}/premiere",
+        f"contract 2/2: {SLUG}/premiere (69001)",
     ]
     assert "69001 Commune fictive 69001: refused" in done.stdout
     assert "69002 Commune fictive 69002: applied" in done.stdout
@@ -140,7 +140,7 @@ def test_a_change_is_told_once_with_its_communes(released: Home) -> None:
     for insee in FIVE:
         released.edit(f"config/communes/{insee}.yaml", "path: /demandes", "path: /tickets")
     released.edit("config/communes/69004.yaml", "reference: id", "reference: numero")
-    text = released.run("release", "plan").stdout
+    text = released.run("release", "plan", "--lang", "fr").stdout
     told = text[text.index("\n\n") :]
     assert told.count("tables.services.entries.voirie") == 1
     assert told.count("+ après : VOIRIE-2") == 1
@@ -180,7 +180,7 @@ def test_all_or_nothing(released: Home) -> None:
     signed(released, "69001")
     done = released.run("release", "apply", "--all-or-nothing")
     assert (done.exit_code, active(released)) == (1, before)
-    assert "missing: held back: 1 others cannot go (--all-or-nothing)" in done.stdout
+    assert "missing: held back: others that cannot go: 1 (--all-or-nothing)" in done.stdout
     assert released.run("release", "apply").exit_code == 1
     assert active(released)["69001"] != before["69001"]
 
@@ -200,7 +200,7 @@ def test_nobody_chosen_is_nobody(home: Home, arguments: tuple[str, ...]) -> None
 def test_a_mapping_that_nobody_has_is_a_no(released: Home) -> None:
     done = released.run("release", "plan", "--mapping", "voirie/rest")
     assert done.exit_code == 1
-    assert f"(there: {SLUG}/premiere, {SLUG}/seconde)" in done.output
+    assert f"(there is: {SLUG}/premiere, {SLUG}/seconde)" in done.output
 
 
 # --- a file that is broken costs its own ----------------------------------------------------
@@ -312,9 +312,9 @@ def test_who_is_withdrawn_is_told_before_what_that_leaves_lying(released: Home) 
     assert listed["69001"]["file"] == "ok"
     asked = released.run("release", "withdraw", "69005")
     assert asked.exit_code != 0  # nobody answered
-    for said in ("2 requests are open", "1 deliveries wait to be sent", "1 wait for a person"):
+    for said in ("that are open: 2", "wait to be sent: 1", "for a person: 1"):
         assert said in asked.stdout
-    assert "call:          dsi@exemple.invalid (technical)" in asked.stdout
+    assert "call: dsi@exemple.invalid (technical)" in asked.stdout
     assert "69005" in active(released)
     done = released.run("release", "withdraw", "69005", "--yes")
     assert (done.exit_code, "69005" in active(released)) == (0, False)
@@ -507,13 +507,15 @@ def test_the_first_release_and_a_withdrawal_are_taken_back(home: Home) -> None:
 def test_what_needs_no_agreement_is_told_and_runs_once_it_is_applied(released: Home) -> None:
     released.edit("config/communes/69001.yaml", "portal: toodego", "portal: toodego\npaused: true")
     released.edit("config/communes/69001.yaml", "    poll: null", "    poll: null\n    timeout: 5")
-    told = "69001 Commune fictive 69001 : prend effet à apply : paused, gru.mairie.timeout"
+    told = "69001 Commune fictive 69001: takes effect at apply: paused, gru.mairie.timeout"
     assert told in released.run("release", "plan").stdout
+    dit = "69001 Commune fictive 69001 : prend effet à apply : paused, gru.mairie.timeout"
+    assert dit in released.run("release", "plan", "--lang", "fr").stdout
     assert state_of(released, "69001") == "ready"
     done = released.run("release", "apply")
     assert (done.exit_code, done.stdout.count("  set: paused, gru.mairie.timeout")) == (0, 1)
     assert state_of(released, "69001") == "paused in its file"
-    assert "prend effet" not in released.run("release", "plan").stdout
+    assert "takes effect" not in released.run("release", "plan").stdout
 
 
 def state_of(home: Home, insee: str) -> str:

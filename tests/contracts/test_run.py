@@ -171,7 +171,8 @@ async def test_a_communes_own_cases_are_played_with_its_options_and_no_secret() 
 async def test_a_communes_options_without_a_case_are_noticed() -> None:
     report = await run(configured(), commune="69029", weak=False)
     assert report.passed()
-    assert "aucun cas ne porte sur les réglages de la GRU « main » de 69029" in report.notices[0]
+    told = report.notices[0].what("fr")
+    assert "aucun cas ne porte sur les réglages de la GRU main de 69029" in told
 
 
 async def test_a_communes_own_case_bites() -> None:

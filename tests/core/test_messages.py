@@ -11,6 +11,11 @@ import adapters.demo.adapter
 import adapters.open311.texts
 import adapters.rest.texts
 import gateway.catalogue.texts
+import gateway.cli.adapter_texts
+import gateway.cli.glc_texts
+import gateway.cli.headings
+import gateway.cli.release_texts
+import gateway.cli.states
 import gateway.cli.texts
 import gateway.contracts.texts
 import gateway.core.expression
@@ -18,6 +23,8 @@ import gateway.ops.texts
 import gateway.sdk.adapter
 import gateway.sdk.duration
 import gateway.store.objects
+import gateway.store.texts
+import gateway.wire.identity_texts
 from gateway.core.messages import Language, Message, Messages, Text, plain
 
 TABLES = (
@@ -29,6 +36,13 @@ TABLES = (
     gateway.contracts.texts.say,
     gateway.ops.texts.say,
     gateway.cli.texts.say,
+    gateway.cli.adapter_texts.say,
+    gateway.cli.release_texts.say,
+    gateway.cli.glc_texts.say,
+    gateway.cli.headings.headings,
+    gateway.cli.states.states,
+    gateway.store.texts.say,
+    gateway.wire.identity_texts.say,
     adapters.rest.texts.say,
     adapters.open311.texts.say,
     adapters.demo.adapter.say,

@@ -74,7 +74,7 @@ async def test_a_day_at_the_desk(tmp_path: Path) -> None:
         desk.glc.base_url = running.url
         desk.at(running.url)
         done = await desk.run("glc", "poll")
-        assert (done.returncode, done.stdout.split(":")[0]) == (0, "4 known accounts, 0 gone")
+        assert (done.returncode, done.stdout.split(";")[0]) == (0, "known accounts: 4, gone: 0")
         done = await desk.run("glc", "status")
         assert done.returncode == 0, done.stderr
         assert "well" in done.stdout
@@ -105,7 +105,7 @@ async def test_a_day_at_the_desk(tmp_path: Path) -> None:
         assert "different person" in done.stderr
         done = await desk.run("erasure", "approve", one, "--by", "Bob Inventé")
         assert done.returncode == 0
-        assert "1 to be erased" in done.stdout
+        assert "to be erased: 1" in done.stdout
         # No daemon runs: the next poll takes it further. GLC knows everybody again: who is not
         # being erased yet is let go.
         desk.glc.create(*(uuid(n) for n in range(4)))

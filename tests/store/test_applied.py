@@ -33,7 +33,9 @@ async def test_a_file_is_recorded_once_and_moves_the_mark(store: Database) -> No
 async def test_what_many_lack_is_told_in_whole_lines(store: Database) -> None:
     many = "\n".join(f"{n}.yaml:1: the secret is empty" for n in range(69000, 69400))
     await store.write(renewals.record_answer, "un", "", many, NOW)
-    *lines, last = ((await store.read(renewals.answers, NOW))["un"].refused or "").split("\n")
+    refused = (await store.read(renewals.answers, NOW))["un"].refused
+    assert refused is not None
+    *lines, last = refused.told().split("\n")
     assert last == "…"
     assert lines == many.split("\n")[: len(lines)]
     assert len(lines) > 50
@@ -63,7 +65,9 @@ async def test_every_daemon_that_is_there_answers(store: Database) -> None:
     assert await store.read(renewals.last_order) == "q"
     await store.write(renewals.record_answer, "un", "q", "the secret file:/x is empty", NOW)
     found = await store.read(renewals.answers, NOW)
-    assert {name: (one.asked, one.refused) for name, one in found.items()} == {
+    assert {
+        name: (one.asked, one.refused and one.refused.told()) for name, one in found.items()
+    } == {
         "un": ("q", "the secret file:/x is empty"),
         "deux": ("", None),
     }

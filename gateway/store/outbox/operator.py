@@ -21,6 +21,7 @@ from gateway.store.outbox.rows import Delivery, NewReport
 from gateway.store.outbox.settling import owe_report
 from gateway.store.reading import DELIVERY_COLUMNS, lock_request, to_delivery
 from gateway.store.tables import DELIVERY, REQUEST
+from gateway.store.texts import say
 
 
 def replay(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
@@ -128,9 +129,10 @@ def _move(
     if row is None:
         now_is = find_delivery(connection, delivery_id)
         if now_is is None:
-            raise NotFound(f"no delivery {delivery_id}")
-        allowed = " or ".join(sorted(s.value for s in from_states))
-        raise Conflict(f"delivery {delivery_id} is {now_is.state.value}; it must be {allowed}")
+            raise NotFound(say("no_delivery", id=delivery_id))
+        allowed = tuple(sorted(s.value for s in from_states))
+        state = now_is.state.value
+        raise Conflict(say("other_state", id=delivery_id, state=state, allowed=allowed))
     moved = to_delivery(row)
     notify(connection, moved.lane)
     if final:

@@ -1,0 +1,123 @@
+"""The messages of `release`."""
+
+from __future__ import annotations
+
+from gateway.core.messages import Messages, Text
+
+# A table: the word, what is so and what to do in English, the same in French.
+# fmt: off
+say = Messages(
+    Text("of_one", "{commune} {name}: {said}", "", "{commune} {name} : {said}", ""),
+    Text("of_communes", "{count} communes: {communes}", "", "{count} communes : {communes}", ""),
+    Text("warning", "warning: {told}", "", "avertissement : {told}", ""),
+    Text("taken_release",
+         "a running daemon takes it within {seconds} s; release list says what it runs", "",
+         "un service en marche le prend en {seconds} s ; release list dit ce qu'il fait tourner",
+         ""),
+    # --- wrong usage -----------------------------------------------------------------------
+    Text("empty_option", "{name} may not be empty", "", "{name} ne peut être vide", ""),
+    Text("short_digest", "--digest is too short", "give 8 of its characters at least",
+         "--digest est trop court", "donner au moins 8 de ses caractères"),
+    Text("digest_of_one", "--digest is that of one commune", "name it, and no other",
+         "--digest est celui d'une seule commune", "la nommer, et aucune autre"),
+    Text("name_communes", "no commune is chosen", "name communes, or give --mapping or --all",
+         "aucune commune n'est choisie", "nommer des communes, ou donner --mapping ou --all"),
+    Text("odd_date", "--date is no date", "write YYYY-MM-DD", "--date n'est pas une date",
+         "écrire AAAA-MM-JJ"),
+    Text("future_date", "--date lies in the future", "", "--date est dans l'avenir", ""),
+    Text("urgent_needs", "--urgent needs --commune, --by and --why", "",
+         "--urgent demande --commune, --by et --why", ""),
+    Text("json_asks_nothing", "--json asks nothing", "give --yes, too",
+         "--json ne demande rien", "donner aussi --yes"),
+    # --- plan ------------------------------------------------------------------------------
+    Text("calm_planned", "stay as they are", "", "restent comme elles sont", ""),
+    Text("no_commune_configured", "no commune is configured", "",
+         "aucune commune n'est configurée", ""),
+    Text("changes_of_one", "{name} ({commune}): what changes", "",
+         "{name} ({commune}) : ce qui change", ""),
+    Text("changes_of", "{count} communes: what changes", "",
+         "{count} communes : ce qui change", ""),
+    Text("case_of", "  Case \"{case}\" ({mapping}, {place})", "",
+         "  Cas « {case} » ({mapping}, {place})", ""),
+    Text("before", "- before: {value}", "", "- avant : {value}", ""),
+    Text("after", "+ after: {value}", "", "+ après : {value}", ""),
+    Text("nothing", "(nothing)", "", "(rien)", ""),
+    Text("nothing_sent", "(nothing)", "", "(rien)", ""),
+    Text("field_refus", "refusal", "", "refus", ""),
+    Text("field_appel", "call", "", "appel", ""),
+    Text("field_statut", "status", "", "statut", ""),
+    Text("field_message", "message", "", "message", ""),
+    Text("no_effect", "  No case shows a difference in what is sent.", "",
+         "  Aucun cas ne montre de différence dans ce qui est envoyé.", ""),
+    Text("takes_effect", "takes effect at apply: {keys}", "", "prend effet à apply : {keys}", ""),
+    # --- sign, apply -----------------------------------------------------------------------
+    Text("playing_contract", "contract", "", "contrat", ""),
+    Text("agreed", "{by} agreed to release {release}", "",
+         "{by} a donné son accord à la version {release}", ""),
+    Text("missing", "missing: {what}", "", "manque : {what}", ""),
+    Text("change", "change: {what}", "", "changement : {what}", ""),
+    Text("to_call", "call: {who}", "", "appeler : {who}", ""),
+    Text("is_set", "set: {keys}", "", "réglé : {keys}", ""),
+    Text("not_run", "the daemon does not run it: {why}", "",
+         "le service ne la fait pas tourner : {why}", ""),
+    Text("became_same", "same ({release} is active already)", "",
+         "identique ({release} est déjà en service)", ""),
+    Text("became_urgent", "same ({release} is active by the urgent path, to be signed still)", "",
+         "identique ({release} est en service par la voie d'urgence, encore à signer)", ""),
+    Text("became_gone", "gone", "", "disparue", ""),
+    Text("became_applied", "applied {release}", "", "appliquée {release}", ""),
+    Text("became_unsigned", "applied {release}, UNSIGNED OR NOT PASSED (--dev)", "",
+         "appliquée {release}, NON SIGNÉE OU NON CONFORME (--dev)", ""),
+    Text("became_refused", "refused {release} ({state})", "", "refusée {release} ({state})", ""),
+    Text("runs_unsigned", "runs unsigned (--dev): {communes}", "",
+         "tourne sans accord (--dev) : {communes}", ""),
+    # --- rollback, undo, withdraw ----------------------------------------------------------
+    Text("back_to", "back to release {release}", "", "retour à la version {release}", ""),
+    Text("take_back", "Take it back?", "", "Revenir en arrière ?", ""),
+    Text("agreement_back", "its agreement to release {release} is taken back", "",
+         "son accord à la version {release} est repris", ""),
+    Text("act_back", "{kind} is taken back: nothing runs", "",
+         "« {kind} » est repris : rien ne tourne", ""),
+    Text("act_back_to", "{kind} is taken back: release {release} runs again", "",
+         "« {kind} » est repris : la version {release} tourne de nouveau", ""),
+    Text("still_has_file", "{commune} {name} has a file, which the next release apply would take up"
+         " again", "take it away first",
+         "{commune} {name} a un fichier, que le prochain release apply reprendrait",
+         "le retirer d'abord"),
+    Text("withdraw", "Withdraw?", "", "Retirer ?", ""),
+    Text("withdrawn", "withdrawn: {communes}; {when}", "", "retirées : {communes} ; {when}", ""),
+    Text("leaving", "{commune} {name}:", "", "{commune} {name} :", ""),
+    Text("left_open", "  requests that are open: {count}. What its GRU says of them is not asked"
+         " for any more, nor told to the citizens; new ones get 404 from us, and stay at the"
+         " portal", "",
+         "  demandes ouvertes : {count}. Ce que sa GRU en dit n'est plus demandé ni transmis aux"
+         " usagers ; les nouvelles reçoivent 404 et restent au portail", ""),
+    Text("left_waiting", "  deliveries that wait to be sent: {count}. They are kept, and go once a"
+         " release of it is applied again", "",
+         "  remises qui attendent leur envoi : {count}. Elles sont gardées, et partent dès qu'une"
+         " version est de nouveau appliquée", ""),
+    Text("left_person", "  for a person: {count}. They stay in `outbox list`", "",
+         "  pour une personne : {count}. Elles restent dans `outbox list`", ""),
+    Text("left_erasures", "  orders to erase a person among them: {count}. They are still owed"
+         " (erasure list)", "",
+         "  dont ordres d'effacer une personne : {count}. Ils restent dus (erasure list)", ""),
+    # --- list, show, verify ----------------------------------------------------------------
+    Text("calm_run", "run what is signed and passed", "",
+         "font tourner ce qui est signé et conforme", ""),
+    Text("calm_signed", "are signed and passed", "", "sont signées et conformes", ""),
+    Text("none_active", "no release is active", "release plan, sign, apply",
+         "aucune version n'est en service", "release plan, sign, apply"),
+    Text("nobody_yet", "NOBODY YET (urgent: {by}, {why})", "",
+         "PERSONNE ENCORE (urgence : {by}, {why})", ""),
+    Text("runs_other", "{commune} runs release {runs} still; {release} is refused: {why}", "",
+         "{commune} tourne encore avec la version {runs} ; {release} est refusée : {why}", ""),
+    Text("runs_nothing", "{commune} runs nothing; {release} is refused: {why}", "",
+         "{commune} ne fait rien tourner ; {release} est refusée : {why}", ""),
+    Text("never_done", "nothing was ever done for {what}", "{cure}",
+         "rien n'a jamais été fait pour {what}", "{cure}"),
+    Text("digest_of_several", "{what} is the beginning of {count} releases", "write more of it",
+         "{what} commence {count} versions", "en écrire davantage"),
+    Text("as_it_should", "all as it should be", "", "tout est comme il faut", ""),
+    Text("verified", "{active}, {entries}: {faults}", "", "{active}, {entries} : {faults}", ""),
+)
+# fmt: on

@@ -1,0 +1,53 @@
+"""The words for how a thing is, for people; scripts are given the word itself."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.core.messages import Message, Messages, Text, plain
+
+_FRENCH: Final = {
+    # a commune, its file
+    "running": "en service",
+    "ready": "prête",
+    "paused": "suspendue",
+    "paused in its file": "suspendue dans son fichier",
+    "not released": "sans version",
+    "refused": "refusée",
+    "ok": "bon",
+    "broken": "en défaut",
+    "gone": "disparu",
+    # a lane's breaker
+    "closed": "fermé",
+    "open": "ouvert",
+    "half_open": "à l'essai",
+    # a plan
+    "new": "nouveau",
+    "changed": "changé",
+    "same": "identique",
+    "unsigned": "sans accord",
+    "urgent": "en urgence",
+    # an act
+    "kept": "gardée",
+    "signed": "signée",
+    "revoked": "accord repris",
+    "ran": "jouée",
+    "applied": "appliquée",
+    "rolled_back": "rétablie",
+    "withdrawn": "retirée",
+    "set": "réglée",
+    # a contract, what runs
+    "passed": "conforme",
+    "failed": "en échec",
+    "NOT PASSED": "NON CONFORME",
+    "NOBODY": "PERSONNE",
+    "yes": "oui",
+    "not yet": "pas encore",
+    "REFUSED": "REFUSÉE",
+}
+states: Final = Messages(*(Text(en, en, "", fr, "") for en, fr in _FRENCH.items()))
+
+
+def state_word(word: str) -> Message:
+    """Return the word in the reader's language; one that is not known here as it is."""
+    return states(word) if word in states else plain(word)
