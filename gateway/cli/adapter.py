@@ -149,7 +149,7 @@ def new(
     """Make a package for an adapter of your own, whose tests are green at once."""
     with writing(into):
         folder = new_adapter(name, into, frozenset(survey().adapters))
-    typer.echo(say("made", folder=str(folder)).told(language()))
+    print_message(say("made", folder=str(folder)))
 
 
 def _adapter(kind: str) -> type[Adapter]:
