@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from gateway.catalogue.catalogue import Gru
-from gateway.core.delivery import Kind
+from gateway.core.delivery import Kind, State
 from gateway.core.error_place import error_place
 from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, TryLater
 from gateway.flow.claimed import NoWay, Undecodable
@@ -27,6 +27,8 @@ from gateway.sdk.pivot_models import (
     ClaimAnswer,
     ClaimedItem,
     ClaimResultTold,
+    EventsPage,
+    FedEvent,
     Heartbeat,
     PivotClaim,
     PivotErasure,
@@ -34,7 +36,7 @@ from gateway.sdk.pivot_models import (
     SettledClaim,
 )
 from gateway.store.engine import Store
-from gateway.store.outbox import claiming, mailbox
+from gateway.store.outbox import claiming, feed, mailbox
 from gateway.store.outbox.claiming import Claimed, ClaimRequest
 from gateway.store.outbox.leases import MAILBOX
 
@@ -73,8 +75,39 @@ class CommuneMailbox:
             settled=tuple(settled),
             items=tuple(items),
             more=waiting > 0,
-            heartbeat=Heartbeat(at=now, waiting=waiting, oldest_at=oldest),
+            heartbeat=Heartbeat(
+                at=now, waiting=waiting, oldest_at=oldest, last_seq=await self._last(gru)
+            ),
         )
+
+    async def read_feed(self, gru: Gru, client: PivotClient, after: int, most: int) -> EventsPage:
+        """Read again what the commune was owed, after a number. Nothing changes by that.
+
+        Raises Unavailable.
+        """
+        now, last = self.environment.now(), await self._last(gru)
+        items: list[FedEvent] = []
+        size = 0
+        for seq, owed in await self.store.read(feed.page, gru.lane_name, after, most):
+            erased = owed.request.erased_at is not None
+            event: PivotEvent | PivotErasure | None = None
+            if not erased or owed.delivery.kind is Kind.ERASE:
+                made = await self._message(owed, client, now)
+                event = made if isinstance(made, PivotEvent | PivotErasure) else None
+            taken = owed.delivery.state is State.DONE
+            item = FedEvent(
+                seq=seq, reference=owed.request.id, taken=taken, erased=erased, event=event
+            )
+            items.append(item)
+            size += len(item.model_dump_json())
+            if size > MOST_BYTES:
+                break
+        read = items[-1].seq if items else after
+        return EventsPage(items=tuple(items), more=read < last, last_seq=last)
+
+    async def _last(self, gru: Gru) -> int:
+        lane = gru.lane_name
+        return (await self.store.read(feed.last_numbers, [lane])).get(lane, 0)
 
     async def late(self) -> dict[str, timedelta]:
         """Return, by lane, for how long what a commune does not fetch has waited: days at least."""

@@ -24,9 +24,10 @@ def owed(
     """Return the deliveries of an event, in order. `capabilities` is None when the GRU is not open
     now. `asks`: the GRU may have the event already, and is asked first."""
     lane, kind = route.gru.lane_name, request.event.kind
+    fed = capabilities is not None and capabilities.fed
 
     def one(kind: Kind, attachment: int | None = None) -> NewDelivery:
-        return NewDelivery(new_id(), kind, lane, attachment, asks)
+        return NewDelivery(new_id(), kind, lane, attachment, asks, fed)
 
     files = list(enumerate(request.attachments))
     if kind is EventKind.DOCUMENT and files:

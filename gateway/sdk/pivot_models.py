@@ -234,6 +234,7 @@ class Heartbeat(PivotSent):
     at: datetime
     waiting: int = Field(description="Messages that may be fetched now, besides these.")
     oldest_at: datetime | None = Field(description="Since when the oldest of them waits.")
+    last_seq: int = Field(description="The last number in the feed; 0 while there is none.")
 
 
 class ClaimAnswer(PivotSent):
@@ -243,6 +244,25 @@ class ClaimAnswer(PivotSent):
     items: tuple[ClaimedItem, ...]
     more: bool
     heartbeat: Heartbeat
+
+
+class FedEvent(PivotSent):
+    """A message in the feed. `event` is None for one that was erased since, whose number stays, and
+    for one that cannot be made as things are now."""
+
+    seq: int = Field(description="Its number: larger than any before it; some may be missing.")
+    reference: str
+    taken: bool = Field(description="You have acknowledged it.")
+    erased: bool
+    event: PivotEvent | PivotErasure | None
+
+
+class EventsPage(PivotSent):
+    """A part of the feed. Go on from the last `seq` that you read, while there is `more`."""
+
+    items: tuple[FedEvent, ...]
+    more: bool
+    last_seq: int = Field(description="The last number in the feed; 0 while there is none.")
 
 
 class PivotFailure(PivotSent):

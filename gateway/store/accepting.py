@@ -245,6 +245,7 @@ def _insert_event(
                 due=incoming.received_at,
                 attachment_id=None if planned.attachment is None else ids[planned.attachment],
                 asks=planned.asks,
+                fed=planned.fed,
             )
         )
     enqueuing.enqueue(connection, owed, new=made)

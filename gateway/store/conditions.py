@@ -18,6 +18,8 @@ SENDING: Final = text("state = 'sending'")
 OPEN: Final = text("state NOT IN ('done', 'discarded')")
 #: Deliveries that wait for a person.
 PERSON: Final = text("state IN ('question', 'parked', 'dead')")
+#: Deliveries that are in their lane's feed.
+FED: Final = text("feed IS NOT NULL")
 #: Requests that their GRU can be asked about.
 ASKABLE: Final = text("gru_reference IS NOT NULL AND ask_at IS NOT NULL AND erased_at IS NULL")
 #: Erasures that are not over.

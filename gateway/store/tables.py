@@ -22,7 +22,7 @@ from sqlmodel import Field, SQLModel
 
 from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
-from gateway.store.conditions import ASKABLE, DUE, FAILING, FOR_A_PERSON, PERSON, SENDING
+from gateway.store.conditions import ASKABLE, DUE, FAILING, FED, FOR_A_PERSON, PERSON, SENDING
 from gateway.store.dialect import Moment, moment_column
 
 
@@ -227,9 +227,19 @@ class DeliveryRow(SQLModel, table=True):
     created_at: datetime = Field(sa_column=moment_column())
     settled_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     sent_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    #: Its number in its lane's feed; NULL where the lane has none.
+    feed: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
 
     __table_args__ = (
         UniqueConstraint("request_id", "lane", "seq", name="uq_delivery_seq"),
+        Index(
+            "uq_delivery_feed",
+            "lane",
+            "feed",
+            unique=True,
+            sqlite_where=FED,
+            postgresql_where=FED,
+        ),
         _one_of("kind", Kind),
         _one_of("state", State),
         CheckConstraint(

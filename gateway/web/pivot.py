@@ -8,7 +8,7 @@ from functools import partial
 from typing import Annotated, TypeVar
 
 import orjson
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -18,9 +18,11 @@ from gateway.flow.pivot import PivotDesk, PivotRefusal
 from gateway.sdk import File, beside
 from gateway.sdk.pivot import PivotClient
 from gateway.sdk.pivot_models import (
+    MOST_ITEMS,
     AccessToken,
     ChangeReceipt,
     ClaimAnswer,
+    EventsPage,
     PivotChange,
     PivotClaim,
 )
@@ -29,6 +31,7 @@ from gateway.web.body import read_body
 from gateway.web.gru import largest_webhook
 from gateway.web.pivot_access import TOKEN_LIFE, TokenRefusal, client_of, give_token, linked
 from gateway.web.pivot_document import (
+    CALLED,
     FILE,
     TAKES_FORM,
     TOKEN_FAILURES,
@@ -42,6 +45,9 @@ from gateway.wire.spool import LARGE
 
 Reference = Annotated[str, Path(description="Our reference of the request, `TDG-...`.")]
 Sha256 = Annotated[str, Path(description="The file's SHA-256, as the event names it.")]
+After = Annotated[str, Query(description="The last `seq` that was read; 0 for all.")]
+Limit = Annotated[str, Query(description="So many at most: 1 to 100.")]
+_NUMBER = re.compile(r"[0-9]{1,16}\Z")
 _Model = TypeVar("_Model", bound=BaseModel)
 _RANGE = re.compile(r"bytes=([0-9]{1,15})?-([0-9]{1,15})?\Z")
 
@@ -97,6 +103,18 @@ def pivot_router(web: Web) -> APIRouter:
         return await use.claim(request)
 
     @router.get(
+        "/events",
+        responses={200: {"model": EventsPage}, **pivot_failures(400, 401, 503)},
+        openapi_extra=CALLED,
+        operation_id="events",
+    )
+    async def events(request: Request, after: After = "0", limit: Limit = "50") -> Response:
+        """Read again what you were sent or could fetch: to catch up after a loss of your own.
+
+        It consumes nothing, and goes back to the beginning. Erased requests keep their numbers."""
+        return await use.events(request, after, limit)
+
+    @router.get(
         "/requests/{reference}/files/{sha256}",
         responses={**FILE, **pivot_failures(403, 404, 410, 416, 503)},
         operation_id="read_file",
@@ -146,6 +164,19 @@ class _Calls:
         with self.web.engine.far_ends.using(gru.lane_name):
             answer = await self.web.engine.mailbox.claim(gru, client, told)
         return Response(answer.model_dump_json(), media_type="application/json")
+
+    async def events(self, request: Request, after: str, limit: str) -> Response:
+        gru, client = self.proven(request)
+        numbers = [int(n) if _NUMBER.match(n) else -1 for n in (after, limit)]
+        for name, number, most in zip(
+            ("after", "limit"), numbers, (2**53, MOST_ITEMS), strict=True
+        ):
+            if not 0 <= number <= most:
+                text = f"`{name}` est un nombre de 0 à {most}."
+                raise PivotRefusal(400, "invalid_query", text, f"/{name}")
+        with self.web.engine.far_ends.using(gru.lane_name):
+            page = await self.web.engine.mailbox.read_feed(gru, client, *numbers)
+        return Response(page.model_dump_json(), media_type="application/json")
 
     async def file(self, request: Request, reference: str, sha256: str) -> Response:
         now = self.web.engine.environment.now()

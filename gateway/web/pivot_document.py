@@ -44,6 +44,7 @@ _BODIES: tuple[type[BaseModel], ...] = (
     models.PivotChange,
     models.PivotClaim,
     models.ClaimAnswer,
+    models.EventsPage,
     models.PivotEvent,
     models.PivotErasure,
     models.Acknowledgement,
@@ -130,6 +131,10 @@ def takes_told(model: type[BaseModel]) -> dict[str, Any]:
         "security": _AUTH,
         "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
     }
+
+
+#: The part of an operation without a body that says who may call.
+CALLED: dict[str, Any] = {"security": _AUTH}
 
 
 def pivot_openapi(router: APIRouter) -> dict[str, Any]:

@@ -51,6 +51,8 @@ TABLE: tuple[PivotProblem, ...] = (
                  "effacer aussi de votre côté ; ne plus rien dire de cette demande"),
     PivotProblem("invalid_body", 400, "yours", "never", "Corps invalide",
                  "corriger le champ que désigne `pointer`"),
+    PivotProblem("invalid_query", 400, "yours", "never", "Paramètre invalide",
+                 "corriger le paramètre que désigne `pointer`"),
     PivotProblem("slow_body", 408, "yours", "now", "Envoi trop lent",
                  "refaire l'appel, d'un trait"),
     PivotProblem("body_too_large", 413, "yours", "never", "Envoi trop volumineux",

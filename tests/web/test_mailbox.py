@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from sqlalchemy import Connection, update
 
 from gateway.core.delivery import State
 from gateway.ops.why import causes_of
 from gateway.store import requests
 from gateway.store.outbox import lanes as memory
 from gateway.store.rows import Trace
+from gateway.store.tables import EVENT, REQUEST
 from tests.web.harness import Gateway
-from tests.web.pivot_town import SLUG, THEIRS, filed, pivot_town, token
+from tests.web.pivot_town import OURS, SLUG, THEIRS, filed, pivot_town, token
 
 INSEE, LANE = "69266", "gru:69266:desk"
 EVENTS = f"/portal/v1/communes/{INSEE}/teleservices/{SLUG}/requests/{{}}/events"
@@ -252,3 +255,71 @@ async def test_what_is_not_fetched_for_days_is_told(gw: Gateway) -> None:
     assert told == [[], ["warning"], ["error"]]
     await fetched(gw)
     assert await gw.engine.mailbox.late() == {}
+
+
+# --- the feed -------------------------------------------------------------------------------------
+
+
+async def events(gw: Gateway, insee: str = INSEE, **query: Any) -> dict[str, Any]:
+    header = await token(gw, insee, THEIRS if insee == INSEE else OURS)
+    answer = await gw.client.get("/pivot/v1/events", params=query, headers=header)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_the_feed_tells_all_again_in_order_and_consumes_nothing(gw: Gateway) -> None:
+    reference = await filed(gw, INSEE, "7")
+    await write(gw, "7", "m1", "Premier")
+    other = await filed(gw, INSEE, "8")
+    item = (await claim(gw))["items"][0]
+    await settle(gw, item["token"])
+    for _ in range(2):
+        page = await events(gw)
+        assert [(one["seq"], one["reference"]) for one in page["items"]] == [
+            (1, reference),
+            (2, reference),
+            (3, other),
+        ]
+        assert (page["more"], page["last_seq"]) == (False, 3)
+    taken = {one["event"]["id"]: one["taken"] for one in page["items"]}
+    assert taken.pop(item["event"]["id"])
+    assert not any(taken.values())
+    first = await events(gw, limit=1)
+    assert (len(first["items"]), first["more"]) == (1, True)
+    assert (await events(gw, after=1, limit=1))["items"] == page["items"][1:2]
+    assert (await events(gw, after=3))["items"] == []
+    assert (await claim(gw, max=0))["heartbeat"]["last_seq"] == 3
+    assert page["items"][1]["event"]["message"] == "Premier"
+
+
+async def test_who_is_pushed_to_has_a_feed_of_its_own(gw: Gateway) -> None:
+    await filed(gw, INSEE, "7")
+    ours = await filed(gw, "69029", "9")
+    page = await events(gw, "69029")
+    assert [(one["seq"], one["reference"]) for one in page["items"]] == [(1, ours)]
+
+
+async def test_an_erased_request_keeps_its_number_and_nothing_else(gw: Gateway) -> None:
+    reference = await filed(gw, INSEE, "7", user={"name": "Zoé", "uuid": "a" * 32})
+    await gw.database.write(erase_now, gw.engine.environment.now())
+    page = await events(gw)
+    (one,) = page["items"]
+    assert (one["seq"], one["reference"], one["erased"], one["event"]) == (1, reference, True, None)
+
+
+def erase_now(connection: Connection, now: datetime) -> None:
+    connection.execute(update(REQUEST).values(erased_at=now))
+    connection.execute(update(EVENT).values(body=None))
+
+
+@pytest.mark.parametrize(
+    "query", [{"after": "-1"}, {"after": "²"}, {"limit": "101"}, {"limit": "x"}, {"after": ""}]
+)
+async def test_a_page_is_bounded(gw: Gateway, query: dict[str, str]) -> None:
+    header = await token(gw, INSEE, THEIRS)
+    answer = await gw.client.get("/pivot/v1/events", params=query, headers=header)
+    assert (answer.status_code, answer.json()["type"]) == (
+        400,
+        "urn:toodego-gru:pivot:invalid_query",
+    )

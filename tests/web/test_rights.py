@@ -160,6 +160,14 @@ async def claimed(town: Town, method: str, path: str) -> None:
             assert {one["outcome"] for one in answer.json()["settled"]} == {"lost"}
 
 
+async def read_again(town: Town, method: str, path: str) -> None:
+    """Our feed has nothing of theirs."""
+    for proof in ({}, await pivot_town.token(town.gw)):
+        answer = await town.gw.client.request(method, path, headers=proof)
+        assert answer.status_code == (200 if proof else 401)
+        assert_private(town, answer)
+
+
 async def deliveries(town: Town) -> list[str]:
     found = await town.gw.database.read(requests.trace, town.id)
     assert found is not None
@@ -207,6 +215,7 @@ CALLED: dict[tuple[str, str], Any] = {
     ("post", "/pivot/v1/token"): asked_for_a_token,
     ("post", "/pivot/v1/requests/{reference}/changes"): fetched,
     ("post", "/pivot/v1/mailbox/claim"): claimed,
+    ("get", "/pivot/v1/events"): read_again,
     ("get", "/pivot/v1/requests/{reference}/files/{sha256}"): fetched,
     ("get", "/ops/live"): open_to_all,
     ("get", "/ops/ready"): open_to_all,

@@ -179,7 +179,16 @@ def _next_due(connection: Connection, lanes: list[str]) -> dict[str, datetime | 
 
 def read_claimed(connection: Connection, ids: list[str]) -> list[Claimed]:
     """Read these deliveries, with all that their far ends need."""
-    rows = [from_driver(row) for row in _SQL["claimed"].rows(connection, ids=ids)]
+    return _read(connection, ids, "claimed")
+
+
+def read_owed(connection: Connection, ids: list[str]) -> list[Claimed]:
+    """Read these deliveries as `read_claimed` does, claimed or not."""
+    return _read(connection, ids, "owed_again")
+
+
+def _read(connection: Connection, ids: list[str], statement: str) -> list[Claimed]:
+    rows = [from_driver(row) for row in _SQL[statement].rows(connection, ids=ids)]
     width = len(DELIVERY_COLUMNS)
     mines = [to_delivery(row[:width]) for row in rows]
     files: dict[str, list[tuple[str, Attachment]]] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +13,7 @@ from gateway.core.delivery import Kind, State
 from gateway.core.request import Attachment
 from gateway.store import blobs, statements
 from gateway.store.notices import notify
+from gateway.store.outbox import feed
 from gateway.store.tables import ATTACHMENT
 
 _SQL = statements.load("enqueue")
@@ -33,6 +34,8 @@ class Owed:
     due: datetime
     attachment_id: str | None = None
     asks: bool = False
+    #: It gets a number in its lane's feed, as the erasure of what is in one does anyway.
+    fed: bool = False
 
 
 def enqueue(connection: Connection, deliveries: Sequence[Owed], *, new: bool = False) -> None:
@@ -41,10 +44,15 @@ def enqueue(connection: Connection, deliveries: Sequence[Owed], *, new: bool = F
     if not deliveries:
         return
     ids = sorted({one.request_id for one in deliveries})
-    owed = {} if new else {row[:2]: row[2:] for row in _OWED.rows(connection, ids=ids)}
+    owed: dict[tuple[str, str], tuple[int, ...]] = {}
+    if not new:
+        owed = {row[:2]: row[2:] for row in _OWED.rows(connection, ids=ids)}
+    fed = [one for one in deliveries if _is_fed(one, owed)]
+    numbers = feed.next_numbers(connection, (one.lane for one in fed))
+    by_id = {one.id: number for one, number in zip(fed, numbers, strict=True)}
     rows = []
     for one in deliveries:
-        last, still_open = owed.get((one.request_id, one.lane), (0, 0))
+        last, still_open, *_ = owed.get((one.request_id, one.lane), (0, 0))
         owed[one.request_id, one.lane] = (last + 1, still_open + 1)
         rows.append(
             {
@@ -60,10 +68,16 @@ def enqueue(connection: Connection, deliveries: Sequence[Owed], *, new: bool = F
                 "head": not still_open,
                 "due": one.due,
                 "made_at": one.made_at,
+                "feed": by_id.get(one.id),
             }
         )
     _INSERT.run_all(connection, rows)
     notify(connection, *sorted({one.lane for one in deliveries}))
+
+
+def _is_fed(one: Owed, owed: Mapping[tuple[str, str], tuple[int, ...]]) -> bool:
+    numbered = owed.get((one.request_id, one.lane), (0, 0, 0))[2:]
+    return one.fed or (one.kind is Kind.ERASE and any(numbered))
 
 
 def attach(

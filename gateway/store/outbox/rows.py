@@ -16,13 +16,15 @@ from gateway.core.status import Status
 @dataclass(frozen=True, slots=True)
 class NewDelivery:
     """A delivery to enqueue. `attachment` is the index of the one file that it sends, if any.
-    `asks`: its far end may have it already, and is asked first."""
+    `asks`: its far end may have it already, and is asked first. `fed`: it gets a number in its
+    lane's feed."""
 
     id: str
     kind: Kind
     lane: str
     attachment: int | None = None
     asks: bool = False
+    fed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,14 @@ JOIN event ON event.id = delivery.event_id
 WHERE delivery.id {among:ids} AND {sending}
 ORDER BY delivery.next_at, delivery.id
 
+-- name: owed_again
+-- The same of any delivery, whatever became of it.
+SELECT {delivery}, {request}, event.key, event.kind, event.body
+FROM delivery
+JOIN request ON request.id = delivery.request_id
+JOIN event ON event.id = delivery.event_id
+WHERE delivery.id {among:ids}
+
 -- name: files
 -- The files of events, in their order.
 SELECT event_id, id, {attachment}

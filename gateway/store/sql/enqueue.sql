@@ -8,8 +8,9 @@ ORDER BY id
 FOR NO KEY UPDATE
 
 -- name: owed
--- By request and lane: the last number given, and how many deliveries are still open.
-SELECT request_id, lane, max(seq), sum(CASE WHEN {open} THEN 1 ELSE 0 END)
+-- By request and lane: the last number given, how many deliveries are still open, and how many are
+-- in a feed.
+SELECT request_id, lane, max(seq), sum(CASE WHEN {open} THEN 1 ELSE 0 END), count(feed)
 FROM delivery
 WHERE request_id {among:ids}
 GROUP BY request_id, lane
@@ -18,11 +19,11 @@ GROUP BY request_id, lane
 -- Owe one thing to one far end.
 INSERT INTO delivery (
     id, request_id, event_id, attachment_id, kind, lane, seq, state, head, asking, next_at,
-    failures, attempts, reason, detail, fence, created_at
+    failures, attempts, reason, detail, fence, created_at, feed
 )
 VALUES (
     :id, :request_id, :event_id, :attachment_id, :kind, :lane, :seq, :state, :head, FALSE, :due,
-    0, 0, '', '', 0, :made_at
+    0, 0, '', '', 0, :made_at, :feed
 )
 
 -- name: promote
