@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -319,7 +320,9 @@ def _matches(call: Find, value: Json, expected: str) -> bool:
     several = value if isinstance(value, list) else [value]
     texts = [str(v) for v in several if isinstance(v, str | int)]
     if call.compare == "contains":
-        return any(expected in text for text in texts)
+        # As a word of its own: `m1` is not in `[m10]`.
+        alone = re.compile(rf"(?<![\w-]){re.escape(expected)}(?![\w-])")
+        return any(alone.search(text) for text in texts)
     return expected in texts
 
 

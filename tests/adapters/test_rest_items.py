@@ -20,6 +20,7 @@ from gateway.sdk import (
     Change,
     Document,
     EventKind,
+    Found,
     Misconfigured,
     Refused,
     Submission,
@@ -454,3 +455,27 @@ async def test_a_long_call_lets_others_have_a_turn(router: respx.MockRouter, sha
     assert changes.failure is None
     assert len(changes.items) == (500 if shape == "items" else 501)
     assert turns >= 8
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Merci [m1]", True),
+        ("m1", True),
+        ("Merci [m10]", False),
+        ("Merci [m1-2]", False),
+        ("xm1", False),
+        (None, False),
+    ],
+)
+async def test_a_key_in_a_text_is_a_word_of_its_own(
+    router: respx.MockRouter, text: str | None, found: bool
+) -> None:
+    find = {"path": "/n/{gru_reference}", "list": "@", "match": "t", "compare": "contains"}
+    call = {"path": "/n", "find": {**find, "strays": "ignore"}}
+    options = given({}, amend={"message": call})
+    router.get(f"{BASE}/n/7").respond(json=[{"t": text}])
+    async with adapter(options, router) as rest:
+        event = Amendment(REFERENCE, "7", "m1", EventKind.MESSAGE, {}, "x", [])
+        told = await rest.find_amend(event)
+    assert isinstance(told, Found) is found
