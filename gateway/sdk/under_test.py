@@ -133,6 +133,11 @@ class AdapterUnderTest(ABC):
         order. Raise NotShown for what it cannot tell (a note without text, a message by us)."""
         raise NotShown("give far_end_tells(router, told), a GRU that is polled")
 
+    def only_statuses(self, told: Sequence[ToldEntry]) -> None:
+        """Raise NotShown where more than a status is to be told: this GRU gives no texts back."""
+        if len(told) != 1 or told[0].status is None or told[0].message is not None:
+            raise NotShown("this GRU gives back statuses alone, as the suite has it")
+
     def webhook_of(self, told: ToldEntry) -> WebhookCall:
         """Return the call by which the GRU tells it, with its proof."""
         raise NotShown("give webhook_of(told), a call of the GRU that proves itself")
