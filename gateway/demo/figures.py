@@ -9,6 +9,7 @@ import httpx
 
 from gateway.core.errors import GatewayError
 from gateway.demo.stage import DaemonApart, Stage
+from gateway.sim.wscall import CALL_FAILURES
 
 _ANSWERS = re.compile(
     r'^gru_gateway_http_answers_total\{.*?status="(5\d\d)".*?\} ([0-9.e+]+)$', re.MULTILINE
@@ -33,7 +34,7 @@ async def read_metrics(url: str) -> str:
     try:
         async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             return (await client.get(f"{url}/ops/metrics")).raise_for_status().text
-    except httpx.HTTPError as error:
+    except CALL_FAILURES as error:
         raise GatewayError(f"the daemon gives no metrics: {type(error).__name__}") from None
 
 

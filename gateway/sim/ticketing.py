@@ -18,6 +18,7 @@ from gateway.core.request import Json
 from gateway.sim.control import Clock, now_utc
 from gateway.sim.faults import Faults
 from gateway.sim.lies import Lies
+from gateway.sim.wscall import CALL_FAILURES
 
 #: Payload keys that survive an erasure. Whatever a citizen wrote or attached may be personal.
 NOT_PERSONAL = frozenset({"external_id", "category"})
@@ -244,7 +245,7 @@ class Ticketing:
                 return (await client.post(url, content=content, headers=headers)).status_code
             async with httpx.AsyncClient(timeout=10) as own:
                 return (await own.post(url, content=content, headers=headers)).status_code
-        except (httpx.HTTPError, httpx.InvalidURL):
+        except CALL_FAILURES:
             return 0
 
     def state(self) -> dict[str, Json]:

@@ -119,6 +119,11 @@ def adopted_number(verdict: CallVerdict) -> str | None:
     return str(number) if number else None
 
 
+#: What a call by httpx can end with. Its transport asks a socket for its address; where the far end
+#: has closed it in that moment, uvloop gives None for it, and this is an AttributeError.
+CALL_FAILURES = (httpx.HTTPError, httpx.InvalidURL, AttributeError)
+
+
 @functools.cache
 def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
@@ -138,7 +143,7 @@ async def post(
     except (TimeoutError, httpx.TimeoutException):
         told = "connection timed out while fetching the page"
         return CallVerdict(AnswerClass.NETWORK_ERROR, failure=told)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except CALL_FAILURES as error:
         told = f"error in HTTP request to {urlsplit(url).hostname} ({type(error).__name__})"
         return CallVerdict(AnswerClass.NETWORK_ERROR, failure=told)
     return judge(answer.status_code, answer.headers, answer.content)

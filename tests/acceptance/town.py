@@ -38,6 +38,7 @@ from gateway.sim.open311 import Attribute, Open311, Service
 from gateway.sim.portal import SimulatedPortal
 from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
+from gateway.sim.wscall import CALL_FAILURES
 from tests.acceptance.clock import MachineClock
 from tests.files import edit
 from tests.life import ROOT, Life, begin
@@ -137,7 +138,7 @@ class Gateway:
         """The status of `/ops/ready`; 0 when nobody answers."""
         try:
             return (await self.client.get(f"{self.url}/ops/ready")).status_code
-        except httpx.HTTPError:
+        except CALL_FAILURES:
             return 0
 
     async def turned_away(self) -> bool:
@@ -152,7 +153,7 @@ class Gateway:
         """How many deliveries are not over, by its own account; used to know when to count."""
         try:
             health = await self.health()
-        except httpx.HTTPError:
+        except CALL_FAILURES:
             return -1
         return sum(lane["waiting"] for lane in health["lanes"].values())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from gateway.sim.wscall import AnswerClass, adopted_number, judge, stored
+from gateway.sim.wscall import CALL_FAILURES, AnswerClass, adopted_number, judge, post, stored
 
 J = AnswerClass
 
@@ -49,6 +49,16 @@ def test_judgement(
         app_error,
         goes_on,
     )
+
+
+@pytest.mark.parametrize("failure", CALL_FAILURES)
+async def test_no_failure_of_the_network_leaves_a_call(failure: type[Exception]) -> None:
+    def fails(request: httpx.Request) -> httpx.Response:
+        raise failure("made by the test")
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(fails)) as client:
+        verdict = await post("https://exemple.invalid/x", {}, {}, client)
+    assert verdict.judgement is J.NETWORK_ERROR
 
 
 def test_what_is_stored() -> None:
