@@ -30,8 +30,10 @@ from gateway import timers
 from gateway.catalogue.catalogue import Catalogue, Settings
 from gateway.contracts.running import Source
 from gateway.core.errors import GatewayError, Unavailable
+from gateway.core.system_errors import system_error
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.reconcile import SETTLE
+from gateway.flow.texts import say
 from gateway.following import Following, log_refused
 from gateway.ops import supervisor
 from gateway.ops.at_rest import open_to_others
@@ -83,17 +85,15 @@ def only_process(data_dir: Path) -> Any:
         lock = os.open(data_dir / "gateway.lock", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         file: IO[str] = os.fdopen(lock, "a+")
     except OSError as error:
-        raise GatewayError(f"data_dir {data_dir} cannot be used: {error.strerror}") from None
+        place, why = str(data_dir), system_error(error)
+        raise GatewayError(say("data_dir", place=place, error=why)) from None
     try:
         _lock(file)
     except OSError:
         file.seek(0)
         pid = file.read().strip() or "unknown"
         file.close()
-        raise AlreadyRunning(
-            f"another gateway (process {pid}) works on {data_dir}; with SQLite there is one:"
-            " stop it first"
-        ) from None
+        raise AlreadyRunning(say("already_running", pid=pid, place=str(data_dir))) from None
     try:
         file.truncate(0)
         file.write(str(os.getpid()))
@@ -128,12 +128,13 @@ async def serve(
     data_dir = catalogue.settings.data_dir
     alone = url.startswith("sqlite")
     if alone and role is not Role.ALL:
-        raise GatewayError(f"role {role.value} needs PostgreSQL; with SQLite there is one process")
+        raise GatewayError(say("role_needs_postgresql", role=role.value))
     with only_process(data_dir) if alone else nullcontext():
         try:
             Spool(data_dir).close()
         except Unavailable as error:
-            raise GatewayError(f"data_dir {data_dir} cannot be used: {error.text}") from None
+            place = str(data_dir)
+            raise GatewayError(say("data_dir", place=place, error=error.said)) from None
         if not alone:
             await asyncio.to_thread(require_sessions, url)
         if (await asyncio.to_thread(schema.status, url)).current is None:
@@ -270,9 +271,7 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
     try:
         listener = config.bind_socket()
     except SystemExit:
-        raise GatewayError(
-            f"cannot listen on {settings.host}:{settings.port}: the address is in use or not ours"
-        ) from None
+        raise GatewayError(say("not_listening", host=settings.host, port=settings.port)) from None
     try:
         yield listener
     finally:

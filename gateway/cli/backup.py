@@ -16,6 +16,7 @@ from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_setting
 from gateway.cli.texts import counted, say
 from gateway.core.errors import Conflict, GatewayError, NotFound
 from gateway.core.messages import Message
+from gateway.core.system_errors import system_error
 from gateway.flow.erased_accounts import KEY_FILE
 from gateway.store import backup as store
 from gateway.store.opening import open_database_engine
@@ -97,7 +98,7 @@ def restore(
             if (folder / KEY_FILE).is_file():
                 _copied(folder / KEY_FILE, settings.data_dir / KEY_FILE)
         except OSError as error:
-            why = error.strerror or ""
+            why = system_error(error)
             raise GatewayError(say("not_replaced", place=str(target), error=why)) from None
         doubted = _doubt(f"sqlite:///{target}", now)
     if as_json:

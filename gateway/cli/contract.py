@@ -29,6 +29,7 @@ from gateway.contracts.report import ReportedRun
 from gateway.contracts.run import ContractReport, weakness_sentence
 from gateway.contracts.run import run as run_contracts
 from gateway.core.errors import ConfigurationFault, GatewayError
+from gateway.core.system_errors import system_error
 from gateway.flow.engine import Engine
 from gateway.ops.metrics import Metrics
 from gateway.sim.server import run_server
@@ -161,7 +162,7 @@ def _listening(where: str) -> Listen:
             async with run_server(app, int(port), host=host) as at:
                 yield at.url
         except OSError as error:
-            why = error.strerror or type(error).__name__
+            why = system_error(error)
             raise GatewayError(say("not_listening", place=where, error=why)) from None
 
     return listening

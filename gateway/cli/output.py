@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from gateway.cli.language import language
 from gateway.cli.texts import say
 from gateway.core.errors import Fault, GatewayError
 from gateway.core.messages import Message, harmless
+from gateway.core.system_errors import system_error
 
 #: So many communes with nothing to tell have a row each.
 FEW = 12
@@ -43,7 +43,7 @@ def writing(place: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        why = os.strerror(error.errno or 0)
+        why = system_error(error)
         raise GatewayError(say("not_written", place=str(place), error=why)) from None
 
 

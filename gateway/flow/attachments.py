@@ -19,6 +19,7 @@ from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.content import Content, InMemory, Placed
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.flow.environment import Environment
+from gateway.flow.texts import say as say_flow
 from gateway.store import blobs, object_gc
 from gateway.store.blobs import ObjectKey
 from gateway.store.engine import Store
@@ -150,10 +151,7 @@ class Attachments:
     async def check_reach(self) -> None:
         """Raises GatewayError when files lie in an object store that is not configured."""
         if self.objects is None and await self.store.read(object_gc.any_used):
-            raise GatewayError(
-                "files lie in an object store and none is configured: give `attachments` again,"
-                " with `write: false` to have new files in the database"
-            )
+            raise GatewayError(say_flow("objects_unconfigured"))
 
     async def retry(self) -> None:
         """Try a store that failed a while ago. Raises Unavailable. Without traffic it would

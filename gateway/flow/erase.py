@@ -18,6 +18,7 @@ from gateway.core.outcome import Absent, Accepted, CannotTell, Found, Outcome, R
 from gateway.flow.attachments import Attachments
 from gateway.flow.environment import Environment
 from gateway.flow.erased_accounts import AccountHasher
+from gateway.flow.texts import say
 from gateway.sdk import Adapter
 from gateway.store import erasures, object_gc, scrub
 from gateway.store.engine import Store
@@ -45,10 +46,7 @@ class Eraser:
     async def check_key(self) -> None:
         """Raises GatewayError when people were erased and the key that refuses them is lost."""
         if self.hasher.lost() and await self.store.read(erasures.any_erased):
-            raise GatewayError(
-                "the key of erased accounts is missing: restore erasure.key into data_dir, or the"
-                " secret of erasure_key; without it erased people would be taken in again"
-            )
+            raise GatewayError(say("key_missing"))
 
     async def advance(self) -> int:
         """Advance every erasure as far as possible; return how many moved. A failed step is tried

@@ -16,6 +16,8 @@ from pathlib import Path
 from gateway.catalogue.catalogue import Settings
 from gateway.core.account import normal_account
 from gateway.core.errors import GatewayError
+from gateway.core.system_errors import system_error
+from gateway.flow.texts import say
 
 KEY_FILE = "erasure.key"
 _SHORTEST = 16
@@ -34,7 +36,7 @@ class AccountHasher:
         if settings.erasure_key is not None:
             self._key = settings.erasure_key.get_secret_value().encode()
             if len(self._key) < _SHORTEST:
-                raise BadKey(f"erasure_key is too short: {_SHORTEST} characters at least")
+                raise BadKey(say("key_short", least=_SHORTEST))
 
     def hashes_of(self, account: str | None) -> tuple[str, ...]:
         """Return the hashes under which this account may have been erased. Raises BadKey.
@@ -74,9 +76,9 @@ def _read(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise BadKey(f"the erasure key {path} cannot be read ({type(error).__name__})") from None
+        raise BadKey(say("key_unread", place=str(path), error=system_error(error))) from None
     if len(key) < _SHORTEST:
-        raise BadKey(f"the erasure key {path} is too short: restore it")
+        raise BadKey(say("key_file_short", place=str(path)))
     return key
 
 
@@ -101,5 +103,5 @@ def _make(path: Path) -> bytes:
         os.close(folder)
     key = _read(path)
     if key is None:
-        raise BadKey(f"the erasure key {path} vanished as it was made")
+        raise BadKey(say("key_vanished", place=str(path)))
     return key

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, update
 
 from gateway.core.delivery import State
 from gateway.core.errors import GatewayError
+from gateway.core.messages import Message
+from gateway.core.system_errors import system_error
 from gateway.store import installation
 from gateway.store.schema import require, status, upgrade
 from gateway.store.tables import DELIVERY
@@ -98,7 +100,7 @@ def _opened(path: Path, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?mode={mode}", uri=True)
 
 
-def _why(error: Exception) -> str:
+def _why(error: Exception) -> str | Message:
     if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
+        return system_error(error)
     return getattr(error, "sqlite_errorname", None) or type(error).__name__

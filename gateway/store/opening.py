@@ -16,6 +16,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
+from gateway.core.system_errors import system_error
 from gateway.store import postgres
 from gateway.store.postgres import BadAddress, ConnectionMonitor
 from gateway.store.texts import say
@@ -63,8 +64,9 @@ def _open_sqlite(url: URL, *, reader: bool) -> Engine:
     try:
         Path(path).parent.mkdir(0o700, parents=True, exist_ok=True)
     except OSError as error:
-        place = {"place": str(Path(path).parent), "error": error.strerror or ""}
-        raise BadAddress(say("folder_not_made", **place)) from None
+        place = str(Path(path).parent)
+        why = system_error(error)
+        raise BadAddress(say("folder_not_made", place=place, error=why)) from None
     engine = create_engine(
         url,
         poolclass=QueuePool,

@@ -230,7 +230,8 @@ def test_a_digest_that_is_not_there_cannot_be_signed(released: Home) -> None:
             1,
             "there is no commune 69009 here (did you",
         ),
-        (("release", "rollback", "69009"), 1, "no earlier release"),
+        (("release", "rollback", "69009"), 1, "69009 -: it has no earlier release"),
+        (("release", "rollback", "69029"), 1, "69029 Bron: it has no earlier release"),
         (("release", "show", "69009"), 1, "nothing was ever done for 69009"),
         (
             (

@@ -19,6 +19,8 @@ import gateway.cli.states
 import gateway.cli.texts
 import gateway.contracts.texts
 import gateway.core.expression
+import gateway.core.system_errors
+import gateway.flow.texts
 import gateway.ops.texts
 import gateway.sdk.adapter
 import gateway.sdk.duration
@@ -42,6 +44,8 @@ TABLES = (
     gateway.cli.headings.headings,
     gateway.cli.states.states,
     gateway.store.texts.say,
+    gateway.flow.texts.say,
+    gateway.core.system_errors.say,
     gateway.wire.identity_texts.say,
     adapters.rest.texts.say,
     adapters.open311.texts.say,

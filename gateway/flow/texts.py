@@ -1,0 +1,39 @@
+"""The messages about what the daemon and its use cases cannot do, for an operator."""
+
+from __future__ import annotations
+
+from gateway.core.messages import Messages, Text
+
+# A table: the word, what is so and what to do in English, the same in French.
+# fmt: off
+say = Messages(
+    # --- the start of the daemon -----------------------------------------------------------
+    Text("data_dir", "data_dir {place} cannot be used: {error}", "",
+         "data_dir {place} ne peut servir : {error}", ""),
+    Text("already_running", "another gateway (process {pid}) works on {place}; with SQLite there is"
+         " one", "stop it first",
+         "une autre passerelle (processus {pid}) travaille sur {place} ; avec SQLite il n'y en a"
+         " qu'une", "d'abord l'arrêter"),
+    Text("role_needs_postgresql", "role {role} needs PostgreSQL; with SQLite there is one process",
+         "", "le rôle {role} demande PostgreSQL ; avec SQLite il y a un seul processus", ""),
+    Text("not_listening", "cannot listen on {host}:{port}: the address is in use or not ours", "",
+         "impossible d'écouter à {host}:{port} : l'adresse est prise ou n'est pas la nôtre", ""),
+    # --- erased accounts -------------------------------------------------------------------
+    Text("key_missing", "the key of erased accounts is missing; without it erased people would be"
+         " taken in again", "restore erasure.key into data_dir, or the secret of erasure_key",
+         "la clé des comptes effacés manque ; sans elle, des personnes effacées seraient reprises",
+         "restaurer erasure.key dans data_dir, ou le secret d'erasure_key"),
+    Text("key_short", "erasure_key is too short", "{least} characters at least",
+         "erasure_key est trop court", "au moins {least} caractères"),
+    Text("key_unread", "the erasure key {place} cannot be read: {error}", "",
+         "la clé d'effacement {place} ne peut être lue : {error}", ""),
+    Text("key_file_short", "the erasure key {place} is too short", "restore it",
+         "la clé d'effacement {place} est trop courte", "la restaurer"),
+    Text("key_vanished", "the erasure key {place} vanished as it was made", "",
+         "la clé d'effacement {place} a disparu à sa création", ""),
+    Text("objects_unconfigured", "files lie in an object store and none is configured",
+         "give `attachments` again, with `write: false` to have new files in the database",
+         "des fichiers sont dans un dépôt d'objets et aucun n'est configuré",
+         "redonner `attachments`, avec `write: false` pour que les nouveaux aillent dans la base"),
+)
+# fmt: on
