@@ -176,19 +176,25 @@ class EmailAdapter(Adapter):
 
 
 async def find_copy(imap: Imap, copies: Copies, message_id: str, connector: Connector) -> Finding:
-    """Look for a copy of the message. What the server finds is looked at: it may not know what it
-    is asked for."""
+    """Look for a copy of the message: where mail comes in, then where copies are kept, so that one
+    that is moved meanwhile is seen. What the server finds is looked at: it may not know what it is
+    asked for."""
     try:
         async with open_mailbox(imap, connector) as mailbox:
-            try:
-                await mailbox.open(copies.folder)
-                uids = await mailbox.search("Message-ID", message_id)
-            except NotDone:
-                return CannotTell("no_such_folder", copies.folder)
-            for uid in uids[-20:]:
-                if await _is_it(mailbox, uid, message_id):
-                    return Found()
-            if uids:
+            others = False
+            for folder in dict.fromkeys((imap.folder, copies.folder)):
+                try:
+                    await mailbox.open(folder)
+                    uids = await mailbox.search("Message-ID", message_id)
+                except NotDone:
+                    if folder == imap.done:
+                        continue  # it is made with the first message that goes there
+                    return CannotTell("no_such_folder", folder)
+                for uid in uids[-20:]:
+                    if await _is_it(mailbox, uid, message_id):
+                        return Found()
+                others = others or bool(uids)
+            if others:
                 return CannotTell("filter_ignored", "the mailbox finds other messages", True)
             return Absent(copies.settle)
     except MailboxFailed as error:

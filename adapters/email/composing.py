@@ -129,12 +129,12 @@ def composed(letter: Letter, read: Sequence[bytes], options: EmailOptions, now: 
     message.set_content(f"{MARK}\n\n{letter.text}\n", charset="utf-8", cte="quoted-printable")
     for file, content in zip(letter.files, read, strict=True):
         kind, _, sub = _media(file.content_type).partition("/")
-        name = file_name(file.filename)
+        name = attachment_name(file.filename)
         message.add_attachment(content, maintype=kind, subtype=sub, filename=name)
     return message.as_bytes()
 
 
-def file_name(name: str) -> str:
+def attachment_name(name: str) -> str:
     """Return a file's name without folders and control characters."""
     last = re.split(r"[/\\]", name)[-1]
     return one_line(last).replace('"', "'")[:150] or "document"
@@ -151,9 +151,9 @@ __all__ = [
     "REFERENCE_HEADER",
     "Letter",
     "Words",
+    "attachment_name",
     "body_text",
     "composed",
-    "file_name",
     "letter_words",
     "one_line",
     "read_files",

@@ -23,7 +23,7 @@ _FIELD: Final = re.compile(
 _FIELDS: Final = 3
 
 
-def own_words(text: str) -> str:
+def new_words(text: str) -> str:
     """Return what the sender wrote; empty where there is nothing new."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     marked = next((n for n, line in enumerate(lines) if _is_mark(line)), None)
@@ -75,4 +75,4 @@ def _without_blank(lines: list[str]) -> list[str]:
     return kept
 
 
-__all__ = ["own_words"]
+__all__ = ["new_words"]

@@ -18,10 +18,10 @@ from email.parser import BytesParser
 from enum import StrEnum
 from typing import Final
 
-from adapters.email.composing import REFERENCE_HEADER, file_name
+from adapters.email.composing import REFERENCE_HEADER, attachment_name
 from adapters.email.options import EmailOptions, Replies
 from adapters.email.proof import is_proven, sender_domain
-from adapters.email.quoting import own_words
+from adapters.email.quoting import new_words
 from adapters.email.tokens import NamedRequest, Tokens
 from gateway.sdk import Document, decoded, note_text
 
@@ -141,7 +141,7 @@ def _reply(content: bytes, named: NamedRequest, options: Replies, *, whole: bool
     body = _body(leaves)
     text = None if body is None else _text_of(body)
     if text is not None and options.quoted == "cut":
-        text = own_words(text)
+        text = new_words(text)
     documents, unreadable = _documents([part for part in leaves if part is not body], options)
     if not whole:
         documents, unreadable = [], max(1, unreadable + len(documents))
@@ -223,7 +223,7 @@ def _documents(parts: Sequence[MimeMessage], options: Replies) -> tuple[list[Doc
         if not isinstance(raw, bytes) or not raw or len(found) >= options.max_files:
             unreadable += 1
             continue
-        shown = file_name(_shown(name) if name else "document")
+        shown = attachment_name(_shown(name) if name else "document")
         found.append(Document(shown, kind, raw))
     return found, unreadable
 

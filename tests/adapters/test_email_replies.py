@@ -13,7 +13,7 @@ import pytest
 from adapters.email.mailbox import MailboxFailed, open_mailbox
 from adapters.email.options import Imap
 from adapters.email.proof import is_proven
-from adapters.email.quoting import own_words
+from adapters.email.quoting import new_words
 from adapters.email.reading import MailKind, read_head, read_reply
 from adapters.email.tokens import NamedRequest, Tokens
 from gateway.sdk import Misconfigured, TryLater
@@ -145,8 +145,8 @@ QUOTED = {
 
 @pytest.mark.parametrize(("text", "new"), QUOTED.items())
 def test_only_what_is_surely_repeated_is_cut(text: str, new: str) -> None:
-    assert own_words(text) == new
-    assert own_words(text.replace("\n", "\r\n")) == new
+    assert new_words(text) == new
+    assert new_words(text.replace("\n", "\r\n")) == new
 
 
 def _parts(*parts: str) -> str:

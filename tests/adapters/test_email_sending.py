@@ -26,7 +26,7 @@ from gateway.sdk import (
 from gateway.sdk.under_test import REFERENCE, file
 from gateway.wire.departures import departures
 from gateway.wire.network import Network
-from tests.adapters.email_rig import ADDRESS, TOKENS, adapter_of, options, rig
+from tests.adapters.email_rig import ADDRESS, TOKENS, adapter_of, options, reply, rig
 from tests.adapters.mail_servers import SimulatedImap, SimulatedSmtp, listening
 from tests.hostile.test_network import certificate
 
@@ -194,6 +194,15 @@ async def test_what_was_sent_is_found_by_its_copy() -> None:
         imap.instead["SEARCH"] = b"* SEARCH 1\r\nTAG OK\r\n"
         other = await adapter.find("TDG-0THERZZZZZZZZZZZ")
         assert isinstance(other, CannotTell), "it found another one"
+    own = {"find": {"folder": "Passerelle/Lus"}, "copy_to": "demandes@relais.exemple.fr"}
+    async with rig(**own) as mail:
+        assert await mail.adapter.find(REFERENCE) == Absent(60), "the folder is made later"
+        mail.imap.add(reply(message_id=TOKENS.message_id(REFERENCE), X_Toodego_Reference="x"))
+        assert await mail.adapter.find(REFERENCE) == Found(REFERENCE)
+        kept = (await mail.adapter.statuses([], None)).cursor
+        assert (await mail.adapter.statuses([], kept)).items == []
+        assert mail.imap.uids("Passerelle.Lus") == [1]
+        assert await mail.adapter.find(REFERENCE) == Found(REFERENCE)
     async with rig(find=None) as mail:
         never = await mail.adapter.find(REFERENCE)
     assert isinstance(never, CannotTell)
