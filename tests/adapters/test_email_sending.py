@@ -194,7 +194,10 @@ async def test_what_was_sent_is_found_by_its_copy() -> None:
         imap.instead["SEARCH"] = b"* SEARCH 1\r\nTAG OK\r\n"
         other = await adapter.find("TDG-0THERZZZZZZZZZZZ")
         assert isinstance(other, CannotTell), "it found another one"
-    own = {"find": {"folder": "Passerelle/Lus"}, "copy_to": "demandes@relais.exemple.fr"}
+    own: dict[str, Any] = {
+        "find": {"folder": "Passerelle/Lus"},
+        "copy_to": "demandes@relais.exemple.fr",
+    }
     async with rig(**own) as mail:
         assert await mail.adapter.find(REFERENCE) == Absent(60), "the folder is made later"
         mail.imap.add(reply(message_id=TOKENS.message_id(REFERENCE), X_Toodego_Reference="x"))

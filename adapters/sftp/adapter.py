@@ -1,0 +1,146 @@
+"""The adapter: one commune that takes requests as folders, and answers by files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from adapters.sftp.formats import flat_fields
+from adapters.sftp.options import SftpOptions
+from adapters.sftp.packing import packed
+from adapters.sftp.reasons import REASONS
+from adapters.sftp.texts import say
+from gateway.sdk import (
+    Accepted,
+    Adapter,
+    Amendment,
+    CannotTell,
+    Capabilities,
+    Changes,
+    Context,
+    EventKind,
+    File,
+    Files,
+    Finding,
+    Found,
+    Note,
+    Options,
+    Outcome,
+    Refused,
+    Submission,
+    Tracked,
+    identifier,
+    rehearse,
+)
+
+#: Names of ours in each file.
+RESERVED: Final = frozenset({"reference", "nature", "evenement", "fichiers"})
+_EVENTS: Final = frozenset(EventKind) - {EventKind.CREATION}
+
+
+class SftpAdapter(Adapter):
+    """Each request is one folder, each later event one more. The commune gives no number by
+    itself: its requests go by our reference.
+
+    What speaks SFTP is loaded by the first call: it takes a while, and `--help` needs none of it.
+    """
+
+    kind: ClassVar[str] = "sftp"
+    version: ClassVar[str | None] = "1"
+    Options: ClassVar[type[Options]] = SftpOptions
+    reasons = REASONS
+
+    def __init__(self, options: SftpOptions, context: Context) -> None:
+        super().__init__(options, context)
+        self._options = options
+
+    @property
+    def capabilities(self) -> Capabilities:
+        finds = not self._options.removed or bool(self._options.moved_to)
+        return Capabilities(
+            find=finds,
+            find_amend=_EVENTS if finds else frozenset(),
+            files=Files.WITHIN,
+            amends=_EVENTS,
+            statuses=self._options.returns is not None,
+            sends_reference=True,
+        )
+
+    async def check(self) -> Sequence[Note]:
+        if self.context.connector is None:
+            return [Note("ok", say("sftp"))]
+        from adapters.sftp.checking import check_depot
+
+        production = self.context.production
+        return await check_depot(self._options, self.context.connector, production=production)
+
+    async def submit(self, submission: Submission) -> Outcome:
+        fields = {"reference": submission.reference, "nature": EventKind.CREATION.value}
+        outcome = await self._put(
+            identifier(submission.reference), fields, submission.payload, submission.files
+        )
+        if isinstance(outcome, Accepted):
+            return Accepted(submission.reference, proof=outcome.proof)
+        return outcome
+
+    async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
+        finding = await self._find(identifier(reference), reference)
+        return Found(reference) if isinstance(finding, Found) else finding
+
+    async def amend(self, amendment: Amendment) -> Outcome:
+        fields = {
+            "reference": amendment.reference,
+            "nature": amendment.kind.value,
+            "evenement": amendment.key,
+        }
+        payload = dict(amendment.payload)
+        if amendment.message is not None:
+            payload.setdefault("message", amendment.message)
+        name = identifier(amendment.reference, amendment.key)
+        outcome = await self._put(name, fields, payload, amendment.files)
+        if isinstance(outcome, Accepted):
+            return Accepted(amendment.gru_reference or None, proof=outcome.proof)
+        return outcome
+
+    async def find_amend(self, amendment: Amendment) -> Finding:
+        name = identifier(amendment.reference, amendment.key)
+        return await self._find(name, amendment.reference)
+
+    async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
+        returns, connector = self._options.returns, self.context.connector
+        if returns is None or connector is None:
+            return Changes(cursor=cursor)
+        from adapters.sftp.returning import ReturnPoll
+
+        return await ReturnPoll(self._options, returns, connector).run(cursor)
+
+    async def _put(
+        self,
+        name: str,
+        fields: Mapping[str, str],
+        payload: Mapping[str, Any],
+        files: Sequence[File],
+    ) -> Outcome:
+        taken = sorted(RESERVED & set(payload))
+        if taken:
+            return Refused("unmappable", f"{', '.join(taken)}: names of ours")
+        package = packed(name, {**fields, **payload}, files, self._options)
+        if isinstance(package, Refused):
+            return package
+        if self.context.connector is None:
+            shown = flat_fields({**fields, **payload})
+            path = f"{self._options.folder}/{name}"
+            return await rehearse(self.context.client, path, shown, files)
+        from adapters.sftp.sending import put_down
+
+        return await put_down(package, self._options, self.context.connector)
+
+    async def _find(self, name: str, reference: str) -> Finding:
+        if self.context.connector is None or not self.capabilities.find:
+            return CannotTell("no_find", "the commune takes folders away", forever=True)
+        from adapters.sftp.sending import look_for
+
+        return await look_for(name, reference, self._options, self.context.connector)
+
+
+__all__ = ["SftpAdapter"]

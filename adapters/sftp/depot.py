@@ -1,0 +1,212 @@
+"""A session with the commune's SFTP server (asyncssh), within a time, each failure with its
+outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import asyncssh
+
+from adapters.sftp.options import SftpOptions
+from gateway.sdk import Clock, Connector, File, Misconfigured, Outcome, TryLater, Unreached
+
+_PIECE: Final = 32 * 1024
+#: Entries of a folder that are looked at, and of one of our own unfinished ones.
+_ENTRIES, _LEFT_OVER = 5000, 100
+
+
+class DepotFailed(Exception):
+    """The server cannot be used now, or as it is set; `outcome` says why."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
+
+
+class NotThere(Exception):
+    """There is no such file or folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A plain file of a folder."""
+
+    name: str
+    size: int
+    changed: int
+
+
+class Depot:
+    """The files of one login. Its methods raise DepotFailed, and NotThere where it says so."""
+
+    def __init__(self, client: asyncssh.SFTPClient, clock: Clock) -> None:
+        self._client = client
+        self._clock = clock
+
+    async def read(self, path: str, most: int) -> bytes:
+        """Return a file's content, `most` bytes and one more at most. Raises NotThere."""
+        content = bytearray()
+        with told():
+            async with self._client.open(path, "rb") as file:
+                while len(content) <= most:
+                    piece = await file.read(min(_PIECE * 8, most + 1 - len(content)))
+                    if not piece:
+                        break
+                    content += piece  # type: ignore[arg-type]
+                    self._clock.moved(len(piece))
+        return bytes(content)
+
+    async def write(self, path: str, content: bytes | File) -> None:
+        """Write a file anew, down to the server's disk where it can say so."""
+        with told():
+            async with self._client.open(path, "wb") as file:
+                if isinstance(content, bytes):
+                    await file.write(content)
+                else:
+                    async for piece in content.pieces():
+                        self._clock.moved(len(piece))
+                        await file.write(piece)
+                with suppress(asyncssh.SFTPOpUnsupported):
+                    await file.fsync()
+
+    async def is_there(self, path: str) -> bool:
+        with told():
+            return await self._client.exists(path)
+
+    async def entries(self, folder: str) -> list[Entry]:
+        """List the plain files of a folder, the oldest first. Raises NotThere."""
+        found: list[Entry] = []
+        with told():
+            async for one in self._client.scandir(folder):
+                if one.attrs.type == asyncssh.FILEXFER_TYPE_REGULAR:
+                    changed = int(one.attrs.mtime or 0)
+                    found.append(Entry(str(one.filename), one.attrs.size or 0, changed))
+                if len(found) >= _ENTRIES:
+                    break
+        return sorted(found, key=lambda one: (one.changed, one.name))
+
+    async def make_empty(self, folder: str) -> None:
+        """Make a folder, or empty the one that a try before left. Raises NotThere without its
+        parent."""
+        with told():
+            if not await self._client.exists(folder):
+                await self._client.mkdir(folder)
+                return
+        for one in (await self.entries(folder))[:_LEFT_OVER]:
+            with told():
+                await self._client.remove(f"{folder}/{one.name}")
+
+    async def rename(self, old: str, new: str) -> None:
+        """Rename at once, never over something that is there. Raises asyncssh.SFTPError."""
+        await self._client.rename(old, new)
+
+    async def put_away(self, path: str, folder: str) -> None:
+        """Move a file into a folder, which is made where it is not there; of the same name, the
+        last one stays."""
+        name = path.rpartition("/")[2]
+        with told():
+            if not await self._client.exists(folder):
+                await self._client.makedirs(folder, exist_ok=True)
+            try:
+                await self._client.posix_rename(path, f"{folder}/{name}")
+            except asyncssh.SFTPNoSuchFile:
+                return  # it was moved before
+            except asyncssh.SFTPOpUnsupported:
+                with suppress(asyncssh.SFTPNoSuchFile):
+                    await self._client.remove(f"{folder}/{name}")
+                await self._client.rename(path, f"{folder}/{name}")
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn what asyncssh raises for an operation into what it means. Raises DepotFailed,
+    NotThere."""
+    try:
+        yield
+    except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
+        raise NotThere from None
+    except asyncssh.SFTPError as error:
+        raise DepotFailed(outcome_of(error)) from None
+    except (asyncssh.Error, OSError) as error:
+        if isinstance(error, TimeoutError):
+            raise
+        raise DepotFailed(TryLater("no_answer", type(error).__name__)) from None
+
+
+def outcome_of(error: asyncssh.SFTPError) -> Outcome:
+    """Return what the server's refusal of one operation means. A full disk is a plain failure to
+    OpenSSH."""
+    name = type(error).__name__
+    if isinstance(error, asyncssh.SFTPPermissionDenied | asyncssh.SFTPWriteProtect):
+        return Misconfigured("access_denied", name)
+    if isinstance(error, asyncssh.SFTPNoSuchFile | asyncssh.SFTPNoSuchPath):
+        return Misconfigured("no_such_remote_folder", name)
+    if isinstance(error, asyncssh.SFTPConnectionLost | asyncssh.SFTPNoConnection):
+        return TryLater("no_answer", name)
+    return TryLater("far_end_error", name)
+
+
+@asynccontextmanager
+async def open_depot(
+    options: SftpOptions, connector: Connector, clock: Clock
+) -> AsyncIterator[Depot]:
+    """Open a session within `clock`, which is entered already. Raises DepotFailed."""
+    parts = urlsplit(options.url)
+    host, port = parts.hostname or "", parts.port or 22
+    try:
+        async with connector.connection(host, port) as connected:
+            connection = await asyncssh.connect(
+                host,
+                port,
+                sock=connected,
+                config=None,
+                username=unquote(parts.username or ""),
+                known_hosts=_known(options),
+                client_keys=_keys(options),
+                password=options.password.get_secret_value() if options.password else None,
+                agent_path=None,
+                gss_host=None,
+                connect_timeout=None,
+                login_timeout=connector.timeout,
+            )
+            try:
+                async with connection.start_sftp_client() as client:
+                    yield Depot(client, clock)
+            finally:
+                connection.abort()
+    except Unreached as error:
+        raise DepotFailed(error.outcome) from None
+    except asyncssh.HostKeyNotVerifiable:
+        raise DepotFailed(Misconfigured("unknown_host_key")) from None
+    except asyncssh.PermissionDenied:
+        raise DepotFailed(Misconfigured("access_denied", "the login is refused")) from None
+    except asyncssh.SFTPError as error:
+        raise DepotFailed(outcome_of(error)) from None
+    except (asyncssh.Error, ConnectionError, asyncio.IncompleteReadError) as error:
+        raise DepotFailed(TryLater("unreachable", type(error).__name__)) from None
+
+
+def _known(
+    options: SftpOptions,
+) -> tuple[Sequence[asyncssh.SSHKey], Sequence[asyncssh.SSHKey], Sequence[asyncssh.SSHKey]]:
+    try:
+        return [asyncssh.import_public_key(one) for one in options.host_keys], [], []
+    except asyncssh.KeyImportError:
+        raise DepotFailed(Misconfigured("unknown_host_key", "host_keys is unreadable")) from None
+
+
+def _keys(options: SftpOptions) -> list[asyncssh.SSHKey] | None:
+    if options.key is None:
+        return None
+    try:
+        return [asyncssh.import_private_key(options.key.get_secret_value())]
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+        raise DepotFailed(Misconfigured("access_denied", type(error).__name__)) from None
+
+
+__all__ = ["Depot", "DepotFailed", "Entry", "NotThere", "open_depot", "outcome_of", "told"]

@@ -1,0 +1,86 @@
+"""A request as a folder: its files, the fields, and a manifest with checksums, written last.
+
+The same request makes the same bytes for ever, so that a folder that is there already is known.
+Names are ours: what a citizen called a file stands in the manifest alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from adapters.sftp.formats import UnfitText, written_file
+from adapters.sftp.options import SftpOptions
+from gateway.sdk import File, Refused
+
+MANIFEST: Final = "manifest.json"
+#: Until all of it is there, a folder's name ends so.
+UNFINISHED: Final = ".part"
+_ENDING: Final = re.compile(r"\.([A-Za-z0-9]{1,8})\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A folder that is to be made: its name, and its files in the order of their writing."""
+
+    name: str
+    files: Sequence[tuple[str, bytes | File]]
+    manifest: bytes
+
+    @property
+    def size(self) -> int:
+        """Return how many bytes it has."""
+        sizes = (len(c) if isinstance(c, bytes) else c.size for _, c in self.files)
+        return sum(sizes) + len(self.manifest)
+
+
+def packed(
+    name: str, fields: Mapping[str, Any], files: Sequence[File], options: SftpOptions
+) -> Package | Refused:
+    """Make the folder of a request or an event."""
+    named = [(_file_name(n, file), file) for n, file in enumerate(files, 1)]
+    try:
+        body = written_file({**fields, "fichiers": [one for one, _ in named]}, options)
+    except UnfitText:
+        return Refused("unmappable", "it holds characters that Windows-1252 lacks: see unfit")
+    main = f"demande.{options.format}"
+    rows: list[dict[str, Any]] = [
+        {"file": main, "size": len(body), "sha256": hashlib.sha256(body).hexdigest()}
+    ]
+    rows += [
+        {
+            "file": one,
+            "size": file.size,
+            "sha256": file.sha256,
+            "field": file.field,
+            "filename": file.filename,
+            "content_type": file.content_type,
+        }
+        for one, file in named
+    ]
+    said = {"manifest": 1, "reference": fields["reference"], "name": name, "files": rows}
+    manifest = json.dumps(said, ensure_ascii=True, indent=1, sort_keys=True).encode() + b"\n"
+    return Package(name, [*named, (main, body)], manifest)
+
+
+def _file_name(n: int, file: File) -> str:
+    field = re.sub(r"[^A-Za-z0-9_-]", "-", file.field)[:40] or "piece"
+    ending = _ENDING.search(file.filename)
+    return f"{n}-{field}.{ending[1].lower()}" if ending else f"{n}-{field}"
+
+
+def reference_in(manifest: bytes) -> str | None:
+    """Return the reference that a manifest is about; None where it cannot be read."""
+    try:
+        said = json.loads(manifest)
+    except ValueError:
+        return None
+    found = said.get("reference") if isinstance(said, dict) else None
+    return found if isinstance(found, str) else None
+
+
+__all__ = ["MANIFEST", "UNFINISHED", "Package", "packed", "reference_in"]

@@ -1,0 +1,263 @@
+"""One poll of the returns: each whole file is told once, and then put away.
+
+The cursor (JSON) is what the gateway kept together with what the poll before told: `done` and
+`errors`, the files of then, which are moved now that all they said is on disk; `sizes`, how the
+files were that may still have been growing. A file that is read twice meanwhile is known by its
+content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from adapters.sftp.depot import Depot, DepotFailed, Entry, NotThere, open_depot
+from adapters.sftp.formats import Row, read_returns
+from adapters.sftp.options import Returns, SftpOptions
+from gateway.sdk import (
+    REFERENCE,
+    Change,
+    Changes,
+    Clock,
+    Connector,
+    Document,
+    Misconfigured,
+    Outcome,
+    Patience,
+    TookTooLong,
+    TryLater,
+    Unreadable,
+    beside,
+    note_text,
+    read_moment,
+)
+
+#: Returns read by one poll, and names that a cursor remembers.
+MOST, _REMEMBERED = 200, 1000
+#: Seconds that a session may take.
+_SESSION: Final = 120.0
+_UNFINISHED: Final = (".part", ".tmp", ".filepart")
+_CHECKSUM: Final = ".sha256"
+#: A name of the same folder, and no other place.
+_NAME: Final = re.compile(r"[^/\\\x00-\x1f]{1,200}")
+#: Of times without an offset.
+_PARIS: Final = ZoneInfo("Europe/Paris")
+_TRUE: Final = frozenset({"true", "vrai", "oui", "1"})
+_MEDIA: Final = {
+    "pdf": "application/pdf",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "png": "image/png",
+    "txt": "text/plain",
+}
+
+
+@dataclass(slots=True)
+class ReturnCursor:
+    """The cursor, read."""
+
+    done: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    sizes: dict[str, list[int]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, cursor: str | None) -> ReturnCursor:
+        """Read the cursor; an unreadable one begins anew, as repeats are known by their keys."""
+        try:
+            raw: Any = json.loads(cursor or "{}")
+        except ValueError:
+            return cls()
+        if not isinstance(raw, Mapping):
+            return cls()
+        names = {key: _names(raw.get(key)) for key in ("done", "errors")}
+        sizes = raw.get("sizes")
+        return cls(**names, sizes=dict(sizes) if isinstance(sizes, Mapping) else {})
+
+    def write(self) -> str:
+        value = {
+            "done": self.done[-_REMEMBERED:],
+            "errors": self.errors[-_REMEMBERED:],
+            "sizes": dict(list(self.sizes.items())[-_REMEMBERED:]),
+        }
+        return json.dumps({name: one for name, one in value.items() if one})
+
+
+def _names(raw: object) -> list[str]:
+    found = raw if isinstance(raw, list) else []
+    return [one for one in found if isinstance(one, str) and _NAME.fullmatch(one)]
+
+
+class ReturnPoll:
+    """One poll. What was read before a failure is kept, and so is the cursor up to there."""
+
+    def __init__(self, options: SftpOptions, returns: Returns, connector: Connector) -> None:
+        self._options = options
+        self._returns = returns
+        self._connector = connector
+        self._items: list[Change] = []
+        self._most = int(returns.max_mb * 1_000_000)
+
+    async def run(self, cursor: str | None) -> Changes:
+        state = ReturnCursor.read(cursor)
+        failure: Outcome | None = None
+        clock = Clock(_SESSION)
+        try:
+            async with clock, open_depot(self._options, self._connector, clock) as depot:
+                await self._put_away(depot, state)
+                failure = await self._read(depot, state)
+                waiting = len(state.errors) + await _count(depot, self._returns.errors)
+            if failure is None and waiting:
+                failure = Misconfigured("file_for_a_person", f"{waiting} files")
+        except NotThere:
+            failure = Misconfigured("no_such_remote_folder", self._returns.folder)
+        except DepotFailed as error:
+            failure = error.outcome
+        except TimeoutError:
+            if not clock.over:
+                raise
+            failure = TryLater("timeout", "the returns were not read in time")
+        return Changes(self._items, state.write(), failure, asked=())
+
+    async def _put_away(self, depot: Depot, state: ReturnCursor) -> None:
+        for names, folder in (
+            (state.done, self._returns.done),
+            (state.errors, self._returns.errors),
+        ):
+            for name in tuple(names):
+                await depot.put_away(f"{self._returns.folder}/{name}", folder)
+                names.remove(name)
+
+    async def _read(self, depot: Depot, state: ReturnCursor) -> Outcome | None:
+        there = {one.name: one for one in await depot.entries(self._returns.folder)}
+        before, state.sizes = state.sizes, {}
+        ending = f".{self._options.format}"
+        patience, read = Patience(), 0
+        for one in there.values():
+            if not one.name.endswith(ending) or one.name.startswith(".") or _is_growing(one.name):
+                continue
+            if not _NAME.fullmatch(one.name):
+                continue
+            if self._returns.ready == "stable":
+                state.sizes[one.name] = [one.size, one.changed]
+                if before.get(one.name) != [one.size, one.changed]:
+                    continue
+            if self._returns.ready == "checksum" and f"{one.name}{_CHECKSUM}" not in there:
+                continue
+            if read >= MOST or patience.over:
+                return TryLater("poll_too_long", f"{read} returns were read, more wait")
+            await self._take(depot, one, there, state)
+            read += 1
+        return None
+
+    async def _take(
+        self, depot: Depot, one: Entry, there: Mapping[str, Entry], state: ReturnCursor
+    ) -> None:
+        """Read one return. One that cannot be read is for a person."""
+        folder = self._returns.folder
+        try:
+            content = await depot.read(f"{folder}/{one.name}", self._most)
+        except NotThere:
+            return  # somebody has taken it away meanwhile
+        names = [one.name]
+        if self._returns.ready == "checksum":
+            told = await depot.read(f"{folder}/{one.name}{_CHECKSUM}", 1000)
+            if told.split()[:1] != [hashlib.sha256(content).hexdigest().encode()]:
+                return  # one of the two is not whole yet
+            names.append(f"{one.name}{_CHECKSUM}")
+        try:
+            if len(content) > self._most:
+                raise Unreadable("it is too large")
+            rows = await beside(len(content), partial(read_returns, content, self._options))
+            found = [
+                await self._change(depot, row, content, n, there, names)
+                for n, row in enumerate(rows, 1)
+            ]
+        except (Unreadable, TookTooLong):
+            state.errors += names
+            return
+        self._items += found
+        state.done += names
+
+    async def _change(
+        self,
+        depot: Depot,
+        row: Row,
+        content: bytes,
+        n: int,
+        there: Mapping[str, Entry],
+        names: list[str],
+    ) -> Change:
+        """Read one row. `names` gets the files that it names, which go with it."""
+        reference = _text(row, "reference") or ""
+        if REFERENCE.fullmatch(reference) is None:
+            raise Unreadable("no reference")
+        files = _listed(row.get("fichiers"))
+        documents, unreadable = [], max(0, len(files) - self._returns.max_files)
+        for name in files[: self._returns.max_files]:
+            known = there.get(name)
+            if known is None or known.size > self._most:
+                unreadable += 1
+                continue
+            raw = await depot.read(f"{self._returns.folder}/{name}", self._most)
+            documents.append(Document(name, _media(name), raw))
+            names.append(name)
+        digest = hashlib.sha256(content).hexdigest()[:24]
+        return Change(
+            _text(row, "cle") or f"f:{digest}.{n}",
+            reference=reference,
+            status=(_text(row, "statut") or "").lower() or None,
+            message=note_text(_text(row, "message"), "never"),
+            public=self._returns.public and _is_public(row),
+            at=_moment(_text(row, "date")),
+            documents=documents,
+            unreadable=unreadable,
+        )
+
+
+async def _count(depot: Depot, folder: str) -> int:
+    try:
+        return len(await depot.entries(folder))
+    except NotThere:
+        return 0
+
+
+def _is_growing(name: str) -> bool:
+    return name.lower().endswith(_UNFINISHED)
+
+
+def _is_public(row: Row) -> bool:
+    """Is a row for the citizen? It is, unless it says otherwise."""
+    told = row.get("public", True)
+    return told if isinstance(told, bool) else str(told).strip().lower() in _TRUE
+
+
+def _text(row: Row, name: str) -> str | None:
+    value = row.get(name)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = str(value)
+    return value.strip()[:100_000] or None if isinstance(value, str) else None
+
+
+def _listed(value: object) -> Sequence[str]:
+    """Return the names of a list, or of a text that holds several."""
+    names = value if isinstance(value, list) else str(value or "").split("|")
+    found = [str(name).strip() for name in names]
+    return [name for name in found if name and _NAME.fullmatch(name)]
+
+
+def _media(name: str) -> str:
+    return _MEDIA.get(name.rpartition(".")[2].lower(), "application/octet-stream")
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else read_moment(text, "iso", _PARIS)
+
+
+__all__ = ["ReturnCursor", "ReturnPoll"]
