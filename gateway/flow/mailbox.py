@@ -88,7 +88,7 @@ class CommuneMailbox:
         now, last = self.environment.now(), await self._last(gru)
         items: list[FedEvent] = []
         size = 0
-        for seq, owed in await self.store.read(feed.page, gru.lane_name, after, most):
+        for seq, owed in await self.store.read(feed.read_page, gru.lane_name, after, most):
             erased = owed.request.erased_at is not None
             event: PivotEvent | PivotErasure | None = None
             if not erased or owed.delivery.kind is Kind.ERASE:

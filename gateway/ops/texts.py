@@ -17,6 +17,8 @@ say = Messages(
     Text("asking_now", "asking the far end about it now", "", "le serveur est interrogé", ""),
     Text("asking_again", "asking the far end about it now; before that: {why}", "",
          "le serveur est interrogé ; avant cela : {why}", ""),
+    Text("fetched_now", "the commune has fetched it, and has until {until} to tell its result", "",
+         "la commune est venue la chercher, et a jusqu'au {until} pour dire ce qu'il en est", ""),
     Text("to_fetch", "the commune fetches it, and has not yet", "",
          "la commune vient la chercher, et ne l'a pas encore fait", ""),
     Text("sending_now", "being sent now", "", "envoi en cours", ""),

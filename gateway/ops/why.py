@@ -20,6 +20,7 @@ from gateway.store import requests
 from gateway.store.engine import Store
 from gateway.store.outbox import lanes as memory
 from gateway.store.outbox.lanes import LaneMemory
+from gateway.store.outbox.leases import MAILBOX
 from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import Trace, Untold
 
@@ -167,6 +168,10 @@ def _head(
         "detail": delivery.detail,
     }
     match delivery.state:
+        case State.SENDING if delivery.lease_owner == MAILBOX:
+            until = delivery.lease_until
+            said = say("fetched_now", until=f"{until:%Y-%m-%d %H:%M:%S} UTC" if until else "")
+            return [Cause("fetched", said, Who.GRU.value, delivery.id, next_at=until)]
         case State.SENDING:
             word = "asking" if delivery.asking else "sending"
             said = say(f"{word}_now")

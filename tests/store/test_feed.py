@@ -24,7 +24,7 @@ async def fed(store: Database, ref: str, lane: str = GRU_LANE) -> str:
 
 
 async def numbers(store: Database, after: int = 0, most: int = 100) -> list[tuple[int, str]]:
-    page = await store.read(feed.page, GRU_LANE, after, most)
+    page = await store.read(feed.read_page, GRU_LANE, after, most)
     return [(seq, one.request.id) for seq, one in page]
 
 
@@ -52,7 +52,7 @@ async def test_many_at_once_get_a_number_each_and_none_is_missed(store: Database
 async def test_what_is_done_stays_in_the_feed(store: Database) -> None:
     request = await fed(store, "1")
     await settle(store, await claim_one(store), State.DONE, reference="V-1")
-    ((seq, owed),) = await store.read(feed.page, GRU_LANE, 0, 100)
+    ((seq, owed),) = await store.read(feed.read_page, GRU_LANE, 0, 100)
     assert (seq, owed.request.id, owed.delivery.state) == (1, request, State.DONE)
     assert owed.body
 
@@ -62,7 +62,7 @@ async def test_an_erasure_follows_into_the_feed_of_what_it_erases(store: Databas
     other = await accept(store, ref="2")
     assert other.request is not None
     for request_id in (mine, other.request.id):
-        page = await store.read(feed.page, GRU_LANE, 0, 1)
+        page = await store.read(feed.read_page, GRU_LANE, 0, 1)
         event_id = page[0][1].delivery.event_id
         owed = Owed(f"e-{request_id}", request_id, event_id, Kind.ERASE, GRU_LANE, NOW, NOW)
         await store.write(enqueuing.enqueue, [owed])

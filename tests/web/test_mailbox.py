@@ -12,10 +12,12 @@ import pytest
 import structlog
 from sqlalchemy import Connection, update
 
-from gateway.core.delivery import State
+from gateway.core.delivery import Kind, State
 from gateway.ops.why import causes_of
 from gateway.store import requests
+from gateway.store.outbox import enqueuing
 from gateway.store.outbox import lanes as memory
+from gateway.store.outbox.enqueuing import Owed
 from gateway.store.rows import Trace
 from gateway.store.tables import EVENT, REQUEST
 from tests.web.harness import Gateway
@@ -137,6 +139,43 @@ async def test_a_lease_that_ends_gives_it_back_and_tells_of_it(gw: Gateway) -> N
     attempts = (await trace(gw, reference)).attempts
     (mine,) = [tries for tries in attempts.values() if len(tries) == 2]
     assert [(one.n, one.reason) for one in mine] == [(1, "lease_ended"), (2, "accepted")]
+
+
+async def test_why_tells_who_has_it_and_until_when(gw: Gateway) -> None:
+    reference = await filed(gw, INSEE)
+    item = await fetched(gw)
+    (cause,) = await causes_of(
+        gw.database, gw.engine.catalogue, reference, gw.engine.environment.now()
+    )
+    assert (cause.code, cause.who) == ("fetched", "gru")
+    assert cause.next_at == datetime.fromisoformat(item["lease_until"])
+
+
+@pytest.mark.parametrize(
+    ("receipt", "then", "reason"),
+    [
+        ({"outcome": "erased"}, State.DONE, "accepted"),
+        ({"outcome": "absent"}, State.DONE, "accepted"),
+        ({"outcome": "kept", "ground": "DUA de 10 ans"}, State.PARKED, "kept_by_law"),
+    ],
+)
+async def test_an_erasure_is_fetched_and_its_receipt_kept(
+    gw: Gateway, receipt: dict[str, Any], then: State, reason: str
+) -> None:
+    reference = await filed(gw, INSEE)
+    await settle(gw, (await fetched(gw))["token"], reference="V-1")
+    (event, *_) = (await trace(gw, reference)).events
+    now = gw.engine.environment.now()
+    owed = Owed("erase-1", reference, event.id, Kind.ERASE, LANE, now, now)
+    await gw.database.write(enqueuing.enqueue, [owed])
+    item = await fetched(gw)
+    told = item["event"]
+    assert (told["type"], told["reference"]) == ("request.erased", reference)
+    assert told["gru_reference"] == "V-1"
+    assert "request" not in told
+    assert await settle(gw, item["token"], erasure=receipt) == "recorded"
+    (mine,) = [d for d in (await trace(gw, reference)).deliveries if d.kind is Kind.ERASE]
+    assert (mine.state, mine.reason) == (then, reason)
 
 
 async def test_a_late_result_counts_where_nobody_else_has_it(gw: Gateway) -> None:

@@ -42,7 +42,9 @@ def last_numbers(connection: Connection, lanes: list[str]) -> dict[str, int]:
     return {row[0]: row[1] for row in _SQL["last"].rows(connection, lanes=lanes)}
 
 
-def page(connection: Connection, lane: str, after: int, most: int) -> list[tuple[int, Claimed]]:
+def read_page(
+    connection: Connection, lane: str, after: int, most: int
+) -> list[tuple[int, Claimed]]:
     """Return what follows a number, with it. Nothing is claimed by that."""
     numbers = {
         row[0]: row[1] for row in _SQL["page"].rows(connection, lane=lane, after=after, most=most)
