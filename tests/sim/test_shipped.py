@@ -66,7 +66,7 @@ def keys(town: Town) -> list[str]:
 
 
 def test_there_are_some() -> None:
-    assert len(FILES) == 2
+    assert len(FILES) == 4
 
 
 async def test_a_creation_is_marked_and_sent_until_it_is_taken(town: Town) -> None:
