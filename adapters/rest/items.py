@@ -21,6 +21,7 @@ from gateway.sdk import (
     Html,
     Outcome,
     Refused,
+    TryLater,
     beside,
     by_turns,
     note_text,
@@ -219,7 +220,7 @@ class ItemReader:
             if isinstance(document, Document):
                 documents.append(document)
                 left -= len(document.content)
-            elif document is None or isinstance(document, Refused) or self._is_old(change):
+            elif document is None or _is_final(document) or self._is_old(change):
                 unreadable += 1
             else:
                 return document
@@ -274,7 +275,7 @@ class ItemReader:
         return _Whole(whole)
 
     def _waited(self, change: Change, failure: Outcome) -> Change | Outcome:
-        if isinstance(failure, Refused) or self._is_old(change):
+        if _is_final(failure) or self._is_old(change):
             return replace(change, more=None, unreadable=1)
         return failure
 
@@ -287,6 +288,13 @@ class _Whole:
     """An element, told apart from an outcome."""
 
     element: Json
+
+
+def _is_final(failure: Outcome) -> bool:
+    """Will it be the same tomorrow? What is too large stays so, and what came since would wait."""
+    return isinstance(failure, Refused) or (
+        isinstance(failure, TryLater) and failure.reason == "answer_too_large"
+    )
 
 
 def is_public(rules: Public, element: Json) -> bool:

@@ -112,7 +112,11 @@ def with_mapping(catalogue: Catalogue, route: Route, mapping: RequestMapping) ->
     routes = dict(commune.routes)
     routes[route.teleservice] = dataclasses.replace(route, mapping=mapping)
     communes = {route.commune: dataclasses.replace(commune, routes=routes, paused=False)}
-    return dataclasses.replace(catalogue, communes=communes)
+    portals = {
+        name: dataclasses.replace(one, lane=dataclasses.replace(one.lane, report_delay=0.0))
+        for name, one in catalogue.portals.items()
+    }
+    return dataclasses.replace(catalogue, communes=communes, portals=portals)
 
 
 def _insee(formdata: Mapping[str, Json]) -> str:

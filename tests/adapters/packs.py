@@ -23,7 +23,6 @@ portals:
     base_url: https://demarches-toodego.example.org
     orig: passerelle
     key: env:PORTAIL_CLE
-    report_delay: null
     callers: [{orig: toodego, key: env:APPEL_CLE}]
     teleservices: {signalement-anomalie: {commune: fields.commune_raw}}
 """

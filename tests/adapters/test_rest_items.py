@@ -479,3 +479,24 @@ async def test_a_key_in_a_text_is_a_word_of_its_own(
         event = Amendment(REFERENCE, "7", "m1", EventKind.MESSAGE, {}, "x", [])
         told = await rest.find_amend(event)
     assert isinstance(told, Found) is found
+
+
+@pytest.mark.parametrize("where", ["note", "file"])
+async def test_what_is_too_large_is_for_a_person_at_once(
+    router: respx.MockRouter, where: str
+) -> None:
+    """Else all that is told after it would wait for it."""
+    read = {"path": "/large/{item.id}"}
+    documents: dict[str, Any] = {"list": "files", "filename": "name", "content": "x.data"}
+    notes: dict[str, Any] = {"message": "text"}
+    if where == "note":
+        notes["also"] = {"x": read}
+    else:
+        notes["documents"] = {**documents, "also": {"x": read}}
+    note = {**TICKET["notes"][0], "text": "Voici", "files": [{"id": 1, "name": "a"}]}  # type: ignore[index]
+    router.get(f"{BASE}/large/1").respond(json={"data": "x" * 2000})
+    async with adapter(given(with_notes(**notes), max_answer=1500), router) as rest:
+        told = await polled(rest, router, {**TICKET, "notes": [note]})
+        change = await whole(told[1])
+    assert isinstance(change, Change)
+    assert (change.unreadable, change.more) == (1, None)
