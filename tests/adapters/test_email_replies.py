@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,20 @@ from adapters.email.reading import MailKind, read_head, read_reply
 from adapters.email.tokens import NamedRequest, Tokens
 from gateway.sdk import Misconfigured, TryLater
 from gateway.sdk.under_test import REFERENCE
-from tests.adapters.email_rig import ADDRESS, KEY, PROVEN, TOKENS, connector, options, reply, rig
+from gateway.wire.network import Network
+from tests.adapters.email_rig import (
+    ADDRESS,
+    KEY,
+    PROVEN,
+    TOKENS,
+    adapter_of,
+    connector,
+    options,
+    reply,
+    rig,
+)
 from tests.adapters.mail_servers import SimulatedImap, listening
+from tests.hostile.test_network import certificate
 
 RECORDED = Path(__file__).parent / "recorded" / "email" / "dovecot-2.3.txt"
 CLOSED = ADDRESS.replace("@", ".clos@")
@@ -332,6 +345,22 @@ async def test_a_password_of_any_character_and_a_wrong_one() -> None:
             async with open_mailbox(imap, connector()):
                 pass
     assert raised.value.outcome == Misconfigured("access_denied", "the mailbox does not let us in")
+
+
+async def test_a_mailbox_is_read_over_tls_and_its_certificate_is_looked_at(tmp_path: Path) -> None:
+    certificate(tmp_path, "ca")
+    certificate(tmp_path, "gru", by="ca")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "gru.pem", tmp_path / "gru.key")
+    imap = SimulatedImap()
+    imap.add(reply())
+    async with listening(imap.serve, context) as port:
+        chosen = options(imap={"url": f"imaps://localhost:{port}", "clear": False})
+        known = Network(private=True, ca=str(tmp_path / "ca.pem"))
+        assert len((await adapter_of(chosen, known).statuses([], None)).items) == 1
+        unknown = await adapter_of(chosen, Network(private=True)).statuses([], None)
+    assert getattr(unknown.failure, "reason", "") == "unknown_authority"
+    assert len([one for one in imap.commands if one.startswith("LOGIN")]) == 1
 
 
 def _sessions() -> list[list[str]]:
