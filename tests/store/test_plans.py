@@ -39,6 +39,13 @@ def test_each_statement_goes_down_its_index(filled: str) -> None:
     assert _faults(filled) == []
 
 
+def test_where_no_request_has_a_number_of_its_gru_there_is_nothing_to_ask_about(url: str) -> None:
+    """PostgreSQL knows that, and takes another index in which nothing is found as fast."""
+    fill(url, ROWS)
+    asked = [plan for plan in plans(url) if plan.name == "poll: what to ask about"]
+    assert [plan.faults() for plan in asked] == [[]]
+
+
 @pytest.mark.parametrize(
     ("index", "unit"),
     [
