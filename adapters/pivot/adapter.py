@@ -51,6 +51,7 @@ class PivotAdapter(Adapter):
     """
 
     kind = "pivot"
+    sends_reference = True
     version = "1"
     Options = PivotOptions
     reasons = REASONS

@@ -84,8 +84,9 @@ def lifted(located: Located) -> Located:
 def old_spellings(located: Located) -> Iterator[OldSpelling]:
     """Yield each key of before that stands in a file's rules."""
     value = located.value if isinstance(located.value, dict) else {}
-    for section in _RULES & value.keys():
-        yield from _old(value[section], (section,), located)
+    for section in value:
+        if section in _RULES:
+            yield from _old(value[section], (section,), located)
 
 
 def _old(value: Any, path: Path, located: Located) -> Iterator[OldSpelling]:

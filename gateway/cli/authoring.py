@@ -54,6 +54,7 @@ def file_doubts(path: Path) -> list[Fault]:
         resolved(files, name),
         schema=schema if isinstance(schema, dict) else None,
         words=frozenset() if known is None else known.status_words,
+        referenced=None if known is None else known.sends_reference,
     ) + spelling_doubts(load_yaml(files[name], name))
 
 

@@ -25,13 +25,19 @@ def doubts_of(
     *,
     schema: Schema | None = None,
     words: frozenset[str] = frozenset(),
+    referenced: bool | None = None,
 ) -> list[Fault]:
     """List what is allowed and probably not meant, at file, line and column, sorted.
 
     `located` is what the mapping's file and its bases say, `schema` that of the form where it is
-    known, `words` the statuses that the adapter's GRU can say.
+    known, `words` the statuses that the adapter's GRU can say; `referenced`: does the adapter send
+    our reference by itself?
     """
-    found = [*lint(mapping), *_unreachable(mapping), *_unsaid(mapping, words)]
+    found = [
+        *lint(mapping, referenced=referenced),
+        *_unreachable(mapping),
+        *_unsaid(mapping, words),
+    ]
     if schema is not None:
         found += _form(mapping, schema)
     columns: dict[tuple[str, int], int] = {}

@@ -317,6 +317,8 @@ class Adapter(ABC):
     #: The statuses that each GRU of the kind can say, where that is known: `mapping lint` names
     #: those that a mapping lacks.
     status_words: ClassVar[frozenset[str]] = frozenset()
+    #: True: our reference goes along whatever the options. None: they decide (`capabilities`).
+    sends_reference: ClassVar[bool | None] = None
     #: The commune's half-connector, where the GRU is one that speaks `/pivot/v1`.
     pivot: PivotClient | None = None
 
