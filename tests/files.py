@@ -1,4 +1,4 @@
-"""What tests do to files, and which of them a process has open."""
+"""Helpers of tests for files, and the files that a process has open."""
 
 from __future__ import annotations
 

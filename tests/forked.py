@@ -1,4 +1,4 @@
-"""What lives of the command line are forked with: see tests.life.
+"""The modules with which lives of the command line are forked: see tests.life.
 
 All that they import, at first or later, and the tree of commands, which takes as long to make as a
 command does.

@@ -1,4 +1,4 @@
-"""How long modules and functions are. What is longer than it should be is named here, and why."""
+"""The length of modules and functions. Longer ones are named here, with their reasons."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import NoReturn
 
@@ -52,23 +52,18 @@ class _NoNetwork(httpx.AsyncBaseTransport):
         raise httpx.ConnectError("an adapter makes no call while it is being checked")
 
 
+@dataclass(slots=True)
 class CommuneReader:
     """Reads communes one by one; adds to `faults` and `warnings`."""
 
-    def __init__(
-        self,
-        context: CommuneContext,
-        secrets: SecretSource,
-        networks: NetworkReader,
-        faults: list[Fault],
-        warnings: list[Fault],
-    ) -> None:
-        self.context = context
-        self.secrets = secrets
-        self.networks = networks
-        self.faults = faults
-        self.warnings = warnings
-        self.client = httpx.AsyncClient(transport=_NoNetwork(), trust_env=False)
+    context: CommuneContext
+    secrets: SecretSource
+    networks: NetworkReader
+    faults: list[Fault]
+    warnings: list[Fault]
+    client: httpx.AsyncClient = field(
+        default_factory=lambda: httpx.AsyncClient(transport=_NoNetwork(), trust_env=False)
+    )
 
     def read(self, entry: CommuneFile, located: Located) -> Commune:
         """Read the commune. What is at fault is missing from it, with its fault added."""

@@ -117,28 +117,22 @@ async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) 
             await asyncio.gather(work, return_exceptions=True)
 
 
+@dataclass(slots=True)
 class _Play:
-    def __init__(
-        self,
-        case: Case,
-        engine: Engine,
-        store: CaseDatabase,
-        route: Route,
-        gru: GruFarEnd,
-        portal: PortalFarEnd,
-        constants: Constants,
-    ) -> None:
-        self.case = case
-        self.engine = engine
-        self.store = store
-        self.route = route
-        self.gru = gru
-        self.portal = portal
-        self.constants = constants
-        self.request = ""
-        base = engine.catalogue.portals[route.portal].base_url.rstrip("/")
-        ref = case.formdata["id"]
-        self.api_url = f"{base}/api/forms/{route.teleservice}/{ref}/"
+    case: Case
+    engine: Engine
+    store: CaseDatabase
+    route: Route
+    gru: GruFarEnd
+    portal: PortalFarEnd
+    constants: Constants
+    request: str = ""
+    problem: Message | None = None
+
+    @property
+    def api_url(self) -> str:
+        base = self.engine.catalogue.portals[self.route.portal].base_url.rstrip("/")
+        return f"{base}/api/forms/{self.route.teleservice}/{self.case.formdata['id']}/"
 
     async def run(self) -> Observed:
         given = self.case.given
@@ -166,7 +160,7 @@ class _Play:
     async def _push(self, body: dict[str, Json]) -> str | None:
         """Push a body; return the event's id once everything has settled, or None with `problem`
         set."""
-        self.problem: Message | None = None
+        self.problem = None
         try:
             formdata = parse_formdata(
                 json.dumps(body).encode(), "application/json", limits=self.engine.limits

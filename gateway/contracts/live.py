@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -139,31 +139,28 @@ def _refuse_production(catalogue: Catalogue, route: Route) -> None:
             raise Production(say("is_production", what=what))
 
 
+@dataclass(slots=True)
 class _Scenario:
-    def __init__(
-        self,
-        engine: Engine,
-        route: Route,
-        steps: list[Step],
-        wait: float,
-        move: Move | None,
-        listen: Listen | None,
-        ask: Ask,
-    ) -> None:
-        self.engine = engine
-        self.route = route
-        self.steps = steps
-        self.wait = wait
-        self.move = move
-        self.listen = listen
-        self.ask = ask
-        self.adapter: Adapter = engine.adapters[route.gru.lane_name]
-        self.client: PortalClient = engine.portals[route.portal]
-        self.request = ""
-        #: Events whose reports an earlier step named.
-        self.told: set[str] = set()
-        #: Did the portal hear of it?
-        self.reported = False
+    engine: Engine
+    route: Route
+    steps: list[Step]
+    wait: float
+    move: Move | None
+    listen: Listen | None
+    ask: Ask
+    request: str = ""
+    #: Events whose reports an earlier step named.
+    told: set[str] = field(default_factory=set)
+    #: Did the portal hear of it?
+    reported: bool = False
+
+    @property
+    def adapter(self) -> Adapter:
+        return self.engine.adapters[self.route.gru.lane_name]
+
+    @property
+    def client(self) -> PortalClient:
+        return self.engine.portals[self.route.portal]
 
     def step(
         self, name: str, result: Literal["ok", "fault", "skipped", "todo"], detail: str = ""

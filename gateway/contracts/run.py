@@ -218,22 +218,16 @@ def digest(bundle: Mapping[str, str], mapping: RequestMapping, version: str) -> 
     return hashlib.sha256(said.encode()).hexdigest()
 
 
+@dataclass(slots=True)
 class Player:
     """Plays the cases of one mapping."""
 
-    def __init__(
-        self,
-        bundle: Mapping[str, str],
-        asked: MappingRun,
-        catalogue: Catalogue | None,
-        made: Databases,
-    ) -> None:
-        self.bundle = bundle
-        self.asked = asked
-        self.catalogue = catalogue
-        self.made = made
-        self.notices: list[Message] = []
-        self.benches: dict[tuple[int, int], tuple[Catalogue, Route]] = {}
+    bundle: Mapping[str, str]
+    asked: MappingRun
+    catalogue: Catalogue | None
+    made: Databases
+    notices: list[Message] = field(default_factory=list)
+    benches: dict[tuple[int, int], tuple[Catalogue, Route]] = field(default_factory=dict)
 
     async def run(self, contract: Contract, cases: Sequence[Case], *, weak: bool) -> Contract:
         communes = {route.commune for route in self.asked.routes}

@@ -11,6 +11,7 @@ import asyncio
 import re
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -43,23 +44,17 @@ class WorkerKilled(Exception):
     """The process that ran the actions is gone: no answer, and the mark stays."""
 
 
+@dataclass(slots=True)
 class ActionRun:
     """The actions of one event on one formdata. `callout` is where its calls go, if not to the
     workflow's address."""
 
-    def __init__(
-        self,
-        portal: SimulatedPortal,
-        item: SimulatedFormdata,
-        callout: Callout | None = None,
-        client: httpx.AsyncClient | None = None,
-    ) -> None:
-        self.portal = portal
-        self.item = item
-        self.callout = callout
-        self.client = client
-        self.verdict: CallVerdict | None = None
-        self._unsaved: list[dict[str, Json]] = []
+    portal: SimulatedPortal
+    item: SimulatedFormdata
+    callout: Callout | None = None
+    client: httpx.AsyncClient | None = None
+    verdict: CallVerdict | None = None
+    _unsaved: list[dict[str, Json]] = field(default_factory=list)
 
     async def enter(
         self,

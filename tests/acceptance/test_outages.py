@@ -1,4 +1,4 @@
-"""Whatever is done to the process: nothing lost, nothing doubled, nothing out of order.
+"""Outages of the process: nothing is lost, doubled or out of order.
 
 Each play disturbs a gateway at work; in the end the far ends are counted.
 """

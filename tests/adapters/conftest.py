@@ -1,4 +1,4 @@
-"""What adapters' tests share: a far end played by respx."""
+"""The fixtures of adapters' tests: a far end played by respx."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The GRU that is not there behaves as told, and remembers what it took."""
+"""The demo GRU behaves as told, and remembers what it accepted."""
 
 from __future__ import annotations
 

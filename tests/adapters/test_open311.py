@@ -1,4 +1,4 @@
-"""What the Open311 adapter writes on the wire and makes of the answers."""
+"""The Open311 adapter's calls on the wire, and its outcomes."""
 
 from __future__ import annotations
 

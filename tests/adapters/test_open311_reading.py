@@ -1,4 +1,4 @@
-"""What an Open311 server tells, when it limits, leaves out, misspells, or gives addresses."""
+"""An Open311 server that limits its answers, leaves out, misspells, or gives addresses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are sent in a stream: what stands for them, and when nothing may."""
+"""Files sent in a stream: their placeholders, and when there may be none."""
 
 from __future__ import annotations
 

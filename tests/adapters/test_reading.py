@@ -1,4 +1,4 @@
-"""What far ends write, read so that one bad character or row costs itself alone."""
+"""Far ends' answers, read so that one bad character or row is lost alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the YAML fetches for an item: texts and files at other addresses, once, from this GRU."""
+"""Texts and files that the YAML fetches for an item: at other addresses, once, from this GRU."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""`make bench`: what the gateway does in a second, beside bare loops run in the same minutes."""
+"""`make bench`: the gateway's work in a second, beside bare loops run in the same minutes."""

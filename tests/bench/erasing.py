@@ -1,4 +1,4 @@
-"""What a push waits while a person is erased from a large SQLite file."""
+"""The wait of a push while a person is erased from a large SQLite file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A measured figure: what is quoted is a ratio to a reference of the same run."""
+"""A measured figure: the quoted one is a ratio to a reference of the same run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a citizen's request takes to the GRU: idle, and beside communes that hang or fail."""
+"""The time of a citizen's request to the GRU: idle, and beside communes that hang or fail."""
 
 from __future__ import annotations
 

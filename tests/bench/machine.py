@@ -1,4 +1,4 @@
-"""What the machine has spent: CPU seconds of processes, and idle seconds of its cores."""
+"""The machine's spending: CPU seconds of processes, and idle seconds of its cores."""
 
 from __future__ import annotations
 

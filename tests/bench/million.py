@@ -1,4 +1,4 @@
-"""What a million rows cost: claim and settle, start, memory; and what a large file costs."""
+"""The cost of a million rows (claim and settle, start, memory), and of a large file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the database finds the rows of the loop's statements: each must go down its index."""
+"""The plans of the loop's statements: each must use its index."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long the releases of N communes take from the command line: `python -m tests.bench.releases`.
+"""The time of releases of N communes by the command line: `python -m tests.bench.releases`.
 
 Each commune has three routes (two GRUs) over the shipped mappings. Every command is a process of
 its own, as an operator starts it.

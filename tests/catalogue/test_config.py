@@ -1,4 +1,4 @@
-"""A configuration that is well, and what the catalogue answers about it."""
+"""A valid configuration, and the catalogue's answers about it."""
 
 from __future__ import annotations
 

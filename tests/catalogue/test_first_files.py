@@ -1,4 +1,4 @@
-"""Files as somebody writes them who does it for the first time: what is told, and where."""
+"""A newcomer's files: the faults told, and their places."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A commune's code is held against those of the Métropole, and of France."""
+"""A commune's code is compared with those of the Métropole and of France."""
 
 from __future__ import annotations
 

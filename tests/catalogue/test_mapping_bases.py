@@ -1,4 +1,4 @@
-"""A mapping that extends another: what it changes, removes and keeps, and every fault's place."""
+"""A mapping that extends another changes, removes and keeps; each fault has its place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is written in the place of a value, the fault is in our words, with what to do."""
+"""A wrong value of any kind is told in our words, with a remedy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must hold of a seed once it has come to rest: the invariants of the pass.
+"""The invariants of the pass, checked once a seed has come to rest.
 
 The tables are read with plain SQL and the far ends by looking into the simulators, so that nothing
 here leans on the code under test. Texts are unique per request and event, and tell what is whose.

@@ -1,4 +1,4 @@
-"""What the simulation needs of pytest."""
+"""The simulation's options of pytest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies on the disk is for the gateway's own account, and lies where the file says."""
+"""Files on disk are for the gateway's own account, and where the configuration says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `check` prints: faults first, then warnings, each once; a screen for sixty communes."""
+"""The output of `check`: faults first, then warnings, each once; a screen for sixty communes."""
 
 from __future__ import annotations
 

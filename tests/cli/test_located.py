@@ -1,4 +1,4 @@
-"""What is at fault is told at the file as it lies, whatever folder --config names."""
+"""A fault is told at the real path of its file, whatever folder --config names."""
 
 from __future__ import annotations
 

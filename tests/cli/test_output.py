@@ -1,4 +1,4 @@
-"""What a terminal would act on is shown instead: a pushed number, a far end's words, a reason."""
+"""Terminal controls are printed as text, in a pushed number, a far end's words or a reason."""
 
 from __future__ import annotations
 

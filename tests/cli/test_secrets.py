@@ -1,4 +1,4 @@
-"""What calls no far end needs no secret of one."""
+"""A command that calls no far end needs no secret of one."""
 
 from __future__ import annotations
 

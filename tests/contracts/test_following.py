@@ -1,4 +1,4 @@
-"""What is applied, and secrets that are read anew, taken by what runs: what changed, once."""
+"""A running daemon takes applied releases and new secrets: each change, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `mapping lint` doubts: by itself, against the form's schema, the GRU's words, old files."""
+"""The doubts of `mapping lint`: alone, against the form's schema, the GRU's words, old files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `check` tries of a portal's form before the first request."""
+"""The trials of a portal's form by `check`, before the first request."""
 
 from __future__ import annotations
 

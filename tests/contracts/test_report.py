@@ -1,4 +1,4 @@
-"""What is told of a run: terminal, JSON, JUnit, and the report that a commune signs."""
+"""The reports of a run: terminal, JSON, JUnit, and the one that a commune signs."""
 
 from __future__ import annotations
 

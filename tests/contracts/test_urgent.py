@@ -1,4 +1,4 @@
-"""What an address may become by the urgent path."""
+"""The changes of addresses that the urgent path allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a citizen changed, as an agent of the commune reads it."""
+"""A citizen's changes, as an agent of the commune reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people are told is there in both languages, and says what to do."""
+"""Messages for people exist in both languages, and say what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is rich text and what is not; rich text as words."""
+"""Rich text is told from plain text, and turned into words."""
 
 from __future__ import annotations
 

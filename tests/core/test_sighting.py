@@ -1,4 +1,4 @@
-"""What is one event seen again, and what is another one."""
+"""An event that is seen again is told from another event."""
 
 from __future__ import annotations
 

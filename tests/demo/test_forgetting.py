@@ -1,4 +1,4 @@
-"""What the scenario of an erasure looks for afterwards."""
+"""The traces that the scenario of an erasure looks for."""
 
 from __future__ import annotations
 

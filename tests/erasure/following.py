@@ -1,4 +1,4 @@
-"""What the tests of erasure do with a gateway that follows GLC."""
+"""The usual acts of erasure's tests on a gateway that follows GLC."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a GRU tells of a request, and what the portal hears of it."""
+"""A GRU's changes of a request, and the portal's reports of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is one request's own fault, or called nobody, says nothing of the lane's far end."""
+"""A request's own fault, or one without a call, says nothing of the lane's far end."""
 
 from __future__ import annotations
 

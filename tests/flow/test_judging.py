@@ -1,4 +1,4 @@
-"""What an attempt means for its delivery, by what kind of delivery it is."""
+"""The meaning of an attempt for each kind of delivery."""
 
 from __future__ import annotations
 

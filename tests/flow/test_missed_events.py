@@ -1,4 +1,4 @@
-"""What citizens added while no push came through is taken from the formdata's history, once."""
+"""Events missed while no push came through are taken from the formdata's history, once."""
 
 from __future__ import annotations
 

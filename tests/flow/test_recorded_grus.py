@@ -1,4 +1,4 @@
-"""What Redmine and RT told of a request, played through the gateway with the shipped options.
+"""Recorded changes of Redmine and RT, played through the gateway with the shipped options.
 
 `tests/adapters/recorded/*-told.json` are exchanges with running servers: a citizen's message, an
 agent's reply and internal note, files (one of 0 bytes), then the note made public. The options are

@@ -1,4 +1,4 @@
-"""What the citizen's portal is told, and how it answers."""
+"""Reports to the citizen's portal, and its answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a bad input may stall the loop, and how often it is tried."""
+"""The longest stall of the loop by a bad input, and the number of tries."""
 
 #: In seconds.
 MOST_STALLED = 0.05

@@ -1,4 +1,4 @@
-"""What the measuring of stalls needs."""
+"""The fixtures for measuring stalls."""
 
 from __future__ import annotations
 

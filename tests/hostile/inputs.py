@@ -1,4 +1,4 @@
-"""What hostile or clumsy senders push, each with what is right: its answer, and nothing of note.
+"""Pushes of hostile or clumsy senders, each with the right answer.
 
 Bodies are made piece by piece while they are sent: some are large. They are for a gateway with the
 default limits, its commune 69029 and its form `signalement-anomalie` with the commune in

@@ -1,4 +1,4 @@
-"""Which addresses a far end may be called at, and through what."""
+"""The addresses at which a far end may be called, and the proxy."""
 
 from __future__ import annotations
 

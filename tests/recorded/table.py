@@ -1,4 +1,4 @@
-"""How many recorded exchanges are replayed each way; which are left out, and why."""
+"""The number of recorded exchanges replayed each way; those left out, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What w.c.s. and Authentic were recorded to answer is understood by the gateway's clients.
+"""The gateway's clients understand the recorded answers of w.c.s. and Authentic.
 
 Each recorded answer is given to the call of ours that would have met it. Where the portal refuses a
 hook, the client may read the formdata to learn why: it is then given what was recorded of the same

@@ -1,4 +1,4 @@
-"""What w.c.s. was recorded to push is taken by the gateway's HTTP intake, and understood."""
+"""The gateway's HTTP intake accepts and understands the recorded pushes of w.c.s."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a process needs when N communes are configured: start, memory, and idle work.
+"""The needs of a process with N configured communes: start, memory, and idle work.
 
     python -m tests.replicas.many_communes --communes 35000
 

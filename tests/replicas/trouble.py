@@ -1,4 +1,4 @@
-"""What the portal gets while PostgreSQL is frozen, exhausted, read-only or behind pgbouncer.
+"""The portal's answers while PostgreSQL is frozen, exhausted, read-only or behind pgbouncer.
 
     python -m tests.replicas.trouble [frozen exhausted read-only crashed session transaction]
 

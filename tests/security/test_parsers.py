@@ -1,4 +1,4 @@
-"""Where texts of others are parsed, and why that holds nobody up.
+"""The places where others' texts are parsed, and their bounds.
 
 A parser that is new, or stands in another module, makes a test fail until it is named here with
 what bounds it. Numbers need no place here: Python reads none of over 4,300 digits.

@@ -1,4 +1,4 @@
-"""What the tests of the outbox do over and over: accept, claim, settle, read."""
+"""The usual acts of the outbox's tests: accept, claim, settle, read."""
 
 from __future__ import annotations
 

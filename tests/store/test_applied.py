@@ -1,4 +1,4 @@
-"""What daemons learn from the database: files as they were applied, secrets to be read anew."""
+"""Daemons learn from the database: files as they were applied, secrets to be read anew."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of the due deliveries a claim takes first."""
+"""The order in which a claim takes due deliveries."""
 
 from __future__ import annotations
 

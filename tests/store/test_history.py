@@ -1,4 +1,4 @@
-"""What GRUs tell is kept once, and moves a request once."""
+"""A GRU's change is stored once, and moves a request once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Since when communes are connected, and what was passed over."""
+"""The time since which communes are connected, and requests passed over."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is taken from an owner who is gone, or given back: one claim, and no more."""
+"""Claims taken from a dead owner, or given back: one claim, and no more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person may do: exactly what the table of moves allows, and nothing else."""
+"""A person may do exactly what the table of moves allows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which processes live: those that said so lately, by the database's clock where it has one."""
+"""The living processes: those that said so lately, by the database's clock where it has one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Of what was deleted SQLite's files hold nothing, whatever moved between pages before."""
+"""SQLite's files hold nothing of deleted rows, whatever moved between pages before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is settled together comes to the same as what is settled one by one."""
+"""Settlements of one batch have the same effect as one by one."""
 
 from __future__ import annotations
 

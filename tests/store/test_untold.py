@@ -1,4 +1,4 @@
-"""What waits to be told: bounded per request and per GRU, counted, and nobody's who was erased."""
+"""Untold changes: bounded per request and per GRU, counted, and never an erased person's."""
 
 from __future__ import annotations
 

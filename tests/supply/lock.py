@@ -1,4 +1,4 @@
-"""What a lock pins, and what is installed of it."""
+"""The packages that a lock pins, and those of it that are installed."""
 
 from __future__ import annotations
 

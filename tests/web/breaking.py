@@ -1,4 +1,4 @@
-"""What of an OpenAPI document would break a half-connector that was written for a former one."""
+"""The changes of an OpenAPI document that would break a half-connector of a former one."""
 
 from __future__ import annotations
 

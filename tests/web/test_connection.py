@@ -1,4 +1,4 @@
-"""What a stranger's connection may take before anybody has proven anything."""
+"""The bounds of a stranger's connection before it has proven anything."""
 
 from __future__ import annotations
 

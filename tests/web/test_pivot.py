@@ -1,4 +1,4 @@
-"""What a commune's own half-connector tells and reads by `/pivot/v1`."""
+"""Calls of a commune's own half-connector to `/pivot/v1`."""
 
 from __future__ import annotations
 

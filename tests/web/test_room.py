@@ -1,4 +1,4 @@
-"""Bodies take no more of the process than there is for them, and no one sender all of that."""
+"""Bodies take no more of the process than allowed, and no one sender takes all of that."""
 
 from __future__ import annotations
 

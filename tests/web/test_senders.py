@@ -1,4 +1,4 @@
-"""Who may call: signatures, nonces, keys that open one commune, HTTP Basic."""
+"""The callers: signatures, nonces, keys that open one commune, HTTP Basic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What strangers do is counted, and told once a minute for each kind; who is proven is told of."""
+"""Strangers' calls are counted, and logged once a minute for each kind; proven ones at once."""
 
 from __future__ import annotations
 

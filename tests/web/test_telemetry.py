@@ -1,4 +1,4 @@
-"""Logs: their form, and what never stands in them."""
+"""Logs: their form, and the values that they never hold."""
 
 from __future__ import annotations
 

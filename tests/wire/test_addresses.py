@@ -1,4 +1,4 @@
-"""What a body names at the portal is its own formdata's, or nothing is called."""
+"""A body's addresses at the portal are its own formdata's, or nothing is called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file's bytes say, against what is declared."""
+"""A file's type by its bytes, against the declared one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a light read of a formdata proves of our reports."""
+"""A light read of a formdata proves our reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a formdata's history tells of later events, as a running w.c.s. writes it."""
+"""Later events in a formdata's history, as a running w.c.s. writes it."""
 
 from __future__ import annotations
 

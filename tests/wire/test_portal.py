@@ -1,4 +1,4 @@
-"""The portal as a far end: what is sent, and what each of its answers becomes."""
+"""The portal as a far end: our calls, and the outcome of each answer."""
 
 from __future__ import annotations
 
