@@ -98,7 +98,7 @@ class Attachments:
         self.environment.crash("attachments.put")
         return {**contents, **fresh}
 
-    async def give_up(self, contents: Iterable[Content]) -> None:
+    async def drop(self, contents: Iterable[Content]) -> None:
         """Have those of these files deleted that the ended transaction did not keep."""
         left = [content.place for content in contents if isinstance(content, Placed)]
         if left:

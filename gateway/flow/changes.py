@@ -194,7 +194,7 @@ class ChangeTaker:
         )
         self.environment.crash("changes.after_commit")
         with contextlib.suppress(Unavailable):  # what is left goes by itself
-            await self.attachments.give_up(placed.values())
+            await self.attachments.drop(placed.values())
         self.wake(*set(lanes))
         log.info("changes.keyed", lane=gru.lane_name, reception=reception.value, told=len(lanes))
         return reception
@@ -268,7 +268,7 @@ class ChangeTaker:
             self.environment.new_id,
         )
         with contextlib.suppress(Unavailable):  # the sweep deletes it later
-            await self.attachments.give_up(placed.values())
+            await self.attachments.drop(placed.values())
         self.wake(*set(lanes))
         return len(lanes)
 
@@ -318,7 +318,7 @@ class ChangeTaker:
             )
             self.environment.crash("changes.after_commit")
             with contextlib.suppress(Unavailable):  # the sweep deletes it later
-                await self.attachments.give_up(placed.values())
+                await self.attachments.drop(placed.values())
             if part:
                 log.info("changes.taken", lane=gru.lane_name, read=len(part), told=len(lanes))
             told += len(lanes)

@@ -56,7 +56,7 @@ async def resolve(
 async def discard(store: Store, which: str, because: str, now: datetime) -> Delivery | Untold:
     """Drop a delivery, or a GRU's untold change. Raises NotFound and Conflict."""
     if await store.read(untold.is_there, which):
-        return await store.write(untold.give_up, which)
+        return await store.write(untold.dismiss, which)
     return await store.write(operator.discard, which, now, because=because)
 
 

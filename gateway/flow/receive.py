@@ -127,7 +127,7 @@ class Receiver:
             acceptance = await self._accept(incoming)
         self.environment.crash("receive.after_commit")
         if acceptance.reception is not Reception.NEW:
-            await self._give_up(incoming.blobs)
+            await self._drop(incoming.blobs)
         log.info(
             "request.received",
             reception=acceptance.reception.value,
@@ -250,10 +250,10 @@ class Receiver:
             return contents
         return await self.attachments.put(contents, UPLOAD_PATIENCE)
 
-    async def _give_up(self, blobs: Mapping[str, Content]) -> None:
+    async def _drop(self, blobs: Mapping[str, Content]) -> None:
         """Drop files. The answer stands even if this fails: a sweep deletes the rest."""
         with contextlib.suppress(Unavailable):
-            await self.attachments.give_up(blobs.values())
+            await self.attachments.drop(blobs.values())
 
     def _marks(self, request: ServiceRequest) -> tuple[str, ...]:
         if self.hasher is None or request.user is None:

@@ -334,7 +334,7 @@ def judge_again(connection: Connection, untold_id: str) -> Untold:
     return again
 
 
-def give_up(connection: Connection, untold_id: str) -> Untold:
+def dismiss(connection: Connection, untold_id: str) -> Untold:
     """Note a person's decision not to tell it. Raises NotFound. Its GRU is asked no more about a
     request that it tells nothing of."""
     gone = _gone(connection, untold_id)
@@ -369,11 +369,11 @@ __all__ = [
     "LEFT_OUT",
     "MOST_OF_ONE",
     "Waiting",
+    "dismiss",
     "drop",
     "early_lanes",
     "forget_early",
     "forget_numbers",
-    "give_up",
     "in_doubt",
     "is_there",
     "judge_again",

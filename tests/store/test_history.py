@@ -262,7 +262,7 @@ async def test_who_is_never_told_of_is_told_to_a_person_once(store: Database) ->
         found = await poll(first, third, gone=(second,))
     assert found == [(second, "not_told_of")]
     (waits,) = await store.read(untold.listing)
-    await store.write(untold.give_up, waits.id)
+    await store.write(untold.dismiss, waits.id)
     assert second not in await tracked(store), "a person has said that it is gone"
 
 
