@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,6 +23,9 @@ from gateway.core.request import Json
 
 #: An address of a database is checked when it is read, so the text must be a valid one.
 SECRET = "postgresql://cas-de-recette/"  # noqa: S105 - what stands for one
+#: A private key signs: what stands for one must be a key, of the kind that the file names.
+_PRIVATE_KEY = re.compile(r"(?<=private_key: )(?:env:\w+|file:/[^\s\"',}\]#]+)")
+_KEYS = ("CLE_PRIVEE_RSA", "CLE_PRIVEE_EC")
 _SECRET_FILE = re.compile(r"\bfile:(/[^\s\"',}\]#]+)")
 NOWHERE = "69000"
 
@@ -30,10 +34,10 @@ class StubEnvironment(Mapping[str, str]):
     """An environment with every variable, each a text that is no secret."""
 
     def __getitem__(self, name: str) -> str:
-        return SECRET + name
+        return _private_key(name) if name in _KEYS else SECRET + name
 
     def get(self, name: str, default: Any = None) -> str:
-        return SECRET + name
+        return self[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(())
@@ -42,15 +46,27 @@ class StubEnvironment(Mapping[str, str]):
         return 0
 
 
+@cache
+def _private_key(name: str) -> str:
+    """Make a key of nobody's, once."""
+    from joserfc.jwk import ECKey, RSAKey  # takes a while to load, and few need it
+
+    key = ECKey.generate_key("P-256") if name == _KEYS[1] else RSAKey.generate_key(2048)
+    return key.as_pem(private=True).decode()
+
+
 def without_secrets(bundle: Mapping[str, str]) -> dict[str, str]:
     """Replace the references to files in a bundle by variables, which `StubEnvironment` has."""
 
     def reference(found: re.Match[str]) -> str:
         return "env:" + re.sub(r"[^A-Za-z0-9]", "_", found[1]).strip("_")
 
+    def plain(text: str) -> str:
+        key = _KEYS["algorithm: ES" in text]
+        return _SECRET_FILE.sub(reference, _PRIVATE_KEY.sub(f"env:{key}", text))
+
     return {
-        name: _SECRET_FILE.sub(reference, text) if name.startswith("config/") else text
-        for name, text in bundle.items()
+        name: plain(text) if name.startswith("config/") else text for name, text in bundle.items()
     }
 
 

@@ -69,7 +69,7 @@ async def test_a_pack_is_a_sound_configuration_and_its_cases_hold(name: str) -> 
     (mapping,) = catalogue.mappings.values()
     (route,) = catalogue.communes["69029"].routes.values()
     assert lint(mapping, referenced=route.gru.capabilities.sends_reference) == []
-    report = await run(bundle, commune="69029")
+    report = await run(bundle, commune="69029", weak=False)
     assert report.failures() == []
     assert report.passed()
 
@@ -136,3 +136,14 @@ def test_recordings_hold_invented_people_alone() -> None:
     for name in packs.NAMES:
         recorded = json.dumps(json.loads(packs.text(name, "recorded.json")))
         assert ".invalid" in recorded or "@" not in recorded
+
+
+async def test_cases_are_played_with_a_key_that_stands_for_the_commune_s() -> None:
+    """A signed assertion needs a key, and no secret is read for a case."""
+    bundle = packs.bundle("salesforce")
+    file = "config/communes/bron.yaml"
+    jwt = "grant: jwt_bearer\n        algorithm: ES256\n        private_key: env:CLE"
+    bundle[file] = bundle[file].replace("client_secret: env:SALESFORCE_SECRET", jwt)
+    bundle[file] = bundle[file].replace("client_auth: client_secret_post", "audience: x")
+    report = await run(bundle, commune="69029", weak=False)
+    assert report.failures() == []
