@@ -83,9 +83,10 @@ def judge(connection: Connection) -> Judge:
         asked_at: datetime | None = None,
         asks: bool = False,
         status: Status = Status.TRANSMITTED,
+        teleservice: str = SLUG,
         **standing: Any,
     ) -> Judged:
-        request = dataclasses.replace(REQUEST_ROW, status=status)
+        request = dataclasses.replace(REQUEST_ROW, status=status, teleservice=teleservice)
         known = ConcernedRequest(request, CurrentStatus(status, request.status_at, **standing))
         memory = Memory(connection, NOBODY, NOW, set(heard), untold or {}, list(sent))
         decide = ChangeJudge(where or mapped(), lambda: "new", polled, asked_at, asks)
@@ -162,6 +163,8 @@ BEFORE, AFTER = NOW - MINUTE, NOW + MINUTE
         (change(status="planned"), None, NOW),
         (change(status="planned"), BEFORE, NOW),
         (change(status="planned"), AFTER, None),
+        (change(status="planned", dated=False), BEFORE, None),
+        (now_is("open"), AFTER, NOW),
     ],
 )
 def test_when_the_gru_changed_it_last_follows_its_dates_but_not_one_that_cannot_be(
@@ -169,7 +172,7 @@ def test_when_the_gru_changed_it_last_follows_its_dates_but_not_one_that_cannot_
 ) -> None:
     """A poll's date counts though it is older; a doubtful one only with a new word."""
     made = judge(news, word="open", changed_at=changed_at, heard_at=BEFORE)
-    assert made.changed_at == moved
+    assert (made.changed_at, made.withheld) == (moved, ())
 
 
 def test_a_call_that_is_out_of_order_is_for_a_person_unless_a_poll_will_tell(judge: Judge) -> None:
@@ -180,7 +183,8 @@ def test_a_call_that_is_out_of_order_is_for_a_person_unless_a_poll_will_tell(jud
     assert kept.body is not None
     assert kept.body["message"] is None, "the note is judged by itself"
     polled = judge(late, polled=True, changed_at=AFTER)
-    assert polled.withheld == ()
+    assert (polled.withheld, polled.word, polled.changed_at) == ((), None, None)
+    assert "status:n1:planned" in polled.names, "it is judged once"
     assert said(polled) == said(judge(late, polled=False, changed_at=AFTER)) == [(None, "Vu.")]
 
 
@@ -194,6 +198,7 @@ def test_a_word_that_nobody_knows_waits_and_the_mapping_says_for_whom(
     assert (kept.name, kept.reason, kept.person) == ("status", "unknown_status", person)
     assert kept.detail == "é" * 100
     assert (made.reports, made.word) == ((), "é" * 300)
+    assert judge(now_is("é" * 300), where=where, word="é" * 300).withheld == (), "it waits already"
 
 
 def test_a_status_that_waited_waits_no_more_once_another_is_heard(judge: Judge) -> None:
@@ -340,6 +345,7 @@ def test_an_entry_that_bears_our_key_is_ours_whatever_it_says(judge: Judge) -> N
     entry = change(status="Open", message="Autre chose", sender_key="m-1")
     made = judge(entry, sent=(SENT,))
     assert made == Judged(names=("key:n1", "status:n1:open"))
+    assert judge(entry, sent=(SENT,), heard=made.names).nothing
     assert judge(dataclasses.replace(entry, status=None), sent=(SENT,)).names == ("key:n1",)
     assert judge(dataclasses.replace(entry, sender_key="m-2"), sent=(SENT,)).reports
     assert judge(dataclasses.replace(entry, key=None), sent=(SENT,)).reports, "it is no entry"
@@ -462,6 +468,15 @@ def test_a_bug_costs_its_change_alone_and_waits_for_a_person(judge: Judge) -> No
     assert made.judged_by in rules_of(mapped(), BRON), "no other rules mend it"
     assert judge(broken, untold={"change:n1": made.judged_by}).nothing, "it is kept already"
     assert not judge(broken, untold={"change:n1": "others"}).nothing
+
+
+def test_what_has_no_route_is_judged_again_when_the_commune_s_others_change(judge: Judge) -> None:
+    made = judge(change(message=WORDS), teleservice="autre-demarche")
+    assert made.withheld[0].reason == "no_route"
+    assert made.judged_by in rules_of(mapped(), BRON)
+    assert made.judged_by not in rules_of(
+        mapped("in_progress: in_progress", "in_progress: planned"), BRON
+    )
 
 
 def test_what_has_no_route_waits_whole_for_a_person(judge: Judge) -> None:
