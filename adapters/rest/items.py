@@ -158,7 +158,9 @@ class ItemReader:
                 unreadable += 1
             else:
                 documents.append(document)
-        return replace(change, documents=tuple(documents), unreadable=unreadable)
+        # Without a text it is the files alone that are public or not.
+        told = change.public or change.message is None
+        return replace(change, public=told, documents=tuple(documents), unreadable=unreadable)
 
     async def _files_apart(self, rules: Item, item: Json, scope: Scope) -> list[Change]:
         """Return an item's files, each a change of its own: by its number, or by its bytes."""

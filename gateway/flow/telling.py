@@ -205,7 +205,8 @@ class ChangeJudge:
         if message is None and not news.documents and not news.unreadable:
             return _Note()
         key = None if news.key is None else f"key:{news.key}"
-        if message is not None and not note_is_public(route.mapping, news.public):
+        told_of = message is not None or news.documents
+        if told_of and not note_is_public(route.mapping, news.public):
             return _Note(judged=self._kept_back(route, news, memory))
         told = key is not None and key in memory.heard
         names: list[str] = []
@@ -344,7 +345,8 @@ def _status_name(news: IncomingChange, word: str) -> str | None:
 
 
 def _note_name(news: IncomingChange) -> str:
-    return f"note:{news.key or fingerprint(news.message or '')}"
+    content = news.message or " ".join(file.sha256 for file, _ in news.documents)
+    return f"note:{news.key or fingerprint(content)}"
 
 
 def _new_files(

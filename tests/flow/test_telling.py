@@ -129,11 +129,12 @@ def said(judged: Judged) -> list[tuple[str | None, str | None]]:
     [
         (change("n1", status="Planned "), "status:n1:planned"),
         (change(None, status="planned"), f"status:{NOW.isoformat()}:planned"),
+        (change("n1", status="planned", dated=False), "status:n1:planned"),
         (change(None, status="planned", dated=False), None),
         (now_is("planned"), None),
         (change("n1", status="planned", present=True), "status:n1:planned"),
     ],
-    ids=["keyed", "dated", "undated", "now", "keyed and now"],
+    ids=["keyed", "dated", "keyed and undated", "undated", "now", "keyed and now"],
 )
 def test_a_word_of_the_past_is_heard_once_and_how_it_stands_now_each_time(
     judge: Judge, news: IncomingChange, name: str | None
@@ -177,11 +178,15 @@ def test_when_the_gru_changed_it_last_follows_its_dates_but_not_one_that_cannot_
 
 def test_a_call_that_is_out_of_order_is_for_a_person_unless_a_poll_will_tell(judge: Judge) -> None:
     late = change(status="planned", message="Vu.")
-    (kept,) = judge(late, polled=False, changed_at=AFTER).withheld
+    full = dataclasses.replace(late, documents=(file(b"one"),), unreadable=1)
+    (kept,) = (
+        one for one in judge(full, polled=False, changed_at=AFTER).withheld if one.name == "status"
+    )
     assert (kept.name, kept.reason, kept.detail) == ("status", "out_of_order", "planned")
     assert kept.person
     assert kept.body is not None
-    assert kept.body["message"] is None, "the note is judged by itself"
+    alone = [kept.body[part] for part in ("message", "documents", "unreadable")]
+    assert alone == [None, [], 0], "the note is judged by itself"
     polled = judge(late, polled=True, changed_at=AFTER)
     assert (polled.withheld, polled.word, polled.changed_at) == ((), None, None)
     assert "status:n1:planned" in polled.names, "it is judged once"
@@ -319,6 +324,35 @@ def test_an_internal_note_stays_inside_and_a_public_one_may_wait(
         assert "key:n1" not in made.names, "made public later, it is news"
 
 
+@pytest.mark.parametrize(
+    ("rule", "public", "told", "kept"),
+    [
+        ("when_marked", True, True, 0),
+        ("when_marked", False, False, 0),
+        ("never", True, False, 1),
+        ("never", False, False, 0),
+        ("always", False, True, 0),
+    ],
+)
+@pytest.mark.parametrize("key", ["n1", None])
+def test_a_file_without_a_text_is_as_internal_as_a_text(
+    judge: Judge, key: str | None, rule: str, public: bool, told: bool, kept: int
+) -> None:
+    """An agent's internal attachment was handed to the citizen when nothing was written to it."""
+    where = mapped("public: when_marked", f"public: {rule}")
+    files = change(key, documents=(file(b"one"),), public=public)
+    made = judge(files, where=where)
+    assert (len(made.reports), len(made.withheld)) == (int(told), kept)
+    if kept:
+        (one,) = made.withheld
+        assert one.body is not None
+        assert len(one.body["documents"]) == 1
+        other = judge(change(key, documents=(file(b"two"),)), where=where).withheld
+        assert (other[0].name == one.name) is (key is not None), "each waits by itself"
+    elif not told:
+        assert made.nothing, "made public later, it is news"
+
+
 def test_a_note_that_waited_waits_no_more_once_it_is_told(judge: Judge) -> None:
     assert judge(change(message=WORDS), untold={"note:n1": ""}).settled == ("note:n1",)
     bare = change(None, message=WORDS)
@@ -358,6 +392,13 @@ def test_an_entry_with_our_words_brings_no_status(judge: Judge) -> None:
     assert judge(change(status="planned"), sent=(SENT,)).reports, "without words it is a status"
 
 
+def test_our_words_without_a_number_are_counted_as_they_come_back(judge: Judge) -> None:
+    """Written once, a second time they are an agent's."""
+    made = judge(change(None, message=WORDS), sent=(SENT,))
+    assert (made.reports, made.names) == ((), (f"state:{MARK}", f"echo:{MARK}:1"))
+    assert judge(change(None, message=WORDS), sent=(SENT,), heard=(f"echo:{MARK}:1",)).reports
+
+
 # --- files --------------------------------------------------------------------------------------
 
 
@@ -393,6 +434,7 @@ def test_a_file_that_cannot_be_read_is_for_a_person_once_and_until_it_can(judge:
     assert kept.person
     assert "files:n1" in made.names
     assert judge(change(unreadable=2), heard=(*made.names, "key:n1")).withheld == ()
+    assert judge(change(unreadable=1)).withheld, "with nothing else"
     waits = {"files:n1": ""}
     whole = change(documents=(file(b"one"),))
     assert judge(whole, untold=waits).settled == ("files:n1",)
@@ -408,6 +450,9 @@ def test_a_file_that_cannot_be_read_is_for_a_person_once_and_until_it_can(judge:
 def test_a_note_travels_under_the_status_that_holds_and_tells_none(judge: Judge) -> None:
     (one,) = judge(change(message=WORDS), status=Status.PLANNED).reports
     assert (one.status, one.body) == (None, {"status": "planned", "message": WORDS})
+    (ended,) = judge(change(message=WORDS), status=Status.DONE).reports
+    assert ended.body == {"status": "done", "message": WORDS}, "a note reopens nothing"
+    assert said(judge(now_is("in_progress"))) == [("in_progress", None)], "a status may stand alone"
     (both,) = judge(change(message=WORDS, status="planned")).reports
     assert (both.status, both.body["status"]) == (Status.PLANNED, "planned")
     assert both.body["message"] == WORDS, "and not the mapping's"
