@@ -319,6 +319,8 @@ async def test_nothing_that_is_said_of_an_erased_request_is_kept(store: Database
     said = dataclasses.replace(tried.tried, answer="Zoé")
     await store.write(settling.settle, dataclasses.replace(tried, tried=said))
     assert await store.read(requests.answers, taken.request.id) == []
+    ended = await get(store, claimed.delivery.id)
+    assert (ended.state, ended.reason) == (State.DISCARDED, "erased"), "nor is it tried again"
 
 
 async def test_a_status_that_the_gru_told_first_is_not_undone(store: Database) -> None:
@@ -330,9 +332,16 @@ async def test_a_status_that_the_gru_told_first_is_not_undone(store: Database) -
         connection.execute(update(REQUEST).values(status="in_progress"))
 
     await store.write(told)
-    await settle(store, claimed, State.DONE, reference="G", status=Status.TRANSMITTED)
-    kept = (await trace(store, taken.request.id)).request
-    assert (kept.status, kept.gru_reference) == (Status.IN_PROGRESS, "G")
+    reports = (
+        report(taken.request.id, "transmitted", status=Status.TRANSMITTED),
+        note := report(taken.request.id, "note", status=None),
+    )
+    done: dict[str, Any] = {"reference": "G", "status": Status.TRANSMITTED, "reports": reports}
+    await settle(store, claimed, State.DONE, **done)
+    found = await trace(store, taken.request.id)
+    assert (found.request.status, found.request.gru_reference) == (Status.IN_PROGRESS, "G")
+    owed = [one.id for one in found.deliveries if one.kind is Kind.REPORT]
+    assert owed == [note.delivery_id], "nor is the citizen told an older one"
 
 
 async def test_only_a_submit_names_the_request_at_the_gru(store: Database) -> None:
