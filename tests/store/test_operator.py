@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, update
 
-from gateway.core.delivery import FINAL, MOVES, State
+from gateway.core.delivery import FINAL, MOVES, Kind, State
 from gateway.core.errors import Conflict, NotFound
+from gateway.core.status import Status
 from gateway.store.engine import Database
 from gateway.store.outbox import operator
 from gateway.store.outbox.rows import Delivery
-from gateway.store.tables import DELIVERY
-from tests.builders import NOW
+from gateway.store.tables import DELIVERY, REQUEST
+from tests.builders import NOW, PORTAL_LANE
 from tests.store.acts import accept, amend, claim, get, put, trace
 
 Act = Callable[[Connection, str, datetime], Delivery]
@@ -113,3 +115,46 @@ async def test_discarding_what_waits_behind_frees_nothing(store: Database) -> No
 async def test_there_is_no_such_delivery(store: Database, act: Any) -> None:
     with pytest.raises(NotFound, match="no delivery nowhere"):
         await store.write(act, "nowhere", NOW)
+
+
+@pytest.mark.parametrize(
+    ("there", "stood", "stands", "told"),
+    [
+        (True, Status.RECEIVED, Status.TRANSMITTED, True),
+        (True, Status.ACCEPTED, Status.ACCEPTED, False),
+        (False, Status.RECEIVED, Status.RECEIVED, False),
+    ],
+)
+async def test_a_yes_to_a_creation_is_told_unless_the_gru_has_told_more(
+    store: Database, there: bool, stood: Status, stands: Status, told: bool
+) -> None:
+    taken = await accept(store, ref="1")
+    assert taken.request is not None
+    (creation,) = (await trace(store, taken.request.id)).deliveries
+    await store.write(put, creation.id, State.QUESTION)
+    await store.write(_stand, stood)
+    await store.write(partial(operator.resolve, reference="GRU-1"), creation.id, there, LATER)
+    found = await trace(store, taken.request.id)
+    assert found.request.status is stands
+    assert found.request.gru_reference == ("GRU-1" if there else None)
+    reports = [one for one in found.deliveries if one.kind is Kind.REPORT]
+    assert len(reports) == int(told)
+    if told:
+        assert (reports[0].lane, reports[0].next_at) == (PORTAL_LANE, LATER)
+
+
+def _stand(connection: Connection, status: Status) -> None:
+    connection.execute(update(REQUEST).values(status=status.value))
+
+
+async def test_a_yes_to_what_came_later_tells_nobody(store: Database) -> None:
+    """Nor does its number become the request's."""
+    taken = await accept(store, ref="1")
+    await amend(store, "1", 1)
+    assert taken.request is not None
+    _, later = (await trace(store, taken.request.id)).deliveries
+    await store.write(put, later.id, State.QUESTION)
+    await store.write(partial(operator.resolve, reference="NOTE-9"), later.id, True, LATER)
+    found = await trace(store, taken.request.id)
+    assert (found.request.status, found.request.gru_reference) == (Status.RECEIVED, None)
+    assert all(one.kind is not Kind.REPORT for one in found.deliveries)
