@@ -83,7 +83,7 @@ async def test_a_person_may_do_this(
     first, second = await _one(store, state)
     before = await get(store, first)
     if state not in states:
-        with pytest.raises(Conflict, match=f"{first} is {state.value}; it must be"):
+        with pytest.raises(Conflict, match=f"{first} is {state.value}; this is for: "):
             await store.write(act, first, LATER)
         assert await get(store, first) == before
         assert not (await get(store, second)).head
