@@ -47,6 +47,7 @@ FUNCTIONS: dict[str, str] = {
     "gateway/store/outbox/settling.py::_settle": "many settlements, a statement after the other",
     "gateway/store/scrub.py::scrub": "a statement for each table that holds a citizen's data",
     "gateway/web/operations.py::operations_router": "a function for each page",
+    "gateway/web/pivot.py::pivot_router": "a function for each route",
 }
 
 
