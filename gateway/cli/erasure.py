@@ -217,10 +217,10 @@ def _deadline(one: Erasure, now: datetime) -> str | Message:
 def _waits(one: Erasure, targets: Sequence[Target]) -> Message | None:
     """Tell what an erasure waits for; None where for nothing."""
     if one.state is Phase.HELD:
-        reason = one.reason or ""
+        ground = one.reason or ""
         if one.first_by:
-            return say("waits_for_second", reason=reason, by=one.first_by, id=one.id)
-        return say("waits_for_two", reason=reason, id=one.id)
+            return say("waits_for_second", reason=ground, by=one.first_by, id=one.id)
+        return say("waits_for_two", reason=ground, id=one.id)
     if one.state in (Phase.OPEN, Phase.SCRUBBED):
         return say("waits_for_daemon")
     owed: dict[str, set[str]] = {}
