@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import email, open311, pivot, rest
+from adapters import email, open311, pivot, rest, sftp
 from gateway.core import reasons
 from gateway.core.outcome import (
     Absent,
@@ -33,6 +33,7 @@ ADAPTERS = (
     *open311.reasons.REASONS,
     *email.reasons.REASONS,
     *pivot.texts.REASONS,
+    *sftp.reasons.REASONS,
 )
 KNOWN = (*reasons.BUILT_IN, *ADAPTERS)
 #: Constructors whose reason is the argument at this place.
