@@ -168,7 +168,7 @@ class MailPoll:
         where = f"{state.validity}.{one.uid}"
         head = read_head(content, where, self._tokens, self._options)
         kind = head.kind
-        if kind is MailKind.UNDELIVERED:
+        if kind is MailKind.REPORT:
             kind = await self._report(mailbox, one, head)
         elif kind is MailKind.REPLY:
             kind = await self._reply(mailbox, one, head)
@@ -183,7 +183,7 @@ class MailPoll:
         if head.named is not None:
             told = Change(head.key, reference=head.named.reference, status=UNDELIVERED, at=one.at)
             self._items.append(told)
-        return MailKind.UNDELIVERED
+        return MailKind.PERSON
 
     async def _reply(self, mailbox: Mailbox, one: Listed, head: Head) -> MailKind:
         named, options = head.named, self._replies

@@ -42,7 +42,10 @@ _UNPARSED: Final = (
     TypeError,
     AttributeError,
 )
-_FAILED: Final = re.compile(rb"^Action:\s*failed\b", re.IGNORECASE | re.MULTILINE)
+#: Failed for good, or given up because of its age (RFC 3463: X.4.7), which OpenSMTPD calls delayed.
+_FAILED: Final = re.compile(
+    rb"^(?:Action:\s*failed\b|Status:\s*[45]\.4\.7\b)", re.IGNORECASE | re.MULTILINE
+)
 
 
 class MailKind(StrEnum):
@@ -51,8 +54,9 @@ class MailKind(StrEnum):
     REPLY = "reply"
     #: Our own message, or an answer that nobody wrote: nothing is told.
     NOBODY = "nobody"
-    #: The server says that a message of ours could not be delivered.
-    UNDELIVERED = "undelivered"
+    #: A mail server reports on a message of ours, or a program answers without a way back: whether
+    #: all is lost stands in its body.
+    REPORT = "report"
     #: Something that a person has to look at.
     PERSON = "person"
 
@@ -99,8 +103,8 @@ def _head(content: bytes, where: str, tokens: Tokens, options: EmailOptions) -> 
     if tokens.in_ids(ids) is not None and _fields(message, REFERENCE_HEADER):
         return head(MailKind.NOBODY)  # our own, by a copy or a rule that sends it round
     replies = options.replies
-    if message.get_content_type() == "multipart/report":
-        return head(MailKind.UNDELIVERED if named else MailKind.PERSON)
+    if message.get_content_type() == "multipart/report" or _has_no_way_back(message):
+        return head(MailKind.REPORT)
     if _is_automatic(message):
         return head(MailKind.NOBODY)
     if named is None or replies is None:
@@ -116,7 +120,8 @@ def _head(content: bytes, where: str, tokens: Tokens, options: EmailOptions) -> 
 
 
 def reports_failure(content: bytes) -> bool:
-    """Does a delivery report (RFC 3464) say that the message was not delivered, for good?"""
+    """Does a delivery report (RFC 3464) say that the message was not delivered, for good? Not every
+    server calls it multipart/report."""
     at = content.lower().find(b"message/delivery-status")
     return at >= 0 and _FAILED.search(content, at, at + _TEXT) is not None
 
@@ -164,8 +169,11 @@ def _is_automatic(message: MimeMessage) -> bool:
     precedence = " ".join(_fields(message, "Precedence")).strip().lower()
     if precedence in ("bulk", "junk", "list", "auto_reply"):
         return True
-    if _fields(message, "X-Auto-Response-Suppress"):
-        return True
+    return bool(_fields(message, "X-Auto-Response-Suppress"))
+
+
+def _has_no_way_back(message: MimeMessage) -> bool:
+    """Was it sent so that nothing is answered to it, as reports are (RFC 5321, 4.5.5)?"""
     return any(one.strip() == "<>" for one in _fields(message, "Return-Path"))
 
 

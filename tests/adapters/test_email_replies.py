@@ -101,16 +101,12 @@ KINDS: dict[str, tuple[bytes, MailKind]] = {
     "a person says that it is one": (reply(Auto_Submitted="no"), MailKind.REPLY),
     "a list": (reply(Precedence="bulk"), MailKind.NOBODY),
     "an absence of Exchange": (reply(X_Auto_Response_Suppress="All"), MailKind.NOBODY),
-    "an empty way back": (reply(path="<>"), MailKind.NOBODY),
+    "an empty way back": (reply(path="<>"), MailKind.REPORT),
     "our own message": (
         reply(message_id=TOKENS.message_id(REFERENCE), X_Toodego_Reference=REFERENCE),
         MailKind.NOBODY,
     ),
-    "a report": (reply(kind="multipart/report; boundary=b", path="<>"), MailKind.UNDELIVERED),
-    "a report of who knows what": (
-        reply(to="demandes@relais.exemple.fr", kind="multipart/report; boundary=b"),
-        MailKind.PERSON,
-    ),
+    "a report": (reply(kind="multipart/report; boundary=b", path="<>"), MailKind.REPORT),
     "no message at all": (b"\xff\xfe\x00\r\n\r\n", MailKind.PERSON),
 }
 
@@ -282,12 +278,24 @@ FAILED = (
 
 async def test_a_message_that_was_not_delivered_is_told_of_its_request() -> None:
     kind = "multipart/report; report-type=delivery-status; boundary=b"
+    delayed = FAILED.replace("failed", "delayed").replace("5.1.1", "4.4.1")
     async with rig() as mail:
         mail.imap.add(reply(FAILED, kind=kind, path="<>"))
-        mail.imap.add(reply(FAILED.replace("failed", "delayed"), kind=kind, path="<>"))
+        mail.imap.add(reply(delayed, kind=kind, path="<>"))
+        mail.imap.add(reply("Je suis absent.", path="<>"))
+        mail.imap.add(reply(FAILED, kind=kind, path="<>", to="demandes@relais.exemple.fr"))
         told = await mail.adapter.statuses([], None)
         assert [(one.reference, one.status) for one in told.items] == [(REFERENCE, "undelivered")]
-        assert told.failure == Misconfigured("mail_for_a_person", "1 messages")
+        assert json.loads(told.cursor or "")["done"] == [2, 3]
+        assert json.loads(told.cursor or "")["person"] == [1, 4]
+        assert told.failure == Misconfigured("mail_for_a_person", "2 messages")
+
+
+async def test_a_report_of_opensmtpd_is_one_though_it_calls_itself_mixed_and_delayed() -> None:
+    async with rig() as mail:
+        mail.imap.add((RECORDED.parent / "opensmtpd-6.8-expired.eml").read_bytes())
+        (told,) = (await mail.adapter.statuses([], None)).items
+    assert (told.reference, told.status) == (REFERENCE, "undelivered")
 
 
 #: What a server that is broken or taken over answers to a command, and to which.
