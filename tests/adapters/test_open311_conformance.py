@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
 import respx
 
 from adapters.open311 import Open311Adapter
-from gateway.sdk.conformance import REFERENCE, AdapterConformance
+from gateway.sdk.conformance import REFERENCE, AdapterConformance, ToldEntry
 
 ROOT = "https://gru.exemple.invalid/open311/v2"
 
@@ -40,6 +40,15 @@ class TestPlainXml(AdapterConformance):
             201,
             text="<service_requests><request><service_request_id>00042</service_request_id>"
             "<service_notice>Merci</service_notice></request></service_requests>",
+        )
+
+    def far_end_tells(self, router: respx.MockRouter, told: Sequence[ToldEntry]) -> None:
+        self.only_statuses(told)
+        router.get(f"{ROOT}/requests.xml").respond(
+            text="<service_requests><request><service_request_id>00042</service_request_id>"
+            f"<status>{told[0].status}</status>"
+            f"<updated_datetime>{told[0].at.isoformat()}</updated_datetime>"
+            "</request></service_requests>"
         )
 
     def far_end_well(self, router: respx.MockRouter) -> None:
@@ -81,6 +90,24 @@ class TestFullJson(TestPlainXml):
     def far_end_holds_nothing(self, router: respx.MockRouter) -> None:
         router.get(f"{ROOT}/requests.json", params={"extensions": "true"}).respond(json=[])
         router.get(f"{ROOT}/servicerequestupdates.json").respond(json=[])
+
+    def far_end_tells(self, router: respx.MockRouter, told: Sequence[ToldEntry]) -> None:
+        status = next((one.status for one in told if one.status is not None), "open")
+        row = {"service_request_id": "00042", "status": status}
+        row["updated_datetime"] = max(one.at for one in told).isoformat()
+        updates = [
+            {
+                "update_id": one.key,
+                "service_request_id": "00042",
+                "status": "unchanged",
+                "description": one.message,
+                "updated_datetime": one.at.isoformat(),
+            }
+            for one in told
+            if one.message is not None
+        ]
+        router.get(f"{ROOT}/requests.json").respond(json=[row])
+        router.get(f"{ROOT}/servicerequestupdates.json").respond(json=updates)
 
     def far_end_holds(self, router: respx.MockRouter) -> None:
         other = {"service_request_id": "7", "attributes": [{"code": "toodego_ref", "value": "x"}]}

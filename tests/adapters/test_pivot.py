@@ -63,6 +63,12 @@ class TestPivot(AdapterConformance):
     def far_end_accepts(self, router: respx.MockRouter) -> None:
         router.post(URL).respond(201, json={"reference": "42"})
 
+    def far_end_erases(self, router: respx.MockRouter) -> None:
+        self.far_end_accepts(router)
+
+    def far_end_erased(self, router: respx.MockRouter) -> None:
+        self.far_end_accepts(router)
+
     def far_end_well(self, router: respx.MockRouter) -> None:
         router.get(URL).mock(side_effect=verified)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -10,7 +13,7 @@ import respx
 
 from adapters.rest import RestAdapter
 from gateway.sdk import EventKind, WebhookCall
-from gateway.sdk.conformance import REFERENCE, AdapterConformance
+from gateway.sdk.conformance import REFERENCE, AdapterConformance, ToldEntry
 from tests.adapters.rest_systems import options
 
 TICKETS = "https://tickets.exemple.invalid"
@@ -49,9 +52,43 @@ class TestTicketing(AdapterConformance):
         held = {"ticket": {"id": "42", "comments": [{"external_id": None}]}}
         router.get(f"{TICKETS}/api/tickets/42").respond(200, json=held)
 
+    def far_end_tells(self, router: respx.MockRouter, told: Sequence[ToldEntry]) -> None:
+        comments = [
+            {
+                "id": one.key,
+                "author": "citizen" if one.by_us else "agent",
+                "text": one.message,
+                "internal": not one.public,
+                "created_at": one.at.isoformat(),
+            }
+            for one in told
+            if one.message is not None
+        ]
+        ticket = _ticket(told) | {"comments": comments}
+        router.get(f"{TICKETS}/api/tickets").respond(json={"tickets": [ticket]})
+
+    def webhook_of(self, told: ToldEntry) -> WebhookCall:
+        body = json.dumps({"ticket": _ticket([told])}).encode()
+        proof = hmac.new(b"cle-webhook-cle-webhook", body, hashlib.sha256).hexdigest()
+        headers = {"content-type": "application/json", "x-hub-signature-256": f"sha256={proof}"}
+        return WebhookCall("POST", headers, {}, body)
+
+    def far_end_erases(self, router: respx.MockRouter) -> None:
+        router.delete(f"{TICKETS}/api/tickets/42/person").respond(204)
+
+    def far_end_erased(self, router: respx.MockRouter) -> None:
+        router.delete(f"{TICKETS}/api/tickets/42/person").respond(404)
+        self.far_end_holds_nothing(router)
+
     def unsigned_hook(self) -> WebhookCall:
         headers = {"content-type": "application/json", "x-hub-signature-256": "sha256=" + "0" * 64}
         return WebhookCall("POST", headers, {}, b'{"ticket": {"id": "42", "status": "done"}}')
+
+
+def _ticket(told: Sequence[ToldEntry]) -> dict[str, Any]:
+    status = next((one.status for one in told if one.status is not None), "open")
+    updated = max(one.at for one in told).isoformat()
+    return {"id": "42", "external_id": REFERENCE, "status": status, "updated_at": updated}
 
 
 class TestRedmine(AdapterConformance):
@@ -71,6 +108,24 @@ class TestRedmine(AdapterConformance):
     def far_end_accepts(self, router: respx.MockRouter) -> None:
         router.post(f"{REDMINE}/issues.json").respond(201, json={"issue": {"id": 42}})
         router.put(f"{REDMINE}/issues/42.json").respond(204)
+
+    def far_end_tells(self, router: respx.MockRouter, told: Sequence[ToldEntry]) -> None:
+        status = next((one.status for one in told if one.status is not None), "Nouveau")
+        updated = max(one.at for one in told).isoformat()
+        issue = {"id": 42, "status": {"name": status}, "updated_on": updated}
+        journals = [
+            {
+                "id": int(one.key) if one.key.isdigit() else one.key,
+                "notes": one.message,
+                "private_notes": not one.public,
+                "created_on": one.at.isoformat(),
+            }
+            for one in told
+            if one.message is not None
+        ]
+        router.get(f"{REDMINE}/issues.json").respond(json={"issues": [issue], "total_count": 1})
+        whole = {"issue": issue | {"journals": journals}}
+        router.get(f"{REDMINE}/issues/42.json").respond(json=whole)
 
     def far_end_well(self, router: respx.MockRouter) -> None:
         router.get(f"{REDMINE}/users/current.json").respond(200, json={"user": {"id": 1}})
@@ -127,6 +182,7 @@ class TestUpsert(AdapterConformance):
     """A creation under our own key, which may be sent twice; OAuth2 by client credentials."""
 
     adapter_class = RestAdapter
+    personal = ("Zoé Fictive-Exemple",)
     secrets = ("secret-client-de-test", "acces-de-test")
     idempotent_submit = True
     idempotent_amend = True
@@ -159,7 +215,7 @@ class TestUpsert(AdapterConformance):
         }
 
     def payload(self) -> Mapping[str, Any]:
-        return {"title": "Nid de poule"}
+        return {"title": "Nid de poule", "who": "Zoé Fictive-Exemple"}
 
     def amend_payload(self, kind: EventKind) -> Mapping[str, Any]:
         return {}

@@ -60,7 +60,7 @@ async def playing(
     suite: AdapterUnderTest,
     transport: Callable[[PlayedFarEnd], httpx.AsyncBaseTransport] | None = None,
     *,
-    seconds: float = 5.0,
+    seconds: float = 60.0,
 ) -> AsyncIterator[tuple[Adapter, PlayedFarEnd]]:
     """Give an adapter and its far end, `seconds` for each of its calls."""
     from respx import MockRouter  # of those who test alone
