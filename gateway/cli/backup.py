@@ -123,6 +123,8 @@ def restored(config: Config = CONFIG, mappings: Mappings = MAPPINGS) -> None:
 
 
 def _doubted(count: int) -> Message:
+    if not count:
+        return say("doubted_none")
     return say("doubted", deliveries=counted("deliveries", count))
 
 

@@ -11,6 +11,7 @@ import typer
 from gateway.cli.faults import Exit
 from gateway.cli.output import emit, print_text, table
 from gateway.cli.texts import say
+from gateway.core.errors import NotFound
 
 
 def demo(
@@ -49,6 +50,8 @@ def demo(
         else:
             table(("name", "shows"), rows, say("no_scenario"))
         return
+    if scenario not in SCENARIOS:
+        raise NotFound(say("no_such_scenario", name=scenario, known=tuple(SCENARIOS)))
     telemetry.configure("console", "error")
     story = Story(silent=as_json)
     playing = (

@@ -28,7 +28,7 @@ _FRENCH: Final = {
     "found": "trouvé",
     "gru": "gru",
     "gru reference": "référence gru",
-    "held": "en attente",
+    "held": "laissé en paix",
     "how": "comment",
     "id": "id",
     "kind": "type",

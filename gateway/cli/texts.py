@@ -385,9 +385,9 @@ say = Messages(
     Text("lies_aside", "what was there lies in {place}; it holds personal data, delete it in time",
          "", "ce qui s'y trouvait est dans {place} ; cela contient des données personnelles,"
          " l'effacer en temps voulu", ""),
-    Text("no_deliveries", "no delivery", "", "aucune remise", ""),
     Text("one_deliveries", "1 delivery", "", "1 remise", ""),
     Text("deliveries", "{count} deliveries", "", "{count} remises", ""),
+    Text("doubted_none", "nothing waits to be sent", "", "rien n'attend son envoi", ""),
     Text("doubted", "far ends will be asked about {deliveries} before anything of them is sent", "",
          "les destinataires seront interrogés sur {deliveries} avant tout envoi", ""),
     # --- releases --------------------------------------------------------------------------
@@ -397,6 +397,8 @@ say = Messages(
     Text("entries", "{count} entries of the trail", "", "{count} entrées du registre", ""),
     # --- the rest --------------------------------------------------------------------------
     Text("no_packs", "no pack", "", "aucun modèle", ""),
+    Text("no_such_scenario", "no scenario {name}", "there is: {known}",
+         "pas de scénario {name}", "il y a : {known}"),
     Text("no_scenario", "no scenario", "", "aucun scénario", ""),
 )
 # fmt: on

@@ -51,6 +51,8 @@ async def roll_back(store: Store, now: Now, choice: Choice, fits: Fits) -> list[
         else:
             wanted[insee] = previous.digest
     found = await _kept(store, wanted, why)
+    active, _ = await gate.active_releases(store, ledger)
+    names = {insee: one.name for insee, one in {**active, **found}.items()}
     faults = fits(found)
     going = {insee: wanted[insee] for insee in found if insee not in faults}
     made = await store.write(releases.roll_back, going, now()) if going else []
@@ -58,7 +60,7 @@ async def roll_back(store: Store, now: Now, choice: Choice, fits: Fits) -> list[
     return [
         TakenBack(
             insee,
-            found[insee].name if insee in found else COMMUNES.get(insee, "-"),
+            names.get(insee) or COMMUNES.get(insee, "-"),
             done.get(insee),
             why.get(insee),
             faults.get(insee, ()),
