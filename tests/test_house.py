@@ -25,6 +25,20 @@ _PLACE = re.compile(r"`((?:gateway|adapters)(?:\.\w+)+)`")
 _BACKWARDS = ("What", "How", "Where", "Who", "Whom", "Whose", "Which", "Why")
 #: Functions of the same name that are imported by themselves, and why they may be.
 ENTRANCES = {"main": "the entry point of a command, named as everybody names it"}
+#: Verbs of too many acts: receive, store, record, read, report, log, lock and others say which.
+VAGUE_VERBS = {"hold", "keep", "look", "mark", "said", "take", "tell", "told"}
+#: The rooms in which no function is named by such a verb alone, and the exceptions.
+PRECISE_ROOMS = tuple(
+    f"gateway.{room}." for room in ("catalogue", "contracts", "flow", "ops", "store", "web")
+)
+VAGUE_FUNCTIONS = {
+    "gateway.flow.mailbox._take": "a commune takes what waits for it",
+    "gateway.flow.pivot.tell": "a half-connector tells of a change",
+    "gateway.ops.why.told": "a cause as plain values, as messages are told",
+    "gateway.store.outbox.mailbox.hold": "holds the claim of a commune that fetches",
+    "gateway.store.schema.said": "a message, as errors have it",
+    "gateway.web.portal.tell": "the operation's name in the published contract",
+}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Documented = ast.Module | ast.ClassDef | Function
@@ -95,6 +109,18 @@ def test_a_function_of_a_common_name_is_called_through_its_module() -> None:
         if alias.name in common and f"{node.module}.{alias.name}" not in modules()
     }
     assert {name for _, name in bare} - ENTRANCES.keys() == set(), bare
+
+
+def test_a_function_is_named_by_a_verb_of_one_act() -> None:
+    vague = {
+        f"{module}.{node.name}"
+        for module, tree in modules().items()
+        for node in ast.walk(tree)
+        if module.startswith(PRECISE_ROOMS)
+        and isinstance(node, Function)
+        and node.name.strip("_") in VAGUE_VERBS
+    }
+    assert vague == VAGUE_FUNCTIONS.keys()
 
 
 def test_public_docstrings_begin_with_their_subject_or_a_verb() -> None:

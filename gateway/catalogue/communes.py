@@ -170,12 +170,12 @@ class CommuneReader:
         else:
             raw = Located({}, located.file, {(): located.line(here)})
 
-        def told(said: Message) -> Message:
+        def of_options(said: Message) -> Message:
             said = self.secrets.scrubbed(said)
             return say("of_options", name=name, said=said, cure=said.cure)
 
         try:
-            return validate(adapter.Options, raw, self.secrets, told)
+            return validate(adapter.Options, raw, self.secrets, of_options)
         except ConfigurationFault as error:
             self.faults += error.faults
             return None

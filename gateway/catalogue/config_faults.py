@@ -167,11 +167,11 @@ def _fault(
     elif detail["type"] == NO_SECRET:
         said = detail["ctx"]["said"]
     else:
-        said = told(_said(model, path, detail))
+        said = told(_sentence(model, path, detail))
     return located.fault(path, said)
 
 
-def _said(model: type[BaseModel], path: Path, detail: ErrorDetails) -> Message:  # noqa: C901 - one case a kind of error
+def _sentence(model: type[BaseModel], path: Path, detail: ErrorDetails) -> Message:  # noqa: C901 - one case a kind of error
     kind, loc, context = detail["type"], detail["loc"], detail.get("ctx") or {}
     name: str | Message = ".".join(map(str, path)) or say("whole_file")
     last = str(loc[-1]) if loc else ""

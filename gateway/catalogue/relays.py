@@ -132,7 +132,7 @@ def _mapping_faults(routes: Sequence[tuple[Commune, Route]]) -> Iterable[Fault]:
             yield Fault(file, line, say("no_hook"))
         if mapping.portal.triggers:
             yield Fault(file, line, say("other_triggers"))
-        if _told(mapping) != _told(first):
+        if _relayed(mapping) != _relayed(first):
             yield Fault(file, line, say("portals_differ", file=first.file))
         for status, word in _words(mapping).items():
             if not re.fullmatch(r"[\w-]+", word):
@@ -150,7 +150,7 @@ def _left_out(routes: Sequence[tuple[Commune, Route]]) -> Iterable[LeftOut]:
             yield LeftOut(kind, without)
 
 
-def _told(mapping: RequestMapping) -> tuple[object, ...]:
+def _relayed(mapping: RequestMapping) -> tuple[object, ...]:
     portal = mapping.portal
     return portal.hook, portal.document_hook, portal.mark, tuple(_words(mapping).items())
 

@@ -226,10 +226,10 @@ def _made(
     rendered: Rendered | None,
 ) -> Release:
     said = {
-        file: _said(file, text) for file, text in files.items() if not file.startswith(COMMUNES)
+        file: _parsed(file, text) for file, text in files.items() if not file.startswith(COMMUNES)
     }
     own = [
-        output_of(_said(file, text)) for file, text in files.items() if file.startswith(COMMUNES)
+        output_of(_parsed(file, text)) for file, text in files.items() if file.startswith(COMMUNES)
     ]
     document: dict[str, Any] = {
         "format": FORMAT,
@@ -267,7 +267,7 @@ def operated(file: str, before: str, after: str) -> list[str]:
     """List the differences of two texts of a commune's file that do not change the output. An
     unreadable text has none."""
     try:
-        then, now = _said(file, before), _said(file, after)
+        then, now = _parsed(file, before), _parsed(file, after)
     except ConfigurationFault:
         return []
     if not isinstance(then, dict) or not isinstance(now, dict):
@@ -289,12 +289,12 @@ def operated(file: str, before: str, after: str) -> list[str]:
 
 def output_digest(text: str, file: str) -> str:
     """Return the digest of the parts of a commune's file that can change the output."""
-    return hashlib.sha256(_canonical(output_of(_said(file, text))).encode("utf-8")).hexdigest()
+    return hashlib.sha256(_canonical(output_of(_parsed(file, text))).encode("utf-8")).hexdigest()
 
 
 def file_digest(file: str, text: str) -> str:
     """Return the digest of a file's meaning, without comments and layout."""
-    return hashlib.sha256(_canonical(_said(file, text)).encode("utf-8")).hexdigest()
+    return hashlib.sha256(_canonical(_parsed(file, text)).encode("utf-8")).hexdigest()
 
 
 def adapter_versions(adapters: Mapping[str, type[Adapter]]) -> dict[str, str]:
@@ -317,7 +317,7 @@ def _packages() -> dict[str, str]:
 
 
 @lru_cache(maxsize=256)
-def _said(file: str, text: str) -> Any:
+def _parsed(file: str, text: str) -> Any:
     """Parse a file. Communes with the same file share the value: do not change it."""
     if file.endswith((".yaml", ".yml")):
         return load_yaml(text, file).value

@@ -116,7 +116,7 @@ async def apply(
         if not missing[insee]:
             missing[insee] = (say("held_back", count=len(stopped)),)
     return [
-        _told(one, missing[one.commune], active=one.commune in going, dev=dev) for one in planned
+        _result(one, missing[one.commune], active=one.commune in going, dev=dev) for one in planned
     ]
 
 
@@ -161,7 +161,7 @@ def _missing(
     return tuple(found)
 
 
-def _told(one: CommunePlan, missing: tuple[Message, ...], *, active: bool, dev: bool) -> Applied:
+def _result(one: CommunePlan, missing: tuple[Message, ...], *, active: bool, dev: bool) -> Applied:
     digest = None if one.release is None else one.release.digest
     changes = tuple(dict.fromkeys(f"{file_line(d.file, d.line)} {d.path}" for d in one.differences))
     done = active or one.state in _GOES_ON

@@ -230,7 +230,7 @@ class _Comparison:
         where = say("to_portal")
         if expected is None:
             for call in told:
-                yield Mismatch(where, "", say("no_call"), _said(call), self.status_place)
+                yield Mismatch(where, "", say("no_call"), _report_sentence(call), self.status_place)
             return
         if not told:
             wanted = _report(expected.statut, expected.hook or expected.jump or "")
@@ -247,7 +247,7 @@ class _Comparison:
                 yield Mismatch(where, what, shown(one), shown(other), self.status_place)
         yield from self._file(where, say("document"), expected.document, first.document)
         for call in told[1:]:
-            yield Mismatch(where, "", say("one_call"), _said(call), self.status_place)
+            yield Mismatch(where, "", say("one_call"), _report_sentence(call), self.status_place)
 
     def place(self, field: str) -> str:
         """Return the place of the rule that makes a field, as far as its name tells."""
@@ -355,6 +355,6 @@ def _report(status: str | None, by: str) -> Message:
     return say("a_note", by=by) if status is None else say("a_status", status=status, by=by)
 
 
-def _said(told: PortalReport) -> Message:
+def _report_sentence(told: PortalReport) -> Message:
     said = _report(told.statut, told.name)
     return say("with_message", said=said, text=told.message) if told.message else said

@@ -153,7 +153,7 @@ def _by_commune(names: Collection[str]) -> dict[str, list[str]]:
 
 def lanes_in(release: Release) -> list[str]:
     """Return the lanes of a release, as far as its commune's file can be read."""
-    grus = _said(release).get("gru")
+    grus = _commune_file(release).get("gru")
     names = sorted(grus) if isinstance(grus, dict) else []
     return [
         *(str(GruLane(release.commune, name)) for name in names),
@@ -163,7 +163,7 @@ def lanes_in(release: Release) -> list[str]:
 
 def contacts_in(release: Release) -> dict[str, str]:
     """Return the contacts in a release's file."""
-    found = _said(release).get("contacts")
+    found = _commune_file(release).get("contacts")
     return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
 
@@ -175,7 +175,7 @@ async def contacts_of(store: Store, catalogue: Catalogue, insee: str) -> Mapping
     return contacts_in(running[insee]) if insee in running else {}
 
 
-def _said(release: Release) -> dict[str, object]:
+def _commune_file(release: Release) -> dict[str, object]:
     return _parsed(release.files.get(release.commune_file, ""))
 
 

@@ -278,7 +278,7 @@ class _Scenario:
         trace = await self._trace()
         if one is None or one.state is not State.DONE:
             raise _Stop
-        await self._told(trace, "gateway", "retour « transmise » vers le portail")
+        await self._reported(trace, "gateway", "retour « transmise » vers le portail")
         return trace.request
 
     async def _send(
@@ -335,7 +335,7 @@ class _Scenario:
         answer = next((s.answer for s in reversed(said) if s.delivery_id == one.id), "")
         return " ".join(f"{one.reason} {one.detail} {answer}".split())
 
-    async def _told(self, trace: Trace, origin: str, name: str) -> bool:
+    async def _reported(self, trace: Trace, origin: str, name: str) -> bool:
         events = {
             event.id: event
             for event in trace.events
@@ -424,7 +424,7 @@ class _Scenario:
             if poll:
                 await self.engine.changes.poll(self.route.gru)
             await self._settled()
-            if await self._told(await self._trace(), "gru", name):
+            if await self._reported(await self._trace(), "gru", name):
                 return True
             if time.monotonic() >= limit:
                 return False

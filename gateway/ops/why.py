@@ -70,7 +70,7 @@ class LaneSetting:
 def lane_settings(catalogue: Catalogue) -> Callable[[str], LaneSetting]:
     """Return the look-up of lanes in what runs."""
 
-    def look(lane: str) -> LaneSetting:
+    def look_up(lane: str) -> LaneSetting:
         name = parse_lane(lane)
         commune = catalogue.communes.get(name.commune)
         if commune is None:
@@ -80,7 +80,7 @@ def lane_settings(catalogue: Catalogue) -> Callable[[str], LaneSetting]:
         gru = commune.grus.get(name.gru)
         return LaneSetting(commune.paused, pulled=gru is not None and gru.capabilities.pulled)
 
-    return look
+    return look_up
 
 
 def _as_configured(lane: str) -> LaneSetting:

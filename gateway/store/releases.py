@@ -206,7 +206,7 @@ def record_runs(connection: Connection, runs: Sequence[ContractRun]) -> None:
     known = _held(connection, [one.digest for one in runs])
     for one in runs:
         last = known.runs.get(one.digest)
-        if last is not None and _said(last) == _said(one):
+        if last is not None and _result(last) == _result(one):
             continue
         data = {
             "commune": one.commune,
@@ -218,7 +218,7 @@ def record_runs(connection: Connection, runs: Sequence[ContractRun]) -> None:
         trail.append(connection, STREAM, RAN, data, one.at)
 
 
-def _said(run: ContractRun) -> tuple[object, ...]:
+def _result(run: ContractRun) -> tuple[object, ...]:
     return run.passed, run.failures, frozenset(run.contracts)
 
 

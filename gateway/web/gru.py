@@ -31,7 +31,7 @@ def gru_router(web: Web) -> APIRouter:
     engine = web.engine
     largest = largest_webhook(engine.catalogue)
 
-    async def take(request: Request, insee: str, adapter: str) -> Response:
+    async def receive(request: Request, insee: str, adapter: str) -> Response:
         gru = _gru(engine.catalogue, insee, adapter)
         if not engine.adapters[gru.lane_name].capabilities.webhook:
             raise Rejected(404, "no_webhook", "This GRU's adapter takes no webhook.")
@@ -62,17 +62,17 @@ def gru_router(web: Web) -> APIRouter:
     @router.post(_PATH, status_code=204, responses=_REFUSALS, operation_id="webhook_post")
     async def post(request: Request, insee: Insee, adapter: Which) -> Response:
         """Something changed at the GRU."""
-        return await take(request, insee, adapter)
+        return await receive(request, insee, adapter)
 
     @router.put(_PATH, status_code=204, responses=_REFUSALS, operation_id="webhook_put")
     async def put(request: Request, insee: Insee, adapter: Which) -> Response:
         """The same, for GRUs that call by PUT."""
-        return await take(request, insee, adapter)
+        return await receive(request, insee, adapter)
 
     @router.get(_PATH, status_code=204, responses=_REFUSALS, operation_id="webhook_get")
     async def get(request: Request, insee: Insee, adapter: Which) -> Response:
         """The same, for GRUs that call by GET, or verify the address so."""
-        return await take(request, insee, adapter)
+        return await receive(request, insee, adapter)
 
     return router
 
