@@ -260,7 +260,7 @@ def print_report(told: ReportedRun, *, verbose: bool = False, of: str | None = N
         print_text(f"✗ {fault.told(language())}")
     for contract in report.contracts:
         for weakness in contract.weaknesses:
-            print_text(f"! {weakness_sentence(contract, weakness)}")
+            print_text(f"! {weakness_sentence(contract, weakness).what(language())}")
     table(
         ("contract", "cases", "failed", "mutants", "weak", "digest"),
         [

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gateway.catalogue.yaml_reader import Located, Path
 from gateway.contracts.case_player import Observed
 from gateway.contracts.cases import Case
+from gateway.contracts.mutation_texts import say
 from gateway.core.convert import TooLong
 from gateway.core.mapping import (
     FromPath,
@@ -23,6 +24,7 @@ from gateway.core.mapping import (
     UnknownStatus,
     status_key,
 )
+from gateway.core.messages import Message
 from gateway.core.render import Rendered, Unmappable, render
 from gateway.core.request import EventKind, Json
 from gateway.core.status import Status
@@ -33,11 +35,11 @@ _ALWAYS_THERE = frozenset({"id", "portal", "commune", "teleservice", "ref", "sub
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """The mapping with one change; `text` says it in French, with its line."""
+    """The mapping with one change; `text` says it, with its line."""
 
     mapping: RequestMapping
     line: int
-    text: str
+    text: Message
     #: Can this case notice? Others are not played.
     touches: Callable[[Case, Observed], bool]
     #: The file of the line, if it is not the mapping's own.
@@ -66,50 +68,53 @@ def _rules(mapping: RequestMapping) -> Iterator[Mutant]:
                 changed = dataclasses.replace(mapping, submit=rules)
             else:
                 changed = dataclasses.replace(mapping, amend={**mapping.amend, kind: rules})
-            text = f"{section} : {what}"
+            text = say("in_section", section=section, what=what)
             yield Mutant(changed, at.line, text, _renders(mapping, changed), at.file)
 
 
-def changed_rules(rules: Sequence[Rule]) -> Iterator[tuple[tuple[Rule, ...], str, Rule]]:
+def changed_rules(
+    rules: Sequence[Rule], *, parts_of_one: bool = False
+) -> Iterator[tuple[tuple[Rule, ...], Message, Rule]]:
     """Yield the rules with one of them dropped or loosened: (rules, the change, the rule)."""
     for n, rule in enumerate(rules):
         before, after = tuple(rules[:n]), tuple(rules[n + 1 :])
-        named = f"la règle « {rule.name} » ligne {rule.line}"
-        yield (*before, *after), f"{named} peut être retirée", rule
+        named = say("the_rule", rule=rule.name, line=rule.line)
+        if parts_of_one:
+            named = say("part_rule", line=rule.line)
+        yield (*before, *after), say("dropped", rule=named), rule
         for one, what in _loosened(rule):
-            yield (*before, one, *after), f"{named} peut {what}", rule
+            yield (*before, one, *after), say("may", rule=named, what=what), rule
         match rule.source:
             case Join(parts, between):
-                for inner, what, at in changed_rules(parts):
-                    told = what.replace(f"« {rule.name} »", "d'une partie")
+                for inner, what, at in changed_rules(parts, parts_of_one=True):
                     source = Join(inner, between)
                     changed = dataclasses.replace(rule, source=source)
-                    yield (*before, changed, *after), f"« {rule.name} » : {told}", at
+                    yield (*before, changed, *after), say("in_rule", rule=rule.name, what=what), at
             case PerRow(expression, each):
                 for inner, what, at in changed_rules(each):
                     changed = dataclasses.replace(rule, source=PerRow(expression, inner))
-                    yield (*before, changed, *after), f"« {rule.name} » : {what}", at
+                    yield (*before, changed, *after), say("in_rule", rule=rule.name, what=what), at
 
 
-def _loosened(rule: Rule) -> Iterator[tuple[Rule, str]]:
+def _loosened(rule: Rule) -> Iterator[tuple[Rule, Message]]:
     if rule.when is not None:
-        yield dataclasses.replace(rule, when=None), f"perdre sa condition « {rule.when.text} »"
+        yield dataclasses.replace(rule, when=None), say("lose_when", when=rule.when.text)
     if rule.required and not _always(rule):
-        yield dataclasses.replace(rule, required=False), "n'être plus obligatoire"
+        yield dataclasses.replace(rule, required=False), say("not_required")
     if rule.default is not None:
-        yield dataclasses.replace(rule, default=None), "perdre sa valeur par défaut"
+        yield dataclasses.replace(rule, default=None), say("lose_default")
     if rule.rich_text is not None:
-        yield dataclasses.replace(rule, rich_text=None), "garder le HTML"
+        yield dataclasses.replace(rule, rich_text=None), say("keep_html")
     for option in ("address", "phone", "coordinates", "unit"):
         if getattr(rule, option) is not None:
             # mypy cannot follow a field by its name.
             changed = dataclasses.replace(rule, **{option: None})  # type: ignore[arg-type]
-            yield changed, f"se passer de « {option} »"
+            yield changed, say("no_option", option=option)
     if rule.max_length is not None:
         changed = dataclasses.replace(rule, max_length=None, too_long=TooLong.REFUSE)
-        yield changed, f"dépasser {rule.max_length} caractères"
+        yield changed, say("exceed", count=rule.max_length)
     if rule.table is not None:
-        yield dataclasses.replace(rule, table=None), f"se passer de la table « {rule.table.name} »"
+        yield dataclasses.replace(rule, table=None), say("no_table", table=rule.table.name)
 
 
 def _always(rule: Rule) -> bool:
@@ -161,24 +166,21 @@ def _tables(mapping: RequestMapping, located: Located) -> Iterator[Mutant]:
             line, file = _place(located, ("tables", table.name, "entries", key))
             swapped = {**table.entries, key: others[0]}
             one = dataclasses.replace(table, entries=swapped)
-            text = f"table « {table.name} » : « {key} » ligne {line} peut donner une autre valeur"
+            text = say("entry_other", table=table.name, key=key, line=line)
             yield _with_table(mapping, table, one, line, text, file)
         if table.default is not None:
             line, file = _place(located, ("tables", table.name, "default"))
             one = dataclasses.replace(table, default=None)
-            text = f"table « {table.name} » : la valeur par défaut ligne {line} peut être retirée"
+            text = say("default_dropped", table=table.name, line=line)
             yield _with_table(mapping, table, one, line, text, file)
         else:
             one = dataclasses.replace(table, default=next(iter(table.entries.values())))
-            text = (
-                f"table « {table.name} » ligne {table.line} : une valeur inconnue peut passer"
-                " au lieu d'arrêter la demande"
-            )
+            text = say("unknown_passes", table=table.name, line=table.line)
             yield _with_table(mapping, table, one, table.line, text, table.file)
 
 
 def _with_table(
-    mapping: RequestMapping, old: LookupTable, new: LookupTable, line: int, text: str, file: str
+    mapping: RequestMapping, old: LookupTable, new: LookupTable, line: int, text: Message, file: str
 ) -> Mutant:
     def rules(found: Sequence[Rule]) -> tuple[Rule, ...]:
         return tuple(_retabled(rule, old, new) for rule in found)
@@ -218,17 +220,17 @@ def _attachments(mapping: RequestMapping) -> Iterator[Mutant]:
         changed = dataclasses.replace(
             mapping, attachments=dataclasses.replace(choice, patterns=kept)
         )
-        text = f"pièces jointes ligne {choice.line} : « {pattern} » peut être retiré"
+        text = say("pattern_dropped", line=choice.line, pattern=pattern)
         yield Mutant(changed, choice.line, text, _renders(mapping, changed), choice.file)
     if choice.patterns is None:
         changed = dataclasses.replace(mapping, attachments=dataclasses.replace(choice, patterns=()))
-        text = f"pièces jointes ligne {choice.line} : elles peuvent ne plus partir"
+        text = say("no_files", line=choice.line)
         yield Mutant(changed, choice.line, text, _renders(mapping, changed), choice.file)
     else:
         changed = dataclasses.replace(
             mapping, attachments=dataclasses.replace(choice, patterns=None, most=None)
         )
-        text = f"pièces jointes ligne {choice.line} : toutes peuvent partir, même non choisies,"
+        text = say("all_files", line=choice.line)
         yield Mutant(changed, choice.line, text, _renders(mapping, changed), choice.file)
 
 
@@ -240,25 +242,25 @@ def _statuses(mapping: RequestMapping) -> Iterator[Mutant]:
         kept = {w: r for w, r in mapping.statuses.items() if w != word}
         other = Status.REFUSED if rule.status is not Status.REFUSED else Status.DONE
         altered = dataclasses.replace(rule, status=other)
-        versions: list[tuple[Mapping[str, StatusRule], str]] = [
-            ({**mapping.statuses, word: altered}, f"peut devenir « {other.value} »")
+        versions: list[tuple[Mapping[str, StatusRule], Message]] = [
+            ({**mapping.statuses, word: altered}, say("may_become", status=other.value))
         ]
         # A word that changes nothing may as well be unknown.
         if rule.status is not None or mapping.unknown_status is UnknownStatus.IN_PROGRESS:
-            versions.append((kept, "peut être retiré"))
+            versions.append((kept, say("may_go")))
         if rule.message is not None:
             silent = dataclasses.replace(rule, message=None)
-            versions.append(({**mapping.statuses, word: silent}, "peut perdre son message"))
+            versions.append(({**mapping.statuses, word: silent}, say("may_be_silent")))
         for statuses, what in versions:
             changed = dataclasses.replace(mapping, statuses=statuses)
-            text = f"état « {word} » ligne {rule.line} {what}"
+            text = say("of_status", word=word, line=rule.line, what=what)
             yield Mutant(changed, rule.line, text, _says(word), rule.file)
     if mapping.unknown_status is not UnknownStatus.IN_PROGRESS:
         changed = dataclasses.replace(mapping, unknown_status=UnknownStatus.IN_PROGRESS)
-        text = "un état inconnu de la GRU peut être annoncé à l'usager"
+        text = say("unknown_told")
     else:
         changed = dataclasses.replace(mapping, unknown_status=UnknownStatus.PARK)
-        text = "un état inconnu de la GRU peut ne rien annoncer à l'usager"
+        text = say("unknown_untold")
 
     def unknown(case: Case, observed: Observed) -> bool:
         return any(status_key(word) not in mapping.statuses for word in observed.words)
@@ -276,9 +278,9 @@ def _notes(mapping: RequestMapping) -> Iterator[Mutant]:
         return case.given.returns and case.given.message is not None
 
     told = {
-        NotesPublic.ALWAYS: "une note interne peut être montrée à l'usager",
-        NotesPublic.NEVER: "une note publique peut être cachée à l'usager",
-        NotesPublic.WHEN_MARKED: "les notes peuvent dépendre de la marque de la GRU",
+        NotesPublic.ALWAYS: say("notes_always"),
+        NotesPublic.NEVER: say("notes_never"),
+        NotesPublic.WHEN_MARKED: say("notes_when_marked"),
     }
     for notes, text in told.items():
         if notes is not mapping.notes and mapping.statuses:
@@ -291,20 +293,20 @@ def _portal(mapping: RequestMapping, located: Located) -> Iterator[Mutant]:
     def tells(case: Case, observed: Observed) -> bool:
         return bool(observed.told)
 
-    def mutant(changed: PortalRules, path: tuple[str, ...], what: str) -> Mutant:
+    def mutant(changed: PortalRules, path: tuple[str, ...], what: Message) -> Mutant:
         line, file = _place(located, ("portal", *path))
-        text = f"retour ligne {line} : {what}"
+        text = say("of_return", line=line, what=what)
         return Mutant(dataclasses.replace(mapping, portal=changed), line, text, tells, file)
 
     if portal.hook is not None:
-        what = f"l'action « {portal.hook} » peut être retirée"
+        what = say("hook_dropped", name=portal.hook)
         yield mutant(dataclasses.replace(portal, hook=None), ("hook",), what)
     for status, (_, name) in portal.triggers.items():
         triggers = {s: t for s, t in portal.triggers.items() if s is not status}
-        what = f"le déclencheur « {name} » de « {status.value} » peut être retiré"
+        what = say("trigger_dropped", name=name, status=status.value)
         changed = dataclasses.replace(portal, triggers=triggers)
         yield mutant(changed, ("triggers", status.value), what)
     for status, word in portal.words.items():
         words = {s: w for s, w in portal.words.items() if s is not status}
-        what = f"le mot « {word} » de « {status.value} » peut être retiré"
+        what = say("word_dropped", name=word, status=status.value)
         yield mutant(dataclasses.replace(portal, words=words), ("words", status.value), what)

@@ -111,8 +111,8 @@ def as_junit(told: ReportedRun) -> str:
                 failure = ElementTree.SubElement(case, "failure", message=sentences[0])
                 failure.text = "\n".join([f"{result.file}:{result.line}", *sentences])
         for weakness in weak:
-            case = _junit_case(suite, contract, weakness.text, "0")
-            sentence = weakness_sentence(contract, weakness)
+            case = _junit_case(suite, contract, weakness.text.what("fr"), "0")
+            sentence = weakness_sentence(contract, weakness).what("fr")
             ElementTree.SubElement(case, "failure", message=sentence).text = sentence
     for fault in told.report.lacking:
         suite = ElementTree.SubElement(

@@ -26,6 +26,7 @@ from gateway.contracts.compare import Mismatch, mismatches
 from gateway.contracts.fixture_catalogue import bench_catalogue, offline_catalogue, with_mapping
 from gateway.contracts.leaving import leaving, releases_of
 from gateway.contracts.mutation import Mutant, mutants
+from gateway.contracts.mutation_texts import say as unseen
 from gateway.contracts.texts import say
 from gateway.core.errors import ConfigurationFault, Fault, NotFound, file_line
 from gateway.core.mapping import RequestMapping
@@ -51,11 +52,11 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Weakness:
-    """A change of the mapping that every case lets pass. `text` is French; `file` is set when it is
-    not the mapping's own."""
+    """A change of the mapping that every case lets pass. `file` is set when it is not the
+    mapping's own."""
 
     line: int
-    text: str
+    text: Message
     file: str = ""
 
 
@@ -112,7 +113,7 @@ class ContractReport:
         for contract in self.contracts:
             found += [failure(contract, result).told("fr") for result in contract.failures]
             if strict:
-                found += [weakness_sentence(contract, w) for w in contract.weaknesses]
+                found += [weakness_sentence(contract, w).what("fr") for w in contract.weaknesses]
         return found
 
 
@@ -126,10 +127,10 @@ def failure(contract: Contract, result: Result) -> Message:
     return in_both(f"{place}: {english}", f"{place} : {french}")
 
 
-def weakness_sentence(contract: Contract, weakness: Weakness) -> str:
-    """Return the sentence of a weakness for an agent, with its place."""
+def weakness_sentence(contract: Contract, weakness: Weakness) -> Message:
+    """Return the sentence of a weakness, with its place."""
     place = file_line(weakness.file or contract.file, weakness.line)
-    return f"{place}: {weakness.text} sans qu'aucun cas n'échoue"
+    return unseen("unseen", place=place, what=weakness.text)
 
 
 @dataclass(slots=True)

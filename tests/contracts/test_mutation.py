@@ -18,7 +18,7 @@ async def weak(**changes: tuple[str, str]) -> list[str]:
     assert contract.failures == ()
     assert report.passed()
     assert report.passed(strict=True) is not bool(contract.weaknesses)
-    return [weakness_sentence(contract, one) for one in contract.weaknesses]
+    return [weakness_sentence(contract, one).what("fr") for one in contract.weaknesses]
 
 
 async def test_a_rule_that_can_be_dropped_is_named() -> None:

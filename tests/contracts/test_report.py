@@ -79,7 +79,13 @@ def test_a_weak_contract_fails_only_when_strict(folder: Path) -> None:
     write(folder, bundle(cases=(", autre: {filename: autre.txt, text: autre}", "")))
     lenient, strict = call("run"), call("run", "--strict", "--junit", "junit.xml")
     assert (lenient.exit_code, strict.exit_code) == (0, 1)
-    assert "toutes peuvent partir, même non choisies, sans qu'aucun cas n'échoue" in lenient.output
+    assert "all may leave, also those not chosen, and no case fails" in lenient.output
+    french = call("run", "--lang", "fr").output
+    assert "toutes peuvent partir, même non choisies, sans qu'aucun cas n'échoue" in french
+    assert call("report", "recette.html").exit_code == 0
+    page = (folder / "recette.html").read_text("utf-8")
+    assert "toutes peuvent partir" in page
+    assert "may leave" not in page
     suite = ElementTree.parse(folder / "junit.xml").getroot()[0]
     assert suite.get("failures") == "1"
 
