@@ -65,9 +65,10 @@ class BadAddress(GatewayError):
 class NoConnection(psycopg.OperationalError):
     """PostgreSQL gave no connection; `said` tells why, and holds no password."""
 
-    def __init__(self, said: Message) -> None:
+    def __init__(self, said: Message, error: psycopg.Error) -> None:
         super().__init__(said.what())
         self.said = said
+        self.sqlstate = error.sqlstate
 
 
 class Pooled(GatewayError):
@@ -110,7 +111,7 @@ def open_connection(
     try:
         connection = psycopg.connect(autocommit=True, **given)
     except psycopg.OperationalError as error:
-        raise NoConnection(_why_none(str(error), given)) from error
+        raise NoConnection(_why_none(str(error), given), error) from error
     try:
         if lock_ms is not None:
             connection.execute(f"SET lock_timeout = {int(lock_ms)}")
@@ -275,8 +276,9 @@ class ConnectionMonitor:
     def _try(self) -> str:
         try:
             made = open_connection(self._url, autocommit=True, connect_timeout=int(PATIENCE))
-        except psycopg.errors.ConnectionTimeout:
-            return "hanging"
+        except NoConnection as error:
+            hangs = isinstance(error.__cause__, psycopg.errors.ConnectionTimeout)
+            return "hanging" if hangs else "refused"
         except psycopg.Error:
             return "refused"
         begun = time.monotonic()

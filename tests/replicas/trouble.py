@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import signal
 import sys
 import tempfile
@@ -36,7 +35,7 @@ from tests.acceptance.town import free_port, until
 from tests.command import CliRunner
 from tests.replicas.crowd import Crowd, open_crowd
 from tests.replicas.standby import newest_installed
-from tests.store.postgres import Server, database_of, folder_of_nobody, server
+from tests.store.postgres import Server, database_of, folder_of_nobody, frozen, server
 
 #: How long each trouble lasts, in seconds, and the portal's patience.
 LASTS, PATIENCE = 12.0, 28.0
@@ -106,21 +105,6 @@ Trouble = Callable[[Server], Any]
 
 
 @contextmanager
-def frozen(running: Server) -> Iterator[None]:
-    """The server and all its processes stand still, and close nothing."""
-    children = [
-        int(line) for line in _children(running.pid) if line.isdigit() and int(line) != running.pid
-    ]
-    for pid in (running.pid, *children):
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in (*children, running.pid):
-            os.kill(pid, signal.SIGCONT)
-
-
-@contextmanager
 def exhausted(running: Server) -> Iterator[None]:
     """Others have all slots, and half of what the gateway had."""
     held: list[psycopg.Connection[Any]] = []
@@ -173,10 +157,6 @@ TROUBLES: dict[str, Trouble] = {
     "read-only": read_only,
     "crashed": stopped,
 }
-
-
-def _children(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 async def play(folder: Path, running: Server, url: str, name: str) -> dict[str, Any]:

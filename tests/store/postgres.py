@@ -11,7 +11,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -281,6 +281,35 @@ def server(where: Path | None = None, **more: str) -> Iterator[Server]:
             running.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def frozen(running: Server) -> Iterator[None]:
+    """The server and all its processes stand still, and close nothing.
+
+    Its processes come and go: the one that starts them is stopped first, those that have ended
+    meanwhile are passed over, and all go on whatever happens.
+    """
+    stopped: list[int] = []
+    try:
+        while fresh := [pid for pid in _family(running.pid) if pid not in stopped]:
+            for pid in fresh:
+                stopped.append(pid)
+                _send(pid, signal.SIGSTOP)
+        yield
+    finally:
+        for pid in reversed(stopped):
+            _send(pid, signal.SIGCONT)
+
+
+def _family(pid: int) -> list[int]:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [pid, *(int(child) for child in children.split())]
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _await(running: subprocess.Popen[bytes], folder: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -30,7 +29,7 @@ from gateway.store.schema import status
 from gateway.store.tables import REQUEST
 from tests.builders import incoming
 from tests.store.acts import accept
-from tests.store.postgres import Server
+from tests.store.postgres import Server, frozen
 
 HOSTS = {"host": "a,b", "port": "5432,5433", "dbname": "d"}
 
@@ -84,26 +83,6 @@ async def until(true: Callable[[], bool]) -> None:
             return
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
-
-
-@contextmanager
-def frozen(postgres: Server) -> Iterator[None]:
-    """Nobody of the server's processes runs meanwhile."""
-    pids = [postgres.pid]
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit():
-                parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-                pids += [int(entry.name)] if int(parent) == postgres.pid else []
-        except OSError:
-            continue
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in reversed(pids):
-            os.kill(pid, signal.SIGCONT)
 
 
 async def test_who_waits_for_a_server_that_hangs_is_told_and_nothing_is_kept_twice(
