@@ -59,7 +59,7 @@ class Call(Options):
     def _rooted(cls, path: Address) -> Address:
         if path.text and not path.text.startswith("/"):
             raise refuse(say("path_start"))
-        if "?" in path.text:
+        if any("?" in part for part in path.parts if isinstance(part, str)):
             raise refuse(say("path_query"))
         return path
 
