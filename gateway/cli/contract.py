@@ -111,7 +111,7 @@ def run(
                     formdata=formdata,
                     wait=wait,
                     listen=None if listen is None else _listening(listen),
-                    ask=lambda what: print_text(f"→ {what}", err=True),
+                    ask=lambda what: print_text(f"→ {what.what(language())}", err=True),
                 )
             )
     told = ReportedRun(report, strict, by, steps)

@@ -20,11 +20,13 @@ from typing import Literal
 
 from gateway.catalogue.catalogue import Catalogue, Route, self_contained
 from gateway.catalogue.insee import unknown_communes
+from gateway.contracts.live_texts import say as words
 from gateway.contracts.texts import say
 from gateway.core.content import InMemory
 from gateway.core.delivery import FINAL, NEEDS_A_PERSON, Kind, State
 from gateway.core.errors import GatewayError, NotFound, Rejected
 from gateway.core.lane_policy import CALLS
+from gateway.core.messages import Message
 from gateway.core.outcome import Accepted, Found
 from gateway.core.request import EventKind
 from gateway.flow.engine import Engine, open_engine
@@ -59,9 +61,9 @@ class Step:
     """One step: `skipped` is what the GRU cannot do, `todo` what a person has to do."""
 
     teleservice: str
-    name: str
+    name: Message
     result: Literal["ok", "fault", "skipped", "todo"]
-    detail: str = ""
+    detail: str | Message = ""
 
 
 #: Called with the GRU's reference once the request is there, to have it moved.
@@ -69,7 +71,7 @@ Move = Callable[[str], Awaitable[None]]
 #: Takes the GRU's own calls while open; gives the address before their path.
 Listen = Callable[[Engine], AbstractAsyncContextManager[str]]
 #: Called with a French sentence: what a person has to do while the scenario waits.
-Ask = Callable[[str], None]
+Ask = Callable[[Message], None]
 
 
 class _Stop(Exception):
@@ -163,7 +165,10 @@ class _Scenario:
         return self.engine.portals[self.route.portal]
 
     def step(
-        self, name: str, result: Literal["ok", "fault", "skipped", "todo"], detail: str = ""
+        self,
+        name: Message,
+        result: Literal["ok", "fault", "skipped", "todo"],
+        detail: str | Message = "",
     ) -> None:
         self.steps.append(Step(self.route.teleservice, name, result, detail))
 
@@ -186,11 +191,12 @@ class _Scenario:
 
     async def _check(self) -> None:
         notes = await self.adapter.check()
-        faults = [note.said.what("fr") for note in notes if note.level == "fault"]
+        faults = tuple(note.said for note in notes if note.level == "fault")
         if faults:
-            self.step("accès à la GRU", "fault", " ; ".join(faults))
+            self.step(words("gru_access"), "fault", words("that", what=faults))
             raise _Stop
-        self.step("accès à la GRU", "ok", " ; ".join(note.said.what("fr") for note in notes))
+        noted = tuple(note.said for note in notes)
+        self.step(words("gru_access"), "ok", words("that", what=noted))
 
     async def _formdata(self, ref: str | None) -> Formdata:
         slug = self.route.teleservice
@@ -198,7 +204,7 @@ class _Scenario:
             body = await self.client.formdata(self.client.api_url(slug, one))
             if not isinstance(body, SpooledBody):
                 if ref is not None:
-                    self.step("demande du portail de test", "fault", _reason(body))
+                    self.step(words("portal_request"), "fault", _reason(body))
                     raise _Stop
                 continue
             teleservice = self.engine.catalogue.portals[self.route.portal].teleservices[slug]
@@ -209,12 +215,12 @@ class _Scenario:
                         continue
                 parsed = parse_formdata(body.text, "application/json", limits=self.engine.limits)
             except Rejected as error:
-                self.step("demande du portail de test", "fault", error.text)
+                self.step(words("portal_request"), "fault", error.text)
                 raise _Stop from None
-            self.step("demande du portail de test", "ok", f"formdata {one}")
+            self.step(words("portal_request"), "ok", f"formdata {one}")
             return parsed
-        what = f"aucune demande « {slug} » de {self.route.commune} : en créer une sur ce portail"
-        self.step("demande du portail de test", "fault", what)
+        what = words("no_request_of", slug=slug, commune=self.route.commune)
+        self.step(words("portal_request"), "fault", what)
         raise _Stop
 
     async def _latest(self) -> list[str]:
@@ -224,11 +230,12 @@ class _Scenario:
         while True:
             page = await self.client.listing(self.route.teleservice, None, offset, LOOK_AT)
             if not isinstance(page, Page):
-                self.step("accès au portail de test", "fault", _reason(page))
+                self.step(words("portal_access"), "fault", _reason(page))
                 raise _Stop
             found = (found + [str(row["id"]) for row in page.rows if "id" in row])[-LOOK_AT:]
             if not page.more or not page.rows:
-                self.step("accès au portail de test", "ok", f"{offset + len(page.rows)} demandes")
+                count = words("requests", count=offset + len(page.rows))
+                self.step(words("portal_access"), "ok", count)
                 return found[::-1]
             offset += len(page.rows)
 
@@ -257,12 +264,12 @@ class _Scenario:
 
     async def _files(self, formdata: Formdata) -> None:
         """Did the files of the creation arrive, whenever this GRU takes them?"""
-        name = "pièces jointes de la création"
+        name = words("files")
         sent = self._sent(formdata)
         if self.adapter.capabilities.files is Files.NEVER:
-            self.step(name, "skipped", "cette GRU n'en prend pas")
+            self.step(name, "skipped", words("takes_none"))
         elif not sent:
-            self.step(name, "skipped", "la correspondance n'envoie aucun fichier de cette demande")
+            self.step(name, "skipped", words("sends_no_file"))
         else:
             trace = await self._trace()
             left = [
@@ -274,16 +281,16 @@ class _Scenario:
             self.step(name, "fault" if left else "ok", told)
 
     async def _create(self, formdata: Formdata) -> StoredRequest:
-        one = await self._send("création dans la GRU", formdata, CREATION, Kind.SUBMIT)
+        one = await self._send(words("creation"), formdata, CREATION, Kind.SUBMIT)
         trace = await self._trace()
         if one is None or one.state is not State.DONE:
             raise _Stop
-        await self._reported(trace, "gateway", "retour « transmise » vers le portail")
+        await self._reported(trace, "gateway", words("sent_back"))
         return trace.request
 
     async def _send(
         self,
-        name: str,
+        name: Message,
         formdata: Formdata,
         event: Announced,
         kind: Kind,
@@ -292,7 +299,7 @@ class _Scenario:
         try:
             acceptance = await self.engine.receiver.receive(self.route, formdata, event)
         except GatewayError as error:
-            self.step(name, "fault", str(error))
+            self.step(name, "fault", error.said)
             return None
         if acceptance.request is None:
             self.step(name, "fault", acceptance.reception.value)
@@ -303,10 +310,10 @@ class _Scenario:
         ours = [d for d in trace.deliveries if d.event_id == acceptance.event_id]
         one = next((d for d in ours if d.kind is kind), None)
         if one is None:
-            self.step(name, "fault", "la passerelle n'a rien à envoyer")
+            self.step(name, "fault", words("nothing_to_send"))
         elif one.state is State.DONE:
-            reference = trace.request.gru_reference
-            self.step(name, "ok", f"{trace.request.id}, numéro de la GRU : {reference or 'aucun'}")
+            number = trace.request.gru_reference or words("no_number")
+            self.step(name, "ok", words("numbered", id=trace.request.id, number=number))
         else:
             self.step(name, "fault", await self._why(one))
         return one
@@ -335,7 +342,7 @@ class _Scenario:
         answer = next((s.answer for s in reversed(said) if s.delivery_id == one.id), "")
         return " ".join(f"{one.reason} {one.detail} {answer}".split())
 
-    async def _reported(self, trace: Trace, origin: str, name: str) -> bool:
+    async def _reported(self, trace: Trace, origin: str, name: Message) -> bool:
         events = {
             event.id: event
             for event in trace.events
@@ -347,17 +354,18 @@ class _Scenario:
         for one in reports:
             detail = events[one.event_id].status or "note"
             if one.state is not State.DONE:
-                self.step(name, "fault", f"{detail} : {await self._why(one)}")
+                why = await self._why(one)
+                self.step(name, "fault", words("not_through", status=detail, why=why))
                 return True
         if reports:
-            words = ", ".join(events[one.event_id].status or "note" for one in reports)
-            self.step(name, "ok", words)
+            told = ", ".join(events[one.event_id].status or "note" for one in reports)
+            self.step(name, "ok", told)
         return bool(reports)
 
     async def _find(self, kept: StoredRequest) -> None:
-        name = "recherche par notre référence"
+        name = words("find")
         if not self.adapter.capabilities.find:
-            self.step(name, "skipped", "cette GRU ne peut pas être interrogée")
+            self.step(name, "skipped", words("not_asked"))
             return
         found = await self.adapter.find(kept.id, kept.gru_reference)
         if isinstance(found, Found):
@@ -367,55 +375,54 @@ class _Scenario:
 
     async def _message(self, formdata: Formdata) -> None:
         if EventKind.MESSAGE not in self.adapter.capabilities.amends:
-            self.step("message de l'usager", "skipped", "cette GRU n'en prend pas")
+            self.step(words("message"), "skipped", words("takes_none"))
             return
         event = Announced(EventKind.MESSAGE, f"recette-message-{self.request}", MESSAGE)
-        await self._send("message de l'usager", formdata, event, Kind.AMEND)
+        await self._send(words("message"), formdata, event, Kind.AMEND)
 
     async def _document(self, formdata: Formdata) -> None:
         if EventKind.DOCUMENT not in self.adapter.capabilities.amends:
-            self.step("document de l'usager", "skipped", "cette GRU n'en prend pas")
+            self.step(words("document"), "skipped", words("takes_none"))
             return
         file = IncomingFile("extra.piece", "recette.txt", "text/plain", InMemory(FILE))
         alone = dataclasses.replace(
             formdata, fields={}, workflow_fields={}, extra={"piece": {"file": 0}}, files=(file,)
         )
         event = Announced(EventKind.DOCUMENT, f"recette-document-{self.request}")
-        await self._send("document de l'usager", alone, event, Kind.AMEND)
+        await self._send(words("document"), alone, event, Kind.AMEND)
 
     async def _called(self, kept: StoredRequest) -> None:
         """Wait for the GRU's own call, where it can reach us."""
-        name = "retour par un appel de la GRU"
+        name = words("called")
         gru = self.route.gru
         if not self.adapter.capabilities.webhook:
-            self.step(name, "skipped", "cette GRU ne nous appelle pas")
+            self.step(name, "skipped", words("calls_not"))
             return
         path = f"/gru/v1/communes/{gru.commune}/webhooks/{gru.name}"
         if self.listen is None:
-            what = f"à essayer avec --listen ADRESSE:PORT et --wait ; elle appellera {path}"
+            what = words("try_listen", path=path)
             self.step(name, "todo", what)
             return
         async with self.listen(self.engine) as base:
-            self.ask(
-                f"faire appeler {base}{path} par la GRU, puis y changer l'état de la demande"
-                f" {kept.gru_reference or kept.id}"
-            )
+            number = kept.gru_reference or kept.id
+            self.ask(words("have_it_call", url=f"{base}{path}", number=number))
             if await self._heard(kept, name):
                 return
-        self.step(name, "fault", f"aucun appel reçu à {base}{path} en {self.wait:.0f} s")
+        seconds = f"{self.wait:.0f}"
+        self.step(name, "fault", words("no_call", url=f"{base}{path}", seconds=seconds))
 
     async def _status(self, kept: StoredRequest) -> None:
-        name = "retour d'un état vers le portail"
+        name = words("status")
         if not self.adapter.capabilities.statuses:
-            self.step(name, "skipped", "cette GRU n'est pas relevée")
+            self.step(name, "skipped", words("not_polled"))
             return
-        self.ask(f"changer dans la GRU l'état de la demande {kept.gru_reference or kept.id}")
+        self.ask(words("change_status", number=kept.gru_reference or kept.id))
         if await self._heard(kept, name, poll=True):
             return
-        what = "la GRU n'a rien dit ; y changer l'état de la demande, avec --wait"
+        what = words("said_nothing")
         self.step(name, "skipped", what)
 
-    async def _heard(self, kept: StoredRequest, name: str, *, poll: bool = False) -> bool:
+    async def _heard(self, kept: StoredRequest, name: Message, *, poll: bool = False) -> bool:
         """Have the request moved, and wait for the GRU to say so: is the portal told of it?"""
         if self.move is not None:
             await self.move(kept.gru_reference or "")
@@ -434,22 +441,22 @@ class _Scenario:
         await self._tidy_up_gru(formdata, kept)
         if self.reported:
             where = formdata.url or formdata.ref
-            what = f"garde l'état et le numéro de cet essai : la clore ou la supprimer ({where})"
-            self.step("remise en ordre du portail", "todo", f"la demande {formdata.ref} {what}")
+            what = words("keeps_trial", ref=formdata.ref, where=where)
+            self.step(words("tidy_portal"), "todo", what)
 
     async def _tidy_up_gru(self, formdata: Formdata, kept: StoredRequest) -> None:
-        name = "remise en ordre"
+        name = words("tidy")
         capabilities = self.adapter.capabilities
         if capabilities.erase:
             outcome = await self.adapter.erase(kept.id, kept.gru_reference)
             if isinstance(outcome, Accepted):
-                self.step(name, "ok", "données de l'usager effacées dans la GRU")
+                self.step(name, "ok", words("erased"))
                 return
         if EventKind.CANCELLATION in capabilities.amends:
             event = Announced(EventKind.CANCELLATION, f"recette-annulation-{self.request}")
-            await self._send(f"{name} : annulation", formdata, event, Kind.AMEND)
+            await self._send(words("tidy_cancelled"), formdata, event, Kind.AMEND)
             return
-        what = f"supprimer à la main dans la GRU : {kept.gru_reference or kept.id}"
+        what = words("delete_by_hand", number=kept.gru_reference or kept.id)
         self.step(name, "todo", what)
 
 

@@ -13,10 +13,12 @@ import yaml
 from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue
+from gateway.contracts.compare import in_words
 from gateway.contracts.live import Production, Step, run_live
 from gateway.contracts.report import ReportedRun, as_html
 from gateway.contracts.run import run
 from gateway.core.errors import NotFound
+from gateway.core.messages import Message
 from gateway.flow.engine import Engine
 from gateway.ops.metrics import Metrics
 from gateway.sim.portal import SimulatedPortal
@@ -100,8 +102,17 @@ async def stage() -> AsyncIterator[Stage]:
         yield Stage(portal, gru, catalogue)
 
 
+def named(steps: list[Step]) -> dict[str, Step]:
+    """The steps by their French names."""
+    return {step.name.what("fr"): step for step in steps}
+
+
 def results(steps: list[Step]) -> dict[str, str]:
-    return {step.name: step.result for step in steps}
+    return {name: step.result for name, step in named(steps).items()}
+
+
+def detail(step: Step) -> str:
+    return in_words(step.detail, "fr")
 
 
 async def test_the_scenario_goes_through_and_tidies_up(stage: Stage) -> None:
@@ -143,11 +154,11 @@ async def test_what_the_gru_cannot_do_is_left_out_and_told(stage: Stage) -> None
     assert found["message de l'usager"] == "skipped"
     assert found["retour d'un état vers le portail"] == "skipped"
     assert found["remise en ordre"] == "todo"
-    assert any("supprimer à la main dans la GRU : 1" in step.detail for step in steps)
+    assert any("supprimer à la main dans la GRU : 1" in detail(step) for step in steps)
 
 
 async def test_a_gru_that_calls_is_waited_for_at_an_address_of_ours(stage: Stage) -> None:
-    asked: list[str] = []
+    asked: list[Message] = []
     at = ""
 
     @asynccontextmanager
@@ -165,10 +176,10 @@ async def test_a_gru_that_calls_is_waited_for_at_an_address_of_ours(stage: Stage
 
     catalogue = stage.build(webhook=True, statuses=None)
     steps = await run_live(catalogue, "69029", wait=10, move=move, listen=listen, ask=asked.append)
-    found = {step.name: step for step in steps}
+    found = named(steps)
     called = found["retour par un appel de la GRU"]
-    assert (called.result, called.detail) == ("ok", "planned")
-    assert any("/gru/v1/communes/69029/webhooks/main" in one for one in asked)
+    assert (called.result, detail(called)) == ("ok", "planned")
+    assert any("/gru/v1/communes/69029/webhooks/main" in one.what("fr") for one in asked)
     assert found["retour d'un état vers le portail"].result == "skipped"
     (ticket,) = stage.gru.tickets
     assert ticket.erased
@@ -176,20 +187,20 @@ async def test_a_gru_that_calls_is_waited_for_at_an_address_of_ours(stage: Stage
 
 async def test_a_gru_that_calls_nobody_is_told_how_it_is_tried(stage: Stage) -> None:
     steps = await run_live(stage.build(webhook=True, statuses=None), "69029")
-    found = {step.name: step for step in steps}
+    found = named(steps)
     assert found["retour par un appel de la GRU"].result == "todo"
-    assert "--listen" in found["retour par un appel de la GRU"].detail
+    assert "--listen" in detail(found["retour par un appel de la GRU"])
     left = found["remise en ordre du portail"]
-    assert (left.result, "la clore ou la supprimer" in left.detail) == ("todo", True)
+    assert (left.result, "la clore ou la supprimer" in detail(left)) == ("todo", True)
 
 
 async def test_the_gru_s_own_words_are_shown(stage: Stage) -> None:
     stage.gru.required = ("quartier",)
     steps = await run_live(stage.build(), "69029")
-    (fault,) = [step for step in steps if step.name == "création dans la GRU"]
+    (fault,) = [step for step in steps if step.name.what("fr") == "création dans la GRU"]
     assert fault.result == "fault"
-    assert "HTTP 422" in fault.detail
-    assert "quartier" in fault.detail
+    assert "HTTP 422" in detail(fault)
+    assert "quartier" in detail(fault)
 
 
 async def test_production_is_refused_before_anything_is_called(stage: Stage) -> None:
@@ -201,7 +212,7 @@ async def test_production_is_refused_before_anything_is_called(stage: Stage) -> 
 async def test_a_gru_that_turns_us_away_stops_the_scenario(stage: Stage) -> None:
     stage.gru.login = ("autre", "mot de passe")
     steps = await run_live(stage.build(), "69029")
-    assert [(step.name, step.result) for step in steps] == [("accès à la GRU", "fault")]
+    assert [(step.name.what("fr"), step.result) for step in steps] == [("accès à la GRU", "fault")]
 
 
 async def test_unknown_targets(stage: Stage) -> None:

@@ -17,6 +17,7 @@ import gateway.cli.headings
 import gateway.cli.release_texts
 import gateway.cli.states
 import gateway.cli.texts
+import gateway.contracts.live_texts
 import gateway.contracts.mutation_texts
 import gateway.contracts.texts
 import gateway.core.expression
@@ -37,6 +38,7 @@ TABLES = (
     gateway.store.objects.say,
     gateway.catalogue.texts.say,
     gateway.contracts.texts.say,
+    gateway.contracts.live_texts.say,
     gateway.contracts.mutation_texts.say,
     gateway.ops.texts.say,
     gateway.cli.texts.say,
