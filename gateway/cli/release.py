@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -29,6 +30,7 @@ from gateway.cli.setting import (
     all_located,
     load_parts,
     open_database,
+    real_path,
     taken_with_releases,
     tell_left_out,
 )
@@ -135,7 +137,7 @@ def plan(
             say("no_commune_configured"),
             each=each,
         )
-        for line in words.changes(planned):
+        for line in words.changes(planned, partial(real_path, config=config, mappings=mappings)):
             print_text(line)
     if any(one.faults for one in planned):
         raise typer.Exit(Exit.CONFIGURATION)
@@ -294,7 +296,8 @@ def apply(
         told = {insee: said.told(language()) for insee, said in refused.items()}
         emit([words.applied_document(one, told.get(one.commune)) for one in done])
     else:
-        for line in words.applied(done, refused, _call(place)):
+        real = partial(real_path, config=config, mappings=mappings)
+        for line in words.applied(done, refused, _call(place), real):
             print_text(line)
         if active.keys() - heard.keys():
             print_message(when)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from textwrap import wrap
 from typing import Any, TypeVar
@@ -19,6 +19,8 @@ from gateway.core.messages import Message, plain
 
 Thing = TypeVar("Thing", bound=Hashable)
 Who = tuple[str, ...]
+#: Where a file of the bundle lies, to be opened as it is told.
+RealPath = Callable[[str], str]
 
 #: The word for the files of several communes that say the same otherwise.
 EACH = f"{COMMUNES}*.yaml"
@@ -42,7 +44,7 @@ def planned_document(one: CommunePlan) -> dict[str, Any]:
     }
 
 
-def changes(planned: Sequence[CommunePlan]) -> Iterator[str]:
+def changes(planned: Sequence[CommunePlan], real: RealPath) -> Iterator[str]:
     """Yield what changes, each change once."""
     changed = [one for one in planned if one.state is PlanState.CHANGED]
     names = {one.commune: one.name for one in changed}
@@ -54,12 +56,16 @@ def changes(planned: Sequence[CommunePlan]) -> Iterator[str]:
         yield ""
         yield from _heading(who, names)
         for difference in said.get(who, ()):
-            yield from _difference(difference if who[1:] else where[who[0], difference])
+            yield from _difference(difference if who[1:] else where[who[0], difference], real)
         case = None
         for effect in sent.get(who, ()):
             if (effect.place, effect.case) != case:
                 case = effect.place, effect.case
-                case_of = {"case": effect.case, "mapping": effect.mapping, "place": effect.place}
+                case_of = {
+                    "case": effect.case,
+                    "mapping": effect.mapping,
+                    "place": real(effect.place),
+                }
                 yield _told(say("case_of", **case_of))
             yield from effect_lines(effect)
         if who == quiet:
@@ -95,8 +101,8 @@ def _heading(who: Who, names: dict[str, str]) -> list[str]:
     return [_told(say("changes_of", count=len(who))), *_indented(named)]
 
 
-def _difference(d: Difference) -> list[str]:
-    place = f"  {file_line(d.file, d.line)}  {d.path}"
+def _difference(d: Difference, real: RealPath) -> list[str]:
+    place = f"  {file_line(real(d.file), d.line)}  {d.path}"
     return [place, *_before_after(d.before, d.after, say("nothing"))]
 
 
@@ -132,7 +138,10 @@ def _indented(text: str) -> list[str]:
 
 
 def applied(
-    done: Sequence[Applied], refused: Mapping[str, Message], call: Mapping[str, str]
+    done: Sequence[Applied],
+    refused: Mapping[str, Message],
+    call: Mapping[str, str],
+    real: RealPath,
 ) -> Iterator[str]:
     """Yield what became of each, then what keeps some from going, each thing once with its
     communes.
@@ -145,7 +154,7 @@ def applied(
         yield _became(one)
         alone = (one.commune,)
         yield from (f"  {_told(say('missing', what=_told(one)))}" for one in missing.pop(alone, ()))
-        yield from (f"  {_told(say('change', what=one))}" for one in changed.pop(alone, ()))
+        yield from (f"  {_told(say('change', what=real(one)))}" for one in changed.pop(alone, ()))
         if not one.done and call.get(one.commune):
             yield f"  {_told(say('to_call', who=call[one.commune]))}"
         if one.operation:
@@ -156,7 +165,7 @@ def applied(
         yield from (_told(say("missing", what=_told(what))) for what in lacking)
         yield from _indented(_told(say("of_communes", count=len(who), communes=who)))
     for who, texts in changed.items():
-        yield from (_told(say("change", what=text)) for text in texts)
+        yield from (_told(say("change", what=real(text))) for text in texts)
         yield from _indented(_told(say("of_communes", count=len(who), communes=who)))
 
 

@@ -76,3 +76,14 @@ def test_scripts_are_given_the_file_of_a_commune_that_can_be_opened(home: Home) 
     home.edit("config/prod/communes/69001.yaml", "toodego", "[")
     shown = home.json("commune", "show", "69001")
     assert {one["file"] for one in shown["faults"]} == {"config/prod/communes/69001.yaml"}
+
+
+def test_what_changes_is_told_at_the_file_that_can_be_opened(home: Home) -> None:
+    assert home.run("db", "upgrade").exit_code == 0
+    assert home.sign("69001").exit_code == 0
+    assert home.run("release", "apply", "--commune", "69001").exit_code == 0
+    home.edit("config/prod/communes/69001.yaml", "path: /demandes", "path: /tickets")
+    planned = home.run("release", "plan", "--commune", "69001").stdout
+    assert "  config/prod/communes/69001.yaml:" in planned
+    refused = home.run("release", "apply", "--commune", "69001").stdout
+    assert "change: config/prod/communes/69001.yaml:" in refused
