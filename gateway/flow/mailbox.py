@@ -192,9 +192,11 @@ class CommuneMailbox:
             return client.erasure(claimed.request.id, claimed.request.gru_reference)
         try:
             sent = await self.deliverer.compose(claimed)
-            if isinstance(sent, Submission | Amendment):
-                return await client.event(sent, now)
-            return sent
+            if not isinstance(sent, Submission | Amendment):
+                return sent
+            event = await client.event(sent, now)
+            event.model_dump_json()  # one that cannot be written must not keep back the others
+            return event
         except NoWay as error:
             return Misconfigured("no_route", str(error))
         except Undecodable:

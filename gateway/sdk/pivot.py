@@ -8,11 +8,12 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlencode
 
 from gateway.core.ids import identifier
 from gateway.core.request import EventKind
+from gateway.core.richtext import clean_text
 from gateway.sdk.adapter import Amendment, File, Filing, Submission
 from gateway.sdk.pivot_models import (
     API_VERSION,
@@ -86,8 +87,8 @@ class PivotClient:
                 filed_at=filing.submitted_at,
                 received_at=filing.received_at,
             ),
-            message=sent.message if isinstance(sent, Amendment) else None,
-            data=dict(sent.payload),
+            message=_clean(sent.message) if isinstance(sent, Amendment) else None,
+            data=_clean(dict(sent.payload)),
             files=await self._files(sent, now),
         )
 
@@ -116,7 +117,7 @@ class PivotClient:
                 PivotFile.model_validate(
                     {
                         "field": file.field,
-                        "filename": file.filename,
+                        "filename": _clean(file.filename),
                         "content_type": file.content_type,
                         "size": file.size,
                         "sha256": file.sha256,
@@ -136,6 +137,15 @@ class PivotClient:
         base = self.public_url.rstrip("/")
         url = f"{base}/pivot/v1/requests/{reference}/files/{file.sha256}?{urlencode(query)}"
         return {"url": url, "expires_at": datetime.fromtimestamp(until, UTC)}
+
+
+def _clean(value: Any) -> Any:
+    """Return a value without what no JSON reader takes: U+0000, and half a surrogate pair."""
+    if isinstance(value, str):
+        return value if value.isprintable() else clean_text(value)
+    if isinstance(value, Mapping):
+        return {_clean(str(name)): _clean(inner) for name, inner in value.items()}
+    return [_clean(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def link_signature(secret: str, client: str, reference: str, sha256: str, until: int) -> str:

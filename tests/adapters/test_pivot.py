@@ -17,6 +17,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from adapters.pivot import PivotAdapter, PivotOptions
 from gateway.sdk import (
     Accepted,
+    Context,
     EventKind,
     File,
     Filing,
@@ -203,6 +204,22 @@ class TestPivot(AdapterConformance):
             assert adapter.capabilities.pulled
             assert [note.level for note in await adapter.check()] == ["ok"]
             assert isinstance(await adapter.submit(submission()), TryLater)
+
+
+async def test_what_no_reader_of_json_takes_does_not_leave() -> None:
+    client = httpx.AsyncClient()
+    adapter = PivotAdapter(
+        PivotOptions.model_validate(OPTIONS), Context("69029", "main", client, lambda: NOW)
+    )
+    payload = {"a": "x\ud800\x00y", "b": [{"c\udfff": "\ud800"}], "n": 1, "t": "été\n\U0001f600"}
+    assert adapter.pivot is not None
+    event = await adapter.pivot.event(Submission(REFERENCE, payload), NOW)
+    told = json.loads(event.model_dump_json())["data"]
+    assert told["n"] == 1
+    assert told["t"] == payload["t"]
+    assert "\ud800" not in repr(told)
+    assert told["a"].startswith("x")
+    await client.aclose()
 
 
 @pytest.mark.parametrize(
