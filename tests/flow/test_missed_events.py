@@ -216,6 +216,36 @@ async def test_an_event_that_cannot_be_taken_is_seen_and_looked_at_again(rig: Ri
         assert await passed(rig) == []
 
 
+async def test_of_a_request_that_was_lost_an_event_that_cannot_be_taken_is_seen(rig: Rig) -> None:
+    """The request is here from then on: noted as a request, the event would pass for settled."""
+    async with rig.gateway(run=False):
+        item = rig.submit()
+        rig.advance(3600)
+        rig.adds(item, "evtmod", description="Le trou s'agrandit")
+        rig.advance(3600)
+        rig.portal.faults.fail(503, when=When(path=f"/{SLUG}/{item.id}", method="GET", after=1))
+        assert await run(rig) == 1
+        assert [(one.ref, one.later) for one in await passed(rig)] == [(item.id, True)]
+
+
+async def test_what_follows_an_event_that_cannot_be_read_now_waits_for_it(rig: Rig) -> None:
+    """The GRU is told what the citizen did in the order in which they did it."""
+    async with rig.gateway(run=False):
+        item, request = await rig.send()
+        rig.advance(3600)
+        rig.adds(item, "evtmod", description="Le trou s'agrandit")
+        rig.advance(60)
+        rig.adds(item, "evtmsg", WORDS)
+        rig.advance(3600)
+        read = When(path=f"/{SLUG}/{item.id}", method="GET", first=1)
+        rig.portal.faults.fail(503, when=read)
+        assert await run(rig) == 0
+        assert await kinds(rig, request) == ["creation"]
+        rig.advance(86_400)
+        assert await run(rig) == 2
+        assert await kinds(rig, request) == ["creation", "change", "message"]
+
+
 async def test_nothing_is_taken_of_what_was_erased(rig: Rig) -> None:
     async with rig.gateway():
         item, request = await rig.send()
