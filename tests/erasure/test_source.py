@@ -23,6 +23,7 @@ from gateway.wire.clients import open_client
 from gateway.wire.deletions import Deletions, DeletionsShape
 from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import BasicAccess, BearerAccess, SignedAccess
+from gateway.wire.identity_texts import say
 from gateway.wire.signature import parse_signed, verify_query
 from gateway.wire.synchronization import BATCH, Synchronization
 from tests.erasure.following import CANARY
@@ -152,7 +153,9 @@ async def test_no_token_no_answer(client: httpx.AsyncClient) -> None:
     respx.post(TOKENS).mock(return_value=httpx.Response(401))
     access = BearerAccess(ClientCredentials(TOKENS, "id", "mot-de-passe"), client, lambda: NOW)
     told = await Synchronization(BASE, client, access).read(["a"], None)
-    assert told == Outage("oauth2_refused", "call 1: HTTP 401 when asking for a token")
+    assert told == Outage(
+        "oauth2_refused", say("at_call", n=1, detail="HTTP 401 when asking for a token")
+    )
 
 
 @respx.mock
@@ -179,7 +182,9 @@ async def test_a_token_that_the_provider_has_forgotten_is_left_at_once(
     assert (given.call_count, asked.call_count) == (2, 3)
     good = set()
     told = await source.read(["a"], None)
-    assert told == Outage("access_denied", "call 1: HTTP 401"), "a new one is tried once"
+    assert told == Outage("access_denied", say("at_call", n=1, detail="HTTP 401")), (
+        "a new one is tried once"
+    )
 
 
 # --- lists of deletions ---------------------------------------------------------------------
