@@ -32,10 +32,7 @@ PRECISE_ROOMS = tuple(
     f"gateway.{room}." for room in ("catalogue", "contracts", "flow", "ops", "store", "web")
 )
 VAGUE_FUNCTIONS = {
-    "gateway.flow.mailbox._take": "a commune takes what waits for it",
-    "gateway.flow.pivot.tell": "a half-connector tells of a change",
     "gateway.ops.why.told": "a cause as plain values, as messages are told",
-    "gateway.store.outbox.mailbox.hold": "holds the claim of a commune that fetches",
     "gateway.store.schema.said": "a message, as errors have it",
     "gateway.web.portal.tell": "the operation's name in the published contract",
 }

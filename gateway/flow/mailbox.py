@@ -66,7 +66,7 @@ class CommuneMailbox:
     async def claim(self, gru: Gru, client: PivotClient, told: PivotClaim) -> ClaimAnswer:
         """Settle what the commune fetched before, and take what is next. Raises Unavailable."""
         settled = [await self._settle(gru, one) for one in told.settled]
-        items = await self._take(gru, client, told)
+        items = await self._claim(gru, client, told)
         if not items and told.max and told.wait:
             items = await self._wait(gru, client, told)
         now = self.environment.now()
@@ -140,7 +140,7 @@ class CommuneMailbox:
         try:
             while not self.lanes.registry.stopping:
                 bell.clear()
-                items = await self._take(gru, client, told)
+                items = await self._claim(gru, client, told)
                 left = until - self.environment.monotonic()
                 if items or left <= 0:
                     return items
@@ -153,7 +153,7 @@ class CommuneMailbox:
         finally:
             bells.discard(bell)
 
-    async def _take(self, gru: Gru, client: PivotClient, told: PivotClaim) -> list[ClaimedItem]:
+    async def _claim(self, gru: Gru, client: PivotClient, told: PivotClaim) -> list[ClaimedItem]:
         lane = self._lane(gru)
         if not told.max or lane.paused or lane.policy.paused:
             return []
@@ -217,7 +217,7 @@ class CommuneMailbox:
         delivery_id, fence, fetched_at = _read(told.token)
         now = self.environment.now()
         until = now + timedelta(seconds=60)
-        held = await self.store.write(mailbox.hold, gru.lane_name, delivery_id, fence, until)
+        held = await self.store.write(mailbox.lock_claim, gru.lane_name, delivery_id, fence, until)
         if held.claimed is None:
             same = held.done and told.result == "done" and told.reference in (None, held.number)
             return SettledClaim(token=told.token, outcome="known" if same else "lost")

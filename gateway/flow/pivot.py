@@ -59,7 +59,7 @@ class PivotDesk:
         adapter = self.far_ends.adapters.get(gru.lane_name)
         return None if adapter is None or adapter.pivot is None else (gru, adapter.pivot)
 
-    async def tell(self, gru: Gru, reference: str, change: PivotChange) -> bool:
+    async def record_change(self, gru: Gru, reference: str, change: PivotChange) -> bool:
         """Take a change in, all of it or nothing: was it known already?
 
         Raises PivotRefusal: 404 for a request that is not the commune's, 410 for an erased one, 409

@@ -151,7 +151,7 @@ class _Calls:
     async def change(self, request: Request, reference: str) -> Response:
         gru, _ = self.proven(request)
         told = await self.body(request, gru, PivotChange)
-        known = await self.desk.tell(gru, reference, told)
+        known = await self.desk.record_change(gru, reference, told)
         receipt = ChangeReceipt(reference=reference, key=told.key, known=known)
         return JSONResponse(receipt.model_dump(), 200 if known else 201)
 

@@ -19,7 +19,7 @@ LATER = NOW + timedelta(seconds=LEASE)
 async def hold(store: Database, claimed: Claimed, fence: int | None = None) -> mailbox.Standing:
     mine = claimed.delivery
     wanted = mine.fence if fence is None else fence
-    return await store.write(mailbox.hold, mine.lane, mine.id, wanted, LATER)
+    return await store.write(mailbox.lock_claim, mine.lane, mine.id, wanted, LATER)
 
 
 async def end(store: Database) -> list[str]:
@@ -57,7 +57,7 @@ async def test_a_result_is_held_by_its_fence_alone(store: Database) -> None:
     first = await claim_one(store, owner=MAILBOX)
     assert (await hold(store, first)).claimed == first
     assert (await hold(store, first, fence=7)) == mailbox.Standing()
-    assert await store.write(mailbox.hold, "gru:1:x", first.delivery.id, 1, LATER) == (
+    assert await store.write(mailbox.lock_claim, "gru:1:x", first.delivery.id, 1, LATER) == (
         mailbox.Standing()
     )
     await end(store)

@@ -135,7 +135,9 @@ async def test_a_document_is_bounded_whatever_the_body_may_be(gw: Gateway) -> No
     desk = dataclasses.replace(gw.engine.pivot, largest=len(PDF) - 1)
     change = PivotChange.model_validate({"key": "1", "documents": [DOCUMENT]})
     with pytest.raises(PivotRefusal) as refused:
-        await desk.tell(gw.engine.catalogue.communes["69029"].grus["desk"], reference, change)
+        await desk.record_change(
+            gw.engine.catalogue.communes["69029"].grus["desk"], reference, change
+        )
     assert (refused.value.code, refused.value.pointer) == (
         "document_too_large",
         "/documents/0/content",

@@ -30,7 +30,7 @@ class Standing:
     number: str | None = None
 
 
-def hold(
+def lock_claim(
     connection: Connection, lane: str, delivery_id: str, fence: int, until: datetime
 ) -> Standing:
     """Hold a delivery to write a result down: the claim of this fence, be it still good or ended
