@@ -93,7 +93,7 @@ class PivotFile(PivotSent):
     filename: str
     content_type: str = Field(description="Its true type, found in its bytes.")
     size: int = Field(description="Bytes.")
-    sha256: str
+    sha256: str = Field(description="Of the bytes, 64 digits in hexadecimal.")
     content: str | None = Field(None, description="Base64, for a small file.")
     url: str | None = Field(
         None, description="A signed link, good until `expires_at`; it takes `Range`."
@@ -155,7 +155,8 @@ class PivotChange(PivotTold):
     """Something that the commune tells of a request: all of it is taken, or nothing.
 
     `key` is the commune's own, once per request: the same key with the same content is known
-    already, with another content it is refused.
+    already, with another content it is refused. All but `key` may be left out. The citizen
+    may still be told something after a change that ended the request.
     """
 
     key: Key
@@ -167,7 +168,9 @@ class PivotChange(PivotTold):
         None, min_length=1, max_length=20_000, description="Stays inside; no citizen reads it."
     )
     documents: tuple[PivotDocument, ...] = Field((), max_length=MOST_DOCUMENTS)
-    at: AwareDatetime | None = Field(None, description="When it happened, if not now.")
+    at: AwareDatetime | None = Field(
+        None, description="When it happened, if not now, with its offset from UTC."
+    )
     gru_reference: Number | None = Field(
         None, description="The commune's own number, where it is given only now."
     )
@@ -222,7 +225,7 @@ class SettledClaim(PivotSent):
 class ClaimedItem(PivotSent):
     """A message to take. Of each request one at a time, in its order."""
 
-    token: str = Field(description="To be told with the result.")
+    token: str = Field(description="To be told with the result. It outlives our restarts.")
     lease_until: datetime
     attempt: int = Field(description="How often it has been fetched: 1 the first time.")
     event: PivotEvent | PivotErasure

@@ -33,6 +33,7 @@ from gateway.web.pivot_access import TOKEN_LIFE, TokenRefusal, client_of, give_t
 from gateway.web.pivot_document import (
     CALLED,
     FILE,
+    READS_LINK,
     TAKES_FORM,
     TOKEN_FAILURES,
     pivot_failures,
@@ -47,6 +48,9 @@ Reference = Annotated[str, Path(description="Our reference of the request, `TDG-
 Sha256 = Annotated[str, Path(description="The file's SHA-256, as the event names it.")]
 After = Annotated[str, Query(description="The last `seq` that was read; 0 for all.")]
 Limit = Annotated[str, Query(description="So many at most: 1 to 100.")]
+#: Words that these calls never answer, though others of the same status may.
+_NOT_OF_CHANGES = frozenset({"invalid_query", "unknown_file", "not_found", "no_mailbox"})
+_NOT_OF_CLAIMS = frozenset({"invalid_query", "key_conflict", "document_too_large"})
 _NUMBER = re.compile(r"[0-9]{1,16}\Z")
 _Model = TypeVar("_Model", bound=BaseModel)
 _RANGE = re.compile(r"bytes=([0-9]{1,15})?-([0-9]{1,15})?\Z")
@@ -78,7 +82,7 @@ def pivot_router(web: Web) -> APIRouter:
         responses={
             200: {"model": ChangeReceipt, "description": "Known already."},
             201: {"model": ChangeReceipt, "description": "New, and kept."},
-            **pivot_failures(400, 401, 404, 408, 409, 410, 413, 422, 503),
+            **pivot_failures(400, 401, 404, 408, 409, 410, 413, 422, 503, never=_NOT_OF_CHANGES),
         },
         openapi_extra=takes_told(PivotChange),
         operation_id="tell_change",
@@ -91,7 +95,10 @@ def pivot_router(web: Web) -> APIRouter:
 
     @router.post(
         "/mailbox/claim",
-        responses={200: {"model": ClaimAnswer}, **pivot_failures(400, 401, 408, 409, 413, 503)},
+        responses={
+            200: {"model": ClaimAnswer},
+            **pivot_failures(400, 401, 408, 409, 413, 503, never=_NOT_OF_CLAIMS),
+        },
         openapi_extra=takes_told(PivotClaim),
         operation_id="claim",
     )
@@ -104,7 +111,10 @@ def pivot_router(web: Web) -> APIRouter:
 
     @router.get(
         "/events",
-        responses={200: {"model": EventsPage}, **pivot_failures(400, 401, 503)},
+        responses={
+            200: {"model": EventsPage},
+            **pivot_failures(400, 401, 503, never={"invalid_body"}),
+        },
         openapi_extra=CALLED,
         operation_id="events",
     )
@@ -116,11 +126,14 @@ def pivot_router(web: Web) -> APIRouter:
 
     @router.get(
         "/requests/{reference}/files/{sha256}",
-        responses={**FILE, **pivot_failures(403, 404, 410, 416, 503)},
+        responses={**FILE, **pivot_failures(403, 404, 410, 416, 503, never={"no_route"})},
         operation_id="read_file",
+        openapi_extra=READS_LINK,
+        response_class=StreamingResponse,
     )
     async def file(request: Request, reference: Reference, sha256: Sha256) -> Response:
-        """Read a citizen's file at the link that an event gave; `Range` resumes a broken read."""
+        """Read a citizen's file at the link that an event gave, as it stands in `url`: it bears its
+        own proof, no token is needed. `Range` resumes a broken read: one range of bytes."""
         return await use.file(request, reference, sha256)
 
     return router
@@ -143,7 +156,10 @@ class _Calls:
                 found = await give_token(self.desk, request, lease, now)
         except TokenRefusal as refusal:
             exchange_of(request.scope).code = refusal.error
-            return JSONResponse({"error": refusal.error}, refusal.status)
+            headers = {"Cache-Control": "no-store"}
+            if refusal.status == 401:
+                headers["WWW-Authenticate"] = 'Basic realm="pivot", charset="UTF-8"'
+            return JSONResponse({"error": refusal.error}, refusal.status, headers)
         exchange_of(request.scope).proven = True
         told = AccessToken(access_token=found, token_type="Bearer", expires_in=TOKEN_LIFE)  # noqa: S106
         return JSONResponse(told.model_dump(), headers={"Cache-Control": "no-store"})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,19 @@ Contrat entre la passerelle de la Métropole de Lyon et le demi-connecteur qu'un
 
 **Aller.** Chaque événement d'une demande est un message (`webhooks`), que la passerelle envoie
 signé selon Standard Webhooks. Prendre chaque `id` une seule fois : un message dont la réponse
-s'est perdue est renvoyé.
+s'est perdue est renvoyé. La signature est le HMAC-SHA256, en Base64, de `webhook-id`, un point,
+`webhook-timestamp`, un point, le corps tel qu'il arrive (vide pour le GET de `check`). La clé est
+ce qui suit `whsec_`, décodé du Base64 ; un secret sans ce préfixe est la clé même. Répondre dans
+le délai que la Métropole a réglé (20 s si rien n'est dit) : enregistrer d'abord, traiter ensuite.
+`data` est ce que fait le fichier de correspondance de la commune : le demander avec les secrets.
 
 **Retour.** Un seul appel, `POST /pivot/v1/requests/{reference}/changes`, dit l'état, le texte,
 les documents et le numéro : tout est pris, ou rien. Le refaire avec la même clé jusqu'à une
-réponse.
+réponse. L'usager lit les changements dans l'ordre où ils sont pris : n'en dire un d'une demande
+qu'après la réponse au précédent.
 
-**Preuve.** Un jeton OAuth 2.0 (`client_credentials`), demandé à `/pivot/v1/token`.
+**Preuve.** Un jeton OAuth 2.0 (`client_credentials`), demandé à `/pivot/v1/token`. L'adresse de
+base, `client_id` et les secrets viennent de la Métropole. Le jeton survit à un redémarrage.
 
 **Erreurs.** RFC 9457, avec `fault` (qui peut y remédier) et `retry` (faut-il refaire l'appel).
 Chaque `type` est au registre des problèmes.
@@ -67,7 +74,7 @@ _HEADERS = [
         "description": description,
     }
     for name, description in (
-        ("webhook-id", "The message's `id`: the same however often it is sent."),
+        ("webhook-id", "The message's `id`: the same however often it is sent. Of a ping, any."),
         ("webhook-timestamp", "Seconds since 1970; refuse what is 5 minutes away."),
         ("webhook-signature", "`v1,` and Base64, several with a space between: one must fit."),
     )
@@ -78,12 +85,34 @@ FILE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": {"application/octet-stream": {}}},
     206: {"description": "A part of it.", "content": {"application/octet-stream": {}}},
 }
+#: What a link bears, and what the reader may ask.
+READS_LINK: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": name,
+            "in": place,
+            "required": False,
+            "schema": {"type": "string"},
+            "description": description,
+        }
+        for name, place, description in (
+            ("client", "query", "Stands in the link."),
+            ("expires", "query", "Stands in the link: its end, in seconds since 1970."),
+            ("signature", "query", "Stands in the link."),
+            ("Range", "header", "`bytes=FIRST-LAST`, `bytes=FIRST-` or `bytes=-COUNT`."),
+        )
+    ]
+}
 _FORM = {
     "type": "object",
     "required": ["grant_type"],
     "properties": {
         "grant_type": {"const": "client_credentials"},
-        "client_id": {"type": "string", "description": "INSEE code, dot, name: `69029.main`."},
+        "client_id": {
+            "type": "string",
+            "description": "INSEE code, dot, name: `69029.main`. It and the secret may be given in"
+            " HTTP Basic instead (RFC 6749, 2.3.1).",
+        },
         "client_secret": {"type": "string"},
     },
 }
@@ -101,25 +130,27 @@ _TOKEN_FAILURE = {
 }
 
 
-def pivot_failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the responses of an operation other than its successes."""
+def pivot_failures(*statuses: int, never: Collection[str] = ()) -> dict[int | str, dict[str, Any]]:
+    """Return the responses of an operation other than its successes; `never` are the words of these
+    statuses that it does not answer."""
     schema = {"$ref": f"#/components/schemas/{PivotFailure.__name__}"}
     found: dict[int | str, dict[str, Any]] = {}
     for status in (*statuses, 405, 500):
-        words = ", ".join(f"`{one.word}`" for one in TABLE if one.status == status)
+        said = (one.word for one in TABLE if one.status == status and one.word not in never)
+        words = ", ".join(f"`{word}`" for word in said)
         found[status] = {"description": words, "content": {PROBLEM_TYPE: {"schema": schema}}}
     return found
 
 
 #: The failures of the token's operation: those of RFC 6749, and ours.
 TOKEN_FAILURES: dict[int | str, dict[str, Any]] = {
-    **pivot_failures(408, 413, 503),
+    **pivot_failures(408, 413, 503, never={"document_too_large"}),
     **{
         status: {
-            "description": "RFC 6749, 5.2.",
+            "description": f"RFC 6749, 5.2: `{error}`.",
             "content": {"application/json": {"schema": _TOKEN_FAILURE}},
         }
-        for status in (400, 401)
+        for status, error in ((400, "unsupported_grant_type"), (401, "invalid_client"))
     },
 }
 
@@ -191,8 +222,12 @@ def _pushed(model: str, description: str) -> dict[str, Any]:
         },
         "responses": {
             "2XX": {"description": "Taken.", "content": {"application/json": answer}},
-            "4XX": {"description": "Refused: a person has to look. With `retry` sent again."},
-            "5XX": {"description": "Not taken: sent again."},
+            "4XX": {
+                "description": "Refused: a person has to look. Sent again are 408, 425, 429 and any"
+                " with `retry`: `after` or `now` in a JSON body; and, slowly, 401, 403, 404, 405,"
+                " 410 and 3XX: there a setting is wrong."
+            },
+            "5XX": {"description": "Not taken: sent again, when `Retry-After` says or later."},
         },
     }
 

@@ -92,6 +92,8 @@ def response_of(problem: Problem, path: str, correlation: str) -> Response:
             "application/json",
         )
     if path.startswith(pivot_problems.PIVOT):
+        if problem.status == 401:
+            problem = replace(problem, headers={"WWW-Authenticate": 'Bearer realm="pivot"'})
         return _json(
             problem,
             pivot_problems.problem_body(

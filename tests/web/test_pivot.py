@@ -198,6 +198,8 @@ async def test_no_token_without_the_client_s_own_secret(
     } | form
     answer = await gw.client.post("/pivot/v1/token", data=whole)
     assert (answer.status_code, answer.json()) == (status, {"error": error})
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers.get("www-authenticate", "").startswith("Basic") == (status == 401)
 
 
 async def test_a_token_proves_its_client_for_an_hour(gw: Gateway) -> None:
@@ -212,6 +214,7 @@ async def test_a_token_proves_its_client_for_an_hour(gw: Gateway) -> None:
             f"/pivot/v1/requests/{reference}/changes", json={"key": "1"}, headers=header
         )
         assert (answer.status_code, problem(answer)) == (401, "bad_token"), one
+        assert answer.headers["www-authenticate"] == 'Bearer realm="pivot"'
     gw.advance(minutes=59)
     assert (await tell(gw, reference, {"key": "1"}, ours)).status_code == 201
     gw.advance(minutes=1)

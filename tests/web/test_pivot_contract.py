@@ -62,6 +62,18 @@ def test_a_status_of_the_contract_is_a_status_of_ours() -> None:
     assert {one.value for one in PivotStatus} == ours
 
 
+def test_an_operation_names_the_problems_that_it_answers_alone() -> None:
+    paths = written()["paths"]
+    change = paths["/pivot/v1/requests/{reference}/changes"]["post"]["responses"]
+    assert change["404"]["description"] == "`unknown_request`, `no_route`"
+    assert change["409"]["description"] == "`key_conflict`"
+    claim = paths["/pivot/v1/mailbox/claim"]["post"]["responses"]
+    assert claim["409"]["description"] == "`no_mailbox`"
+    file = paths["/pivot/v1/requests/{reference}/files/{sha256}"]["get"]
+    assert set(file["responses"]["200"]["content"]) == {"application/octet-stream"}
+    assert "Range" in {one["name"] for one in file["parameters"]}
+
+
 # --- nothing breaks -----------------------------------------------------------------------------
 
 
