@@ -51,6 +51,15 @@ Limit = Annotated[str, Query(description="So many at most: 1 to 100.")]
 #: Words that these calls never answer, though others of the same status may.
 _NOT_OF_CHANGES = frozenset({"invalid_query", "unknown_file", "not_found", "no_mailbox"})
 _NOT_OF_CLAIMS = frozenset({"invalid_query", "key_conflict", "document_too_large"})
+#: What to do, by the kind of an error in a body; the document says the rest.
+_REMEDIES = {
+    "extra_forbidden": "Ce champ n'est pas du contrat : l'ôter, ou corriger son nom.",
+    "missing": "Ce champ est exigé.",
+    "enum": "Cette valeur n'est pas une de celles que nomme le contrat.",
+    "literal_error": "Cette valeur n'est pas une de celles que nomme le contrat.",
+    "timezone_aware": "L'heure doit porter son décalage : `Z`, ou `+01:00`.",
+    "string_pattern_mismatch": "Ce texte a des caractères qui ne sont pas admis, comme une espace.",
+}
 _NUMBER = re.compile(r"[0-9]{1,16}\Z")
 _Model = TypeVar("_Model", bound=BaseModel)
 _RANGE = re.compile(r"bytes=([0-9]{1,15})?-([0-9]{1,15})?\Z")
@@ -225,10 +234,15 @@ def _parsed(raw: bytes, model: type[_Model]) -> _Model:
         raise PivotRefusal(400, "invalid_body", "Le corps n'est pas du JSON.", "") from None
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        place = "".join(f"/{str(part)[:100]}" for part in first["loc"])
+        place = "".join(f"/{_escaped(str(part)[:100])}" for part in first["loc"])
         # The sentence may repeat what was sent; the kind of the error does not.
-        text = f"Ce champ ne convient pas ({first['type']})."
+        text = f"{_REMEDIES.get(first['type'], 'Ce champ ne convient pas.')} ({first['type']})"
         raise PivotRefusal(400, "invalid_body", text, place) from None
+
+
+def _escaped(part: str) -> str:
+    """Return a part of a JSON Pointer (RFC 6901)."""
+    return part.replace("~", "~0").replace("/", "~1")
 
 
 def _sent(file: File, wanted: str | None) -> Response:

@@ -281,3 +281,23 @@ async def test_a_link_is_good_for_its_file_alone_and_for_a_day(gw: Gateway) -> N
         assert answer.status_code == 404
     gw.advance(hours=24)
     assert (await gw.client.get(url)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("change", "pointer", "said"),
+    [
+        ({"key": "1", "a/b~c": 1}, "/a~1b~0c", "n'est pas du contrat"),
+        ({"status": "done"}, "/key", "est exigé"),
+        ({"key": "1", "status": "clos"}, "/status", "n'est pas une de celles"),
+        ({"key": "1", "at": "2026-03-12T08:00:00"}, "/at", "`Z`, ou `+01:00`"),
+        ({"key": "a b"}, "/key", "comme une espace"),
+        ({"key": 1}, "/key", "Ce champ ne convient pas. (string_type)"),
+    ],
+)
+async def test_a_body_that_does_not_fit_says_where_and_what_to_do(
+    gw: Gateway, change: dict[str, Any], pointer: str, said: str
+) -> None:
+    answer = await tell(gw, await filed(gw), change)
+    assert (answer.status_code, problem(answer)) == (400, "invalid_body")
+    assert answer.json()["pointer"] == pointer
+    assert said in answer.json()["detail"]
