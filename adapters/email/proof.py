@@ -15,7 +15,9 @@ from adapters.email.options import Replies
 
 _COMMENT: Final = re.compile(r"\([^()]*\)")
 _RESULT: Final = re.compile(r"\A\s*(dmarc|dkim|spf)(?:/\d+)?\s*=\s*([a-z]+)", re.IGNORECASE)
-_PROPERTY: Final = re.compile(r'([a-z]+\.[a-z0-9_-]+)\s*=\s*"?([^\s;"]+)', re.IGNORECASE)
+_PROPERTY: Final = re.compile(
+    r'(?<![a-z0-9_.-])([a-z]+\.[a-z0-9_-]+)\s*=\s*"?([^\s;"]+)', re.IGNORECASE
+)
 #: Where each method says which domain it is about.
 _ABOUT: Final = {
     "dmarc": ("header.from",),

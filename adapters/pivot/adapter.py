@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from functools import partial
 
@@ -27,9 +26,11 @@ from gateway.sdk import (
     Refused,
     Submission,
     TryLater,
+    Unreadable,
     answered,
     beside,
     failure_of,
+    read_json,
     secrets_in,
     send,
     texts_in,
@@ -97,7 +98,8 @@ class PivotAdapter(Adapter):
             return [*notes, Note.fault(say("access"), answer)]
         failure = failure_of(dataclasses.replace(answer, problem=None), safe=True)
         if failure is not None:
-            said = answered(failure, answer.response, answer.content, self._secrets)
+            told = partial(answered, failure, answer.response, answer.content, self._secrets)
+            said = await beside(answer.size, told)
             aloud = not self.context.production
             return [*notes, Note.fault(say("access"), said, aloud=aloud)]
         notes.append(Note("ok", say("answers", status=answer.status)))
@@ -133,10 +135,11 @@ class PivotAdapter(Adapter):
         answer = await send(self.context.client, build, safe=True, limit=MOST_BYTES)
         if not isinstance(answer, Answer):
             return answer
-        outcome = _outcome(answer)
+        return await beside(answer.size + len(body), lambda: self._told(answer, event))
+
+    def _told(self, answer: Answer, event: PivotEvent | PivotErasure) -> Outcome:
         sent = [*secrets_in(self._options), *texts_in(event.model_dump(exclude={"files"}))]
-        told = partial(answered, outcome, answer.response, answer.content, sent)
-        return await beside(answer.size, told)
+        return answered(_outcome(answer), answer.response, answer.content, sent)
 
     async def _ping(self, url: str, *, forged: bool = False) -> Answer | Outcome:
         at = self.context.now()
@@ -174,8 +177,8 @@ def _outcome(answer: Answer) -> Outcome:
 def _says_again(answer: Answer) -> bool:
     """Does a refusal say, as a problem of the contract, that it is to be sent again?"""
     try:
-        told = json.loads(answer.content) if answer.value is None else answer.value
-    except ValueError:
+        told = read_json(answer.content) if answer.value is None else answer.value
+    except Unreadable:
         return False
     return isinstance(told, dict) and told.get("retry") in ("after", "now")
 

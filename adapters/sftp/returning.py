@@ -166,9 +166,10 @@ class ReturnPoll:
         except NotThere:
             return  # somebody has taken it away meanwhile
         names = [one.name]
+        digest = await beside(len(content), lambda: hashlib.sha256(content).hexdigest())
         if self._returns.ready == "checksum":
             told = await depot.read(f"{folder}/{one.name}{_CHECKSUM}", 1000)
-            if told.split()[:1] != [hashlib.sha256(content).hexdigest().encode()]:
+            if told.split()[:1] != [digest.encode()]:
                 return  # one of the two is not whole yet
             names.append(f"{one.name}{_CHECKSUM}")
         try:
@@ -176,7 +177,7 @@ class ReturnPoll:
                 raise Unreadable("it is too large")
             rows = await beside(len(content), partial(read_returns, content, self._options))
             found = [
-                await self._change(depot, row, content, n, there, names)
+                await self._change(depot, row, f"f:{digest[:24]}.{n}", there, names)
                 for n, row in enumerate(rows, 1)
             ]
         except (Unreadable, TookTooLong):
@@ -189,12 +190,12 @@ class ReturnPoll:
         self,
         depot: Depot,
         row: Row,
-        content: bytes,
-        n: int,
+        key: str,
         there: Mapping[str, Entry],
         names: list[str],
     ) -> Change:
-        """Read one row. `names` gets the files that it names, which go with it."""
+        """Read one row, which is called `key` where it has no number of its own. `names` gets the
+        files that it names, which go with it."""
         reference = _text(row, "reference") or ""
         if REFERENCE.fullmatch(reference) is None:
             raise Unreadable("no reference")
@@ -208,12 +209,12 @@ class ReturnPoll:
             raw = await depot.read(f"{self._returns.folder}/{name}", self._most)
             documents.append(Document(name, _media(name), raw))
             names.append(name)
-        digest = hashlib.sha256(content).hexdigest()[:24]
+        text = _text(row, "message")
         return Change(
-            _text(row, "cle") or f"f:{digest}.{n}",
+            _text(row, "cle") or key,
             reference=reference,
             status=(_text(row, "statut") or "").lower() or None,
-            message=note_text(_text(row, "message"), "never"),
+            message=await beside(len(text or ""), lambda: note_text(text, "never")),
             public=self._returns.public and _is_public(row),
             at=_moment(_text(row, "date")),
             documents=documents,

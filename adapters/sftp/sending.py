@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import asyncssh
 
 from adapters.sftp.depot import Depot, DepotFailed, NotThere, open_depot, outcome_of
@@ -21,6 +23,7 @@ from gateway.sdk import (
     Refused,
     TryLater,
     Unsure,
+    beside,
 )
 
 #: Bytes of a manifest that are read.
@@ -85,7 +88,7 @@ async def look_for(
             raise
         return CannotTell("timeout", "no answer in time")
     if held is not None:
-        if reference_in(held) == reference:
+        if await beside(len(held), partial(reference_in, held)) == reference:
             return Found()
         return CannotTell("other_bytes", "a folder of that name is another's", forever=True)
     if options.removed:

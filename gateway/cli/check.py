@@ -31,6 +31,7 @@ from gateway.contracts.recorded import RecordedAnswers
 from gateway.contracts.texts import say as contracts_say
 from gateway.core.error_place import error_place
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable, file_line
+from gateway.core.lane_name import parse_lane
 from gateway.core.messages import Message
 from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import FarEnds, open_far_ends
@@ -275,7 +276,7 @@ async def _recorded(catalogue: Catalogue, file: Path, insee: str | None) -> list
     lines: list[Line] = []
     async with open_far_ends(catalogue, transport=lambda lane: answers) as far_ends:
         for lane, adapter in far_ends.adapters.items():
-            if insee is None or lane.startswith(f"gru:{insee}:"):
+            if insee is None or parse_lane(lane).commune == insee:
                 found = await _gru(adapter, lane)
                 lines += [
                     replace(one, level="fault") if one.level != "ok" else one for one in found

@@ -253,8 +253,7 @@ def _written(
         "  closed: done",
         "unknown_status: park",
         "",
-        "portal:",
-        "  hook: retour_commune",
+        "portal:\n  hook: retour_commune",
         "  document_hook: document_commune",
     ]
     return "\n".join(lines) + "\n"

@@ -35,7 +35,7 @@ _NAMES: Final[dict[AddressPart, tuple[str, ...]]] = {
 }
 _NUMBERS: Final = ("housenumber", "house_number")
 _LONGEST: Final = 500
-_TOWN: Final = re.compile(r"(?:^|[\s,]) *(?P<postcode>[0-9]{5}) +(?P<city>[^0-9,][^,]*)$")
+_TOWN: Final = re.compile(r"(?<![^\s,])(?P<postcode>[0-9]{5}) (?P<city>[^0-9,][^,]{0,99})$")
 _NUMBER: Final = re.compile(
     r"(?P<number>[0-9]{1,5}(?: ?[-/à] ?[0-9]{1,5})?) ?"
     r"(?P<suffix>bis|ter|quater|quinquies|[a-z])?(?![^\s,])",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
 import httpx
@@ -42,7 +43,8 @@ async def call_far_end(
         except ValidationError as error:
             what = f"{error.error_count()} fields are not as they should be"
             outcome = unusable(UnusableAnswer("unreadable_answer", what), safe=safe)
-    return answered(outcome, answer.response, answer.content, sent)
+    told = partial(answered, outcome, answer.response, answer.content, sent)
+    return await beside(answer.size, told)
 
 
 def cannot_tell(outcome: Outcome) -> CannotTell:

@@ -8,6 +8,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import urlencode
 
@@ -25,6 +26,7 @@ from gateway.sdk.pivot_models import (
     PivotService,
     Recipient,
 )
+from gateway.sdk.work import beside
 
 #: The key of the event by which a request begins.
 CREATION = EventKind.CREATION.value
@@ -110,7 +112,8 @@ class PivotClient:
             place: dict[str, str | datetime]
             if file.size <= left:
                 left -= file.size
-                place = {"content": base64.b64encode(await file.read()).decode()}
+                raw = await file.read()
+                place = {"content": await beside(len(raw), partial(_base64, raw))}
             else:
                 place = self._link(sent.reference, file, now)
             found.append(
@@ -137,6 +140,10 @@ class PivotClient:
         base = self.public_url.rstrip("/")
         url = f"{base}/pivot/v1/requests/{reference}/files/{file.sha256}?{urlencode(query)}"
         return {"url": url, "expires_at": datetime.fromtimestamp(until, UTC)}
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
 
 
 def _clean(value: Any) -> Any:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated, TypeVar
 
-import orjson
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ValidationError
 from starlette.requests import Request
@@ -15,7 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from gateway.catalogue.catalogue import Gru
 from gateway.flow.pivot import PivotDesk, PivotRefusal
-from gateway.sdk import File, beside
+from gateway.sdk import File, Unreadable, beside, read_json
 from gateway.sdk.pivot import PivotClient
 from gateway.sdk.pivot_models import (
     MOST_ITEMS,
@@ -229,8 +228,8 @@ class _Calls:
 
 def _parsed(raw: bytes, model: type[_Model]) -> _Model:
     try:
-        return model.model_validate(orjson.loads(raw))
-    except orjson.JSONDecodeError:
+        return model.model_validate(read_json(raw))
+    except Unreadable:
         raise PivotRefusal(400, "invalid_body", "Le corps n'est pas du JSON.", "") from None
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]

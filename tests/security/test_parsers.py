@@ -51,6 +51,12 @@ BOUNDED: dict[str, dict[str, str]] = {
         "ParserCreate": "an answer, bounded in bytes; entities are refused",
         "Parse": "an answer, bounded in bytes; entities are refused",
     },
+    "gateway/sdk/matrix/wire.py": {"reader": "a test's own server; it parses nothing"},
+    "gateway/sdk/webhook_signature.py": {"b64decode": "a secret of the operator's own"},
+    "gateway/web/pivot_access.py": {
+        "b64decode": "a header, bounded by the connection",
+        "parse_qsl": "a form of at most 4096 bytes",
+    },
     "gateway/web/senders.py": {"b64decode": "a header, bounded by the connection"},
     "gateway/wire/certificates.py": {
         "b64decode": "a file of the operator's own, read with the files"
@@ -64,6 +70,12 @@ BOUNDED: dict[str, dict[str, str]] = {
         "feed": "`Inflow`'s own: finds where strings begin and end, in a thread",
         "loads": "a piece at a time, in a thread; `read_document` is named where it is called",
     },
+    "adapters/email/mailbox.py": {"reader": "a stream; it parses nothing"},
+    "adapters/email/polling.py": {"loads": "a cursor that we wrote down ourselves"},
+    "adapters/sftp/formats.py": {"reader": "a return, bounded in bytes, `beside`"},
+    "adapters/sftp/options.py": {"b64decode": "a key of the server's, in the commune's file"},
+    "adapters/sftp/packing.py": {"loads": "a manifest of at most 1 MB, `beside`"},
+    "adapters/sftp/returning.py": {"loads": "a cursor that we wrote down ourselves"},
     "adapters/open311/polling.py": {"loads": "a cursor that we wrote down ourselves"},
     "adapters/rest/changes.py": {
         "parse_qsl": "a webhook's body, bounded, and by its number of fields",
@@ -98,6 +110,9 @@ ON_THE_LOOP: dict[str, str] = {
     "gateway/wire/portal.py download InMemory": "no more than `LARGE`: the rest is taken by pieces",
     "gateway/wire/spool.py take_file InMemory": "no more than `LARGE`",
     "gateway/wire/spool.py take_file sha256": "of nothing as yet",
+    "gateway/wire/sockets.py _through b64encode": "our credentials",
+    "gateway/web/pivot_access.py give_token parse_qsl": "a form of at most 4096 bytes",
+    "adapters/email/mailbox.py login b64encode": "our credentials",
     "adapters/rest/items.py _file render": "an address, of numbers and words",
 }
 
@@ -187,6 +202,7 @@ LENGTH = 4_000
 SEARCH = 0.01
 #: Pattern -> why it may take longer.
 SLOW: dict[str, str] = {
+    "adapters.email.options._ADDRESS": "of an address of at most 200 characters, as a whole",
     "gateway.sdk.pieces._TOKEN": "matched where it stands, and never searched for",
     "gateway.wire.files._MARKUP": "matched at the beginning alone",
 }

@@ -100,7 +100,7 @@ def test_checks_and_partial_indexes_are_those_of_the_tables(
 def test_upgrade_makes_what_is_missing_and_then_nothing(empty_url: str) -> None:
     before = status(empty_url)
     assert (before.current, before.fits) == (None, False)
-    with pytest.raises(SchemaMismatch, match="no schema yet: run `gru-gateway db upgrade`"):
+    with pytest.raises(SchemaMismatch, match=r"no schema yet \(run `gru-gateway db upgrade`\)"):
         require(empty_url)
     upgrade(empty_url)
     after = status(empty_url)
