@@ -138,7 +138,7 @@ def test_a_change_to_a_shared_mapping_goes_live_for_who_signed_alone(released: H
         assert f"{commune} Commune fictive {commune}: refused {digest} (changed)" in refused.output
         agreement = f"missing: the commune's agreement to {digest} (release sign {commune})"
         assert agreement in refused.output
-    assert f"change: {MAPPING}:8 tables.services.entries.voirie" in refused.output
+    assert f"change: {released.folder / MAPPING}:8 tables.services.entries.voirie" in refused.output
     for commune in SECOND:
         assert f"{commune} Commune fictive {commune}: same" in refused.output
     assert active(released) == before
