@@ -90,8 +90,13 @@ def bundle_name(path: Path) -> str:
 @contextmanager
 def as_it_lies(path: Path, config: Path = Path("config")) -> Iterator[None]:
     """Faults of the names of a folder's bundle, raised within, are told at the files."""
-    with in_place(config, path.parent.parent if path.parent.name else path.parent / ".."):
+    with in_place(config, folder_of_mappings(path)):
         yield
+
+
+def folder_of_mappings(path: Path) -> Path:
+    """Return the folder of all mappings, where a mapping's file lies two levels down."""
+    return path.parent.parent if path.parent.name else path.parent / ".."
 
 
 def read_formdata(path: Path) -> tuple[Formdata, Mapping[str, Any]]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -20,13 +20,22 @@ from gateway.catalogue.secrets import Needed
 from gateway.cli.faults import Exit
 from gateway.cli.language import language
 from gateway.cli.output import AsJson, emit, print_message, print_text, table, writing
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, in_place, load_parts, located
+from gateway.cli.setting import (
+    CONFIG,
+    MAPPINGS,
+    Config,
+    Mappings,
+    in_place,
+    load_parts,
+    located,
+    real_path,
+)
 from gateway.cli.texts import say
 from gateway.cli.usage import Misuse
 from gateway.contracts import report as reports
 from gateway.contracts.live import Listen, Step, run_live
 from gateway.contracts.report import ReportedRun
-from gateway.contracts.run import ContractReport, weakness_sentence
+from gateway.contracts.run import Contract, ContractReport, Result, weakness_sentence
 from gateway.contracts.run import run as run_contracts
 from gateway.core.errors import ConfigurationFault, GatewayError
 from gateway.core.system_errors import system_error
@@ -114,13 +123,13 @@ def run(
                     ask=lambda what: print_text(f"→ {what.what(language())}", err=True),
                 )
             )
-    told = ReportedRun(report, strict, by, steps)
     if changed:
         _remember(passed, report)
+    if html is not None:  # Signed, so the same wherever the files lie.
+        _write(html, reports.as_html(ReportedRun(report, strict, by, steps)))
+    told = ReportedRun(located_report(report, config, mappings), strict, by, steps)
     if junit is not None:
         _write(junit, reports.as_junit(told))
-    if html is not None:
-        _write(html, reports.as_html(told))
     if as_json:
         emit(reports.as_json(told))
     else:
@@ -244,13 +253,31 @@ def _write(file: Path, text: str) -> None:
         file.write_text(text, "utf-8")
 
 
-def print_report(told: ReportedRun, *, verbose: bool = False, of: str | None = None) -> None:
-    """Print a run: what fails, what is weak, the sums; with `of`, of that mapping alone."""
+def located_report(report: ContractReport, config: Path, mappings: Path) -> ContractReport:
+    """Return the run with its places as `located` tells them: files that can be opened."""
+
+    def real(file: str) -> str:
+        return real_path(file, config, mappings)
+
+    def result_at(one: Result) -> Result:
+        differences = tuple(replace(d, place=real(d.place)) for d in one.differences)
+        return replace(one, file=real(one.file), differences=differences)
+
+    def contract_at(one: Contract) -> Contract:
+        results = tuple(map(result_at, one.results))
+        weaknesses = tuple(replace(weak, file=real(weak.file)) for weak in one.weaknesses)
+        return replace(one, file=real(one.file), results=results, weaknesses=weaknesses)
+
+    return replace(
+        report,
+        contracts=tuple(map(contract_at, report.contracts)),
+        lacking=tuple(located(fault, config, mappings) for fault in report.lacking),
+    )
+
+
+def print_report(told: ReportedRun, *, verbose: bool = False) -> None:
+    """Print a run: what fails, what is weak, the sums."""
     report = told.report
-    if of is not None:
-        contracts = tuple(one for one in report.contracts if one.mapping == of)
-        lacking = tuple(one for one in report.lacking if one.file == f"mappings/{of}.yaml")
-        report = dataclasses.replace(report, contracts=contracts, lacking=lacking, unchanged=())
     for contract in report.contracts:
         for result in contract.failures:
             print_text(f"✗ {result.title} ({result.file}:{result.line})")

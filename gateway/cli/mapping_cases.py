@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -11,13 +12,20 @@ from structlog.testing import capture_logs
 from gateway.catalogue.bundle import mapping_key, read_bundle
 from gateway.catalogue.explain import rule_rows
 from gateway.catalogue.mapping_files import mapping_of
-from gateway.cli.authoring import as_it_lies, author_bundle, bundle_name, load_file, path_of
-from gateway.cli.contract import print_report
+from gateway.cli.authoring import (
+    as_it_lies,
+    author_bundle,
+    bundle_name,
+    folder_of_mappings,
+    load_file,
+    path_of,
+)
+from gateway.cli.contract import located_report, print_report
 from gateway.cli.faults import Exit
 from gateway.cli.language import language
 from gateway.cli.output import AsJson, emit, print_message, print_text, table
 from gateway.cli.release_words import effect_lines
-from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, real_path
 from gateway.cli.texts import say
 from gateway.contracts.cases import read_cases
 from gateway.contracts.coverage import coverage_of
@@ -51,13 +59,18 @@ def play_cases(
         report = asyncio.run(
             run_contracts(bundle, commune=commune, weak=weak, skip=lambda other, _: other != key)
         )
-    own = [contract for contract in report.contracts if contract.mapping == key]
-    lacking = [fault for fault in report.lacking if fault.file == file]
+    own = replace(
+        report,
+        contracts=tuple(one for one in report.contracts if one.mapping == key),
+        lacking=tuple(fault for fault in report.lacking if fault.file == file),
+        unchanged=(),
+    )
+    own = located_report(own, config, folder_of_mappings(path))
     if as_json:
-        emit({"ok": not lacking and not own[0].failures, "lacking": lacking, "contracts": own})
+        emit({"ok": own.passed(), "lacking": own.lacking, "contracts": own.contracts})
     else:
-        print_report(ReportedRun(report, weak, None), of=key)
-    if lacking or any(contract.failures for contract in own):
+        print_report(ReportedRun(own, weak, None))
+    if not own.passed():
         raise typer.Exit(Exit.NO)
 
 
@@ -72,7 +85,8 @@ def coverage(mapping: Named, mappings: Mappings = MAPPINGS, as_json: AsJson = Fa
     else:
         for one in found.uncovered:
             what = say(f"covered_{one.what}").what(language())
-            print_text(f"{one.file}:{one.line}: {what} {harmless(one.name)}")
+            place = real_path(one.file, CONFIG, folder_of_mappings(path))
+            print_text(f"{place}:{one.line}: {what} {harmless(one.name)}")
         told = {"percent": found.percent, "parts": found.parts}
         print_message(say("covered", **told, left=len(found.uncovered)))
     if found.uncovered:

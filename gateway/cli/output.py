@@ -91,7 +91,7 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: Messa
 def print_value(word: str, value: object) -> None:
     """Print one line of what is known of a thing: the word, and its value."""
     label = say("label", name=headings(word)).what(language())
-    typer.echo(f"{label:17}{cell(value)}")
+    typer.echo(f"{label:16} {cell(value)}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

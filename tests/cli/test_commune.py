@@ -150,6 +150,22 @@ def test_an_unknown_commune_is_a_no_with_the_known_ones(made: Home) -> None:
     assert "no commune 99999 here (there is: 69029 Bron, 69266 Villeurbanne)" in done.stderr
 
 
+@pytest.mark.parametrize("command", [("outbox", "list"), ("request", "list")])
+@pytest.mark.parametrize(
+    ("code", "exit_code", "cure"),
+    [("123", 2, "there is: 69029"), ("abc", 2, "there is: 69029"), ("69999", 1, "69029 Bron?")],
+)
+def test_a_list_of_an_unknown_commune_is_not_told_as_an_empty_one(
+    made: Home, command: tuple[str, str], code: str, exit_code: int, cure: str
+) -> None:
+    done = made.run(*command, "--commune", code)
+    assert (done.exit_code, done.stdout) == (exit_code, ""), done.output
+    assert f"no commune {code} here" in done.stderr
+    assert cure in done.stderr
+    french = made.run(*command, "--commune", code, "--lang", "fr")
+    assert f"erreur : il n'y a pas ici de commune {code}" in french.stderr
+
+
 def test_a_commune_paused_in_its_file_says_so(made: Home) -> None:
     made.replace("communes/69029-bron.yaml", "portal: toodego\n", "portal: toodego\npaused: true\n")
     done = made.run("commune", "resume", "69029")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import run
 from tests.contracts import five
 from tests.contracts.conftest import KEY
 from tests.contracts.five import Home
@@ -40,6 +43,51 @@ def test_contract_run_names_the_file_that_can_be_opened(
     lines = done.stderr.splitlines()
     assert [line for line in lines if line.startswith(f"config/prod/{file}:")], done.stderr
     assert "prod/prod" not in done.stderr
+
+
+#: What an author is told of a file of the mappings.
+PLACE = re.compile(r"([^\s(]*mappings/[^:\s]+):\d+")
+
+
+@pytest.fixture
+def elsewhere(home: Home, monkeypatch: pytest.MonkeyPatch) -> Home:
+    """The mappings beside the folder that the operator is in: `--mappings ../mappings`."""
+    (home.folder / "here").mkdir()
+    monkeypatch.chdir(home.folder / "here")
+    return Home(home.folder, Path("../config/prod"), Path("../mappings"))
+
+
+def _places(text: str) -> set[str]:
+    found = set(PLACE.findall(text))
+    assert all(Path(file).is_file() for file in found), found
+    return {Path(file).name for file in found}
+
+
+def test_cases_that_fail_and_rules_that_are_weak_are_told_where_they_lie(elsewhere: Home) -> None:
+    elsewhere.edit(f"mappings/{five.SLUG}/seconde.yaml", "voirie: VOIRIE", "voirie: AUTRE")
+    done = elsewhere.run("contract", "run", "--junit", "j.xml", "--html", "pv.html")
+    assert done.exit_code == 1, done.output
+    failing = "\n".join(line for line in done.stdout.splitlines() if line[:1] != "!")
+    weak = "\n".join(line for line in done.stdout.splitlines() if line[:1] == "!")
+    assert _places(failing) == {"nominal.yaml", "seconde.yaml"}
+    assert _places(weak) == {"premiere.yaml"}
+    assert f'file="../mappings/{five.SLUG}/seconde.cases/nominal.yaml"' in Path("j.xml").read_text()
+    # What a commune signs is the same wherever it was made.
+    assert "../mappings" not in Path("pv.html").read_text()
+    told = json.loads(elsewhere.run("contract", "run", "--no-weak", "--json").stdout)
+    files = [one["file"] for one in told["contracts"]]
+    assert all(Path(file).is_file() for file in files), files
+
+
+def test_mapping_test_and_coverage_name_files_that_can_be_opened(elsewhere: Home) -> None:
+    where = ("--mappings", str(elsewhere.mappings))
+    elsewhere.edit(f"mappings/{five.SLUG}/seconde.yaml", "voirie: VOIRIE", "voirie: AUTRE")
+    done = run("mapping", "test", f"{five.SLUG}/seconde", *where)
+    assert done.exit_code == 1, done.output
+    assert _places(done.stdout) == {"nominal.yaml", "seconde.yaml"}
+    done = run("mapping", "coverage", f"{five.SLUG}/premiere", *where)
+    assert done.exit_code == 1, done.output
+    assert done.stdout.startswith(f"../mappings/{five.SLUG}/premiere.yaml:"), done.stdout
 
 
 def test_what_is_left_out_is_said_in_one_language(
