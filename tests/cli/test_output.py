@@ -8,7 +8,7 @@ import pytest
 import structlog
 
 from gateway.cli import main
-from gateway.cli.output import cell, emit, table
+from gateway.cli.output import cell, emit, print_value, table
 from gateway.core.messages import plain
 from tests.command import CliRunner
 
@@ -32,6 +32,14 @@ def test_other_letters_are_as_they_are() -> None:
     assert (
         cell("Écully : 12 €, نعم, 😀 l’eau\n et le gaz") == "Écully : 12 €, نعم, 😀 l’eau et le gaz"
     )
+
+
+def test_a_long_word_keeps_a_blank_before_its_value(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "fr_FR.UTF-8")
+    print_value("for a person", 0)
+    assert capsys.readouterr().out == "pour une personne : 0\n"
 
 
 def test_what_a_command_logs_is_no_part_of_what_it_prints(monkeypatch: pytest.MonkeyPatch) -> None:
