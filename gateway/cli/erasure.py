@@ -30,6 +30,7 @@ from gateway.cli.setting import (
     open_database,
     taken,
 )
+from gateway.cli.states import phases
 from gateway.cli.usage import Misuse
 from gateway.core.erasure import Phase
 from gateway.core.errors import NotFound
@@ -68,7 +69,7 @@ def show_list(
             (
                 one.id,
                 one.run,
-                one.state,
+                phases(one.state),
                 one.found_at,
                 _deadline(one, now),
                 one.requests,
@@ -118,7 +119,7 @@ def _print(
     for name, value in (
         ("id", found.id),
         ("run", found.run),
-        ("state", found.state),
+        ("state", phases(found.state)),
         ("found", found.found_at),
         ("source", found.source),
         ("deadline", _deadline(found, now)),

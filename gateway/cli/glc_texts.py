@@ -19,7 +19,7 @@ say = Messages(
          "le canari, qui existe, est dit disparu", ""),
     Text("glc_is_entries_skipped", "entries of the list could not be read", "",
          "des entrées de la liste n'ont pu être lues", ""),
-    Text("glc_is_braked", "the brake holds it", "", "le frein le retient", ""),
+    Text("glc_is_brake", "the brake holds it", "", "le frein le retient", ""),
     Text("glc_is_contradiction", "accounts told to be gone are known again", "",
          "des comptes dits disparus sont connus de nouveau", ""),
     Text("glc_answers", "see that GLC answers, and base_url", "",

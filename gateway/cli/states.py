@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.core.erasure import Phase
 from gateway.core.messages import Message, Messages, Text, plain
 
 _FRENCH: Final = {
@@ -46,6 +47,16 @@ _FRENCH: Final = {
     "REFUSED": "REFUSÉE",
 }
 states: Final = Messages(*(Text(en, en, "", fr, "") for en, fr in _FRENCH.items()))
+
+_PHASES: Final = {
+    Phase.HELD: "retenu",
+    Phase.OPEN: "en cours",
+    Phase.SCRUBBED: "effacé ici",
+    Phase.TELLING: "attend les communes",
+    Phase.CLOSED: "clos",
+    Phase.WITHDRAWN: "hors de cause",
+}
+phases: Final = Messages(*(Text(one.value, one.value, "", fr, "") for one, fr in _PHASES.items()))
 
 
 def state_word(word: str) -> Message:

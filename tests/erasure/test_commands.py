@@ -92,6 +92,10 @@ async def test_a_day_at_the_desk(tmp_path: Path) -> None:
         done = await desk.run("glc", "poll", "--json")
         assert done.returncode == 1
         run = json.loads(done.stdout)["run"]
+        done = await desk.run("glc", "status", "--lang", "fr")
+        assert (done.returncode, "; le frein le retient\n" in done.stdout) == (1, True)
+        done = await desk.run("erasure", "list", "--lang", "fr")
+        assert (done.stdout.count(" retenu "), " held " in done.stdout) == (4, False)
         done = await desk.run("erasure", "list", "--json")
         held = json.loads(done.stdout)
         assert [one["erasure"]["state"] for one in held] == ["held"] * 4
