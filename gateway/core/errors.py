@@ -97,7 +97,9 @@ class Fault:
         return self.told()
 
     def __lt__(self, other: Fault) -> bool:
-        return (self.file, self.line, str(self.said)) < (other.file, other.line, str(other.said))
+        # Sentences are made of parts: they are put together only where the places are the same.
+        mine, others = (self.file, self.line), (other.file, other.line)
+        return str(self.said) < str(other.said) if mine == others else mine < others
 
 
 _PLACED = Text("fault_at", "{place}: {said}", "{cure}", "{place}: {said}", "{cure}")
