@@ -36,8 +36,8 @@ from gateway.sdk import (
     Refused,
     Submission,
     Tracked,
-    TryLater,
     beside,
+    cannot_tell,
     rehearse,
 )
 
@@ -198,10 +198,7 @@ async def find_copy(imap: Imap, copies: Copies, message_id: str, connector: Conn
                 return CannotTell("filter_ignored", "the mailbox finds other messages", True)
             return Absent(copies.settle)
     except MailboxFailed as error:
-        outcome = error.outcome
-        after = outcome.after if isinstance(outcome, TryLater) else None
-        reason = getattr(outcome, "reason", "no_answer")
-        return CannotTell(reason, getattr(outcome, "detail", ""), after=after)
+        return cannot_tell(error.outcome)
 
 
 async def _is_it(mailbox: Mailbox, uid: int, message_id: str) -> bool:

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from adapters.open311.client import GeoReport, as_setting
 from adapters.open311.georeport import GeoReportRows, format_time, leaves, text
 from adapters.open311.options import Open311Options
 from adapters.open311.parameters import Pairs
-from gateway.sdk import Absent, CannotTell, Finding, Found, Outcome, Refused, TryLater, by_turns
+from gateway.sdk import (
+    Absent,
+    CannotTell,
+    Finding,
+    Found,
+    Outcome,
+    Refused,
+    TryLater,
+    by_turns,
+    cannot_tell,
+)
 
 #: The specification's limit of one answer: a list of this length may be cut.
 MOST_ROWS = 1000
@@ -93,10 +104,7 @@ async def find_reference(
 def unanswered(outcome: Outcome) -> CannotTell:
     """Return the finding of a failed search. Only a refused one can never succeed."""
     outcome = as_setting(outcome)
-    reason = getattr(outcome, "reason", "no_answer")
-    after = outcome.after if isinstance(outcome, TryLater) else None
-    detail, forever = getattr(outcome, "detail", ""), isinstance(outcome, Refused)
-    return CannotTell(reason, detail, forever, after, getattr(outcome, "answer", None))
+    return replace(cannot_tell(outcome), forever=isinstance(outcome, Refused))
 
 
 __all__ = ["AHEAD", "find_reference", "pages", "unanswered"]

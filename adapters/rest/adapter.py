@@ -32,16 +32,15 @@ from gateway.sdk import (
     Files,
     Finding,
     Found,
-    Misconfigured,
     Note,
     Outcome,
     Refused,
     Submission,
     Tracked,
-    TryLater,
     Unsure,
     WebhookCall,
     by_turns,
+    cannot_tell,
 )
 
 #: So many candidates for one reference mean that the filter was ignored.
@@ -261,7 +260,7 @@ class RestAdapter(Adapter):
         if call.list is None:
             answer = await self._exchange.run(call, scope, safe=True, expected=call.absent)
             if not isinstance(answer, Answer):
-                return _untold(answer)
+                return cannot_tell(answer)
             if answer.status in call.absent:
                 return Absent(call.settle)
             if answer.empty or not answer.readable:
@@ -272,7 +271,7 @@ class RestAdapter(Adapter):
         async for _, listed in pages:
             items += listed
         if pages.failure is not None:
-            return _untold(pages.failure)
+            return cannot_tell(pages.failure)
         if pages.truncated and call.paging.style != "none":
             return CannotTell("filter_ignored", "more than max_pages hold", forever=True)
         return _Candidates(items, pages.passed_over)
@@ -287,7 +286,7 @@ class RestAdapter(Adapter):
         for candidate in candidates:
             one = await self._exchange.run(read, {**scope, "item": candidate}, safe=True)
             if not isinstance(one, Answer):
-                return _untold(one)
+                return cannot_tell(one)
             fetched.append(await read.content.found_in(one.value))
         return fetched
 
@@ -324,16 +323,6 @@ def _matches(call: Find, value: Json, expected: str) -> bool:
         alone = re.compile(rf"(?<![\w-]){re.escape(expected)}(?![\w-])")
         return any(alone.search(text) for text in texts)
     return expected in texts
-
-
-def _untold(outcome: Outcome) -> CannotTell:
-    match outcome:
-        case TryLater(reason, detail, after, answer):
-            return CannotTell(reason, detail, after=after, answer=answer)
-        case Refused(reason, detail) | Misconfigured(reason, detail) | Unsure(reason, detail):
-            return CannotTell(reason, detail, answer=outcome.answer)
-        case Accepted():
-            return CannotTell("unreadable_answer")
 
 
 def _link(link: Address | None, number: str | None, reference: str) -> str | None:

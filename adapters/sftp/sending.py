@@ -24,6 +24,7 @@ from gateway.sdk import (
     TryLater,
     Unsure,
     beside,
+    cannot_tell,
 )
 
 #: Bytes of a manifest that are read.
@@ -81,8 +82,7 @@ async def look_for(
                 return CannotTell("no_such_remote_folder", options.folder)
             held = await _held(depot, name, options)
     except DepotFailed as error:
-        reason = getattr(error.outcome, "reason", "no_answer")
-        return CannotTell(reason, getattr(error.outcome, "detail", ""))
+        return cannot_tell(error.outcome)
     except TimeoutError:
         if not clock.over:
             raise
