@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 import httpx
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from adapters.pivot.options import PivotOptions
 from adapters.pivot.texts import REASONS, say
@@ -35,7 +35,7 @@ from gateway.sdk import (
     send,
     texts_in,
 )
-from gateway.sdk.pivot import PivotClient
+from gateway.sdk.pivot import PivotClient, message_weight
 from gateway.sdk.pivot_models import Acknowledgement, PivotErasure, PivotEvent
 from gateway.sdk.webhook_signature import ID, SIGNATURE, signed_headers
 
@@ -125,7 +125,7 @@ class PivotAdapter(Adapter):
         url = self._options.url
         if url is None:
             return TryLater("busy", "the commune fetches it: nobody is called")
-        body = await beside(_weight(event), lambda: event.model_dump_json().encode())
+        body = await beside(message_weight(event), lambda: event.model_dump_json().encode())
 
         def build() -> httpx.Request:
             headers = signed_headers(self._secrets, event.id, self.context.now(), body)
@@ -181,11 +181,6 @@ def _says_again(answer: Answer) -> bool:
     except Unreadable:
         return False
     return isinstance(told, dict) and told.get("retry") in ("after", "now")
-
-
-def _weight(event: BaseModel) -> int:
-    files = getattr(event, "files", ())
-    return sum(len(file.content or "") for file in files) + len(repr(getattr(event, "data", "")))
 
 
 __all__ = ["PivotAdapter"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -21,8 +22,8 @@ from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.lanes.lanes import Lanes
 from gateway.flow.lanes.state import Lane
-from gateway.sdk import Amendment, Submission, TookTooLong
-from gateway.sdk.pivot import PivotClient
+from gateway.sdk import Amendment, Submission, TookTooLong, beside
+from gateway.sdk.pivot import PivotClient, message_weight
 from gateway.sdk.pivot_models import (
     ClaimAnswer,
     ClaimedItem,
@@ -51,6 +52,14 @@ MOST_BYTES = 5_000_000
 #: A commune that fetches nothing for so many days is told of, and again.
 LATE = timedelta(days=3)
 VERY_LATE = timedelta(days=9)
+
+
+@dataclass(frozen=True, slots=True)
+class SizedMessage:
+    """A message, and the bytes that it has when it is written."""
+
+    message: PivotEvent | PivotErasure
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +99,16 @@ class CommuneMailbox:
         size = 0
         for seq, owed in await self.store.read(feed.read_page, gru.lane_name, after, most):
             erased = owed.request.erased_at is not None
-            event: PivotEvent | PivotErasure | None = None
+            made: SizedMessage | Outcome | None = None
             if not erased or owed.delivery.kind is Kind.ERASE:
                 made = await self._message(owed, client, now)
-                event = made if isinstance(made, PivotEvent | PivotErasure) else None
+            event = made.message if isinstance(made, SizedMessage) else None
             taken = owed.delivery.state is State.DONE
             item = FedEvent(
                 seq=seq, reference=owed.request.id, taken=taken, erased=erased, event=event
             )
             items.append(item)
-            size += len(item.model_dump_json())
+            size += made.size if isinstance(made, SizedMessage) else 0
             if size > MOST_BYTES:
                 break
         read = items[-1].seq if items else after
@@ -167,18 +176,18 @@ class CommuneMailbox:
             if size > MOST_BYTES:
                 await self.lanes.attempts.give_back(claimed, now)
                 continue
-            message = await self._message(claimed, client, now)
-            if not isinstance(message, PivotEvent | PivotErasure):
-                await self.lanes.attempts.conclude_fetched(lane, claimed, message, now)
+            made = await self._message(claimed, client, now)
+            if not isinstance(made, SizedMessage):
+                await self.lanes.attempts.conclude_fetched(lane, claimed, made, now)
                 continue
             token = f"{claimed.delivery.id}.{claimed.delivery.fence}.{int(now.timestamp())}"
             item = ClaimedItem(
                 token=token,
                 lease_until=now + timedelta(seconds=told.lease),
                 attempt=claimed.delivery.attempts,
-                event=message,
+                event=made.message,
             )
-            size += len(item.model_dump_json())
+            size += made.size
             items.append(item)
         if items:
             log.info("mailbox.fetched", lane=gru.lane_name, items=len(items))
@@ -186,17 +195,18 @@ class CommuneMailbox:
 
     async def _message(
         self, claimed: Claimed, client: PivotClient, now: datetime
-    ) -> PivotEvent | PivotErasure | Outcome:
+    ) -> SizedMessage | Outcome:
         """Return the message of a delivery, or what it comes to that none can be made."""
         if claimed.delivery.kind is Kind.ERASE:
-            return client.erasure(claimed.request.id, claimed.request.gru_reference)
+            request = claimed.request
+            return _sized(client.erasure(request.id, request.gru_reference))
         try:
             sent = await self.deliverer.compose(claimed)
             if not isinstance(sent, Submission | Amendment):
                 return sent
             event = await client.event(sent, now)
-            event.model_dump_json()  # one that cannot be written must not keep back the others
-            return event
+            # One that cannot be written must not keep back the others.
+            return await beside(message_weight(event), partial(_sized, event))
         except NoWay as error:
             return Misconfigured("no_route", str(error))
         except Undecodable:
@@ -235,6 +245,10 @@ class CommuneMailbox:
     def _lane(self, gru: Gru) -> Lane:
         registry = self.lanes.registry
         return registry.get(gru.lane_name) or registry.make(gru.lane_name)
+
+
+def _sized(message: PivotEvent | PivotErasure) -> SizedMessage:
+    return SizedMessage(message, len(message.model_dump_json()))
 
 
 def _outcome(told: ClaimResultTold) -> Outcome:

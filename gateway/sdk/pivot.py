@@ -26,7 +26,7 @@ from gateway.sdk.pivot_models import (
     PivotService,
     Recipient,
 )
-from gateway.sdk.work import beside
+from gateway.sdk.work import beside, weight
 
 #: The key of the event by which a request begins.
 CREATION = EventKind.CREATION.value
@@ -140,6 +140,13 @@ class PivotClient:
         base = self.public_url.rstrip("/")
         url = f"{base}/pivot/v1/requests/{reference}/files/{file.sha256}?{urlencode(query)}"
         return {"url": url, "expires_at": datetime.fromtimestamp(until, UTC)}
+
+
+def message_weight(message: PivotEvent | PivotErasure) -> int:
+    """Return how much there is to write, as far as `beside` asks for it."""
+    if isinstance(message, PivotErasure):
+        return 0
+    return weight(message.data) + sum(len(file.content or "") for file in message.files)
 
 
 def _base64(raw: bytes) -> str:

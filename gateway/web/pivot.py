@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from gateway.catalogue.catalogue import Gru
 from gateway.flow.pivot import PivotDesk, PivotRefusal
 from gateway.sdk import File, Unreadable, beside, read_json
-from gateway.sdk.pivot import PivotClient
+from gateway.sdk.pivot import PivotClient, message_weight
 from gateway.sdk.pivot_models import (
     MOST_ITEMS,
     AccessToken,
@@ -187,7 +187,7 @@ class _Calls:
             raise PivotRefusal(409, "no_mailbox", text)
         with self.web.engine.far_ends.using(gru.lane_name):
             answer = await self.web.engine.mailbox.claim(gru, client, told)
-        return Response(answer.model_dump_json(), media_type="application/json")
+        return await _written(answer)
 
     async def events(self, request: Request, after: str, limit: str) -> Response:
         gru, client = self.proven(request)
@@ -200,7 +200,7 @@ class _Calls:
                 raise PivotRefusal(400, "invalid_query", text, f"/{name}")
         with self.web.engine.far_ends.using(gru.lane_name):
             page = await self.web.engine.mailbox.read_feed(gru, client, *numbers)
-        return Response(page.model_dump_json(), media_type="application/json")
+        return await _written(page)
 
     async def file(self, request: Request, reference: str, sha256: str) -> Response:
         now = self.web.engine.environment.now()
@@ -224,6 +224,11 @@ class _Calls:
             if len(raw) > LARGE:
                 await seat.wait_turn()
             return await beside(len(raw), partial(_parsed, raw, model))
+
+
+async def _written(told: ClaimAnswer | EventsPage) -> Response:
+    size = sum(message_weight(one.event) for one in told.items if one.event is not None)
+    return Response(await beside(size, told.model_dump_json), media_type="application/json")
 
 
 def _parsed(raw: bytes, model: type[_Model]) -> _Model:

@@ -30,7 +30,7 @@ PARSERS = frozenset(
     {"loads", "load", "raw_decode", "json", "fromstring", "XML", "iterparse", "HTMLParser"}
     | {"ParserCreate", "Parse", "feed", "safe_load", "full_load", "unsafe_load", "literal_eval"}
     | {"decompress", "decompressobj", "GzipFile", "b64decode", "unescape", "parse_qs", "parse_qsl"}
-    | {"read_document"}
+    | {"read_document", "model_validate_json", "validate_json"}
     | {"message_from_bytes", "message_from_string", "reader", "DictReader"}
 )
 #: Module -> parser -> what bounds it, or where it runs.
@@ -70,6 +70,7 @@ BOUNDED: dict[str, dict[str, str]] = {
         "feed": "`Inflow`'s own: finds where strings begin and end, in a thread",
         "loads": "a piece at a time, in a thread; `read_document` is named where it is called",
     },
+    "adapters/demo/ledger.py": {"model_validate_json": "the demonstration's own file"},
     "adapters/email/mailbox.py": {"reader": "a stream; it parses nothing"},
     "adapters/email/polling.py": {"loads": "a cursor that we wrote down ourselves"},
     "adapters/sftp/formats.py": {"reader": "a return, bounded in bytes, `beside`"},
@@ -85,7 +86,18 @@ BOUNDED: dict[str, dict[str, str]] = {
 #: What else goes through all of a text or of a file's bytes: no coroutine is to call it itself.
 HEAVY = frozenset(
     {"read_json", "read_xml", "read_base64", "base64_bytes", "note_text", "decoded", "b64encode"}
-    | {"dumps", "sha256", "new", "digest", "texts_in", "masked", "answered", "render", "clean"}
+    | {
+        "dumps",
+        "model_dump_json",
+        "sha256",
+        "new",
+        "digest",
+        "texts_in",
+        "masked",
+        "answered",
+        "render",
+        "clean",
+    }
     | {"clean_text", "formdata_of", "without_form"}
     | {
         "news_of",
@@ -112,6 +124,8 @@ ON_THE_LOOP: dict[str, str] = {
     "gateway/wire/spool.py take_file sha256": "of nothing as yet",
     "gateway/wire/sockets.py _through b64encode": "our credentials",
     "gateway/web/pivot_access.py give_token parse_qsl": "a form of at most 4096 bytes",
+    "gateway/sdk/matrix/declaring.py secrets_hidden model_dump_json": "options, in a test",
+    "adapters/demo/ledger.py __aexit__ model_dump_json": "the demonstration's own tickets",
     "adapters/email/mailbox.py login b64encode": "our credentials",
     "adapters/rest/items.py _file render": "an address, of numbers and words",
 }

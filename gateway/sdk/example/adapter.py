@@ -102,11 +102,15 @@ class ExampleAdapter(kit.Adapter):
 
     async def webhook(self, hook: kit.WebhookCall) -> kit.Changes:
         secret = self.options.webhook_secret.get_secret_value().encode()
-        right = await kit.beside(len(hook.body), lambda: signature(secret, hook.body))
+        size = len(hook.body)
+        right = await kit.beside(size, lambda: signature(secret, hook.body))
         if not hmac.compare_digest(right, hook.headers.get("x-signature", "").encode()):
             return kit.Changes(failure=kit.Refused("unproven"))
         try:
-            return kit.Changes([*changes([ExampleTicket.model_validate_json(hook.body)])])
+            ticket = await kit.beside(
+                size, lambda: ExampleTicket.model_validate(kit.read_json(hook.body))
+            )
+            return kit.Changes([*changes([ticket])])
         except ValueError:
             return kit.Changes(failure=kit.Refused("unreadable_answer", "it is no ticket"))
 
