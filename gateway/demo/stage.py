@@ -26,7 +26,8 @@ from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.registry import GROUP, installed
-from gateway.core.errors import GatewayError
+from gateway.catalogue.relays import relay_of
+from gateway.core.errors import ConfigurationFault, GatewayError
 from gateway.core.ids import REFERENCE
 from gateway.demo.files import (
     CANARY,
@@ -43,6 +44,8 @@ from gateway.sim.open311 import Attribute, Open311, Service
 from gateway.sim.portal import SimulatedPortal
 from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
+from gateway.sim.workflow import read_workflow
+from gateway.wire.wcs_workflow import workflow_of
 
 #: The adapters of the two communes; other plugins have no part in the demo.
 ADAPTERS = frozenset({"open311", "rest"})
@@ -236,6 +239,7 @@ async def open_stage(
         config = write_configuration(folder, addresses, shared=apart)
         points = (p for p in entry_points(group=GROUP) if p.name in ADAPTERS)
         catalogue = build(read_bundle(config, mappings), environ={}, adapters=installed(points))
+        _import_workflows(catalogue, portal)
         url = catalogue.settings.public_url
         villeurbanne.webhook_url = webhook(url, VILLEURBANNE, "education")
         stage = Stage(
@@ -260,6 +264,16 @@ async def open_stage(
         await stage.daemon.start(catalogue)
         stack.push_async_callback(stage.daemon.stop)
         yield stage
+
+
+def _import_workflows(catalogue: Catalogue, simulated: SimulatedPortal) -> None:
+    """Have the portal follow what `portal workflow` writes, as its designer has it; where no one
+    workflow can serve all communes, it follows the shipped one."""
+    for name, portal in catalogue.portals.items():
+        for slug in portal.teleservices:
+            with suppress(ConfigurationFault):
+                made, _ = relay_of(catalogue, slug, portal=name)
+                simulated.define(slug, workflow=read_workflow(workflow_of(made)))
 
 
 def until_interrupted(stop: asyncio.Event, stack: AsyncExitStack) -> None:

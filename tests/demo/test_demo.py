@@ -59,6 +59,9 @@ def test_it_tells_the_story_stays_up_and_ends_on_interrupt() -> None:
         assert where is not None
         assert url is not None
         here = where.group(1).split()
+        # What it reads of the forms is in health from then on.
+        fits = run("contract", "drift", *here)
+        assert fits.returncode == 0, fits.stdout
         well = run("health", "--strict", "--url", url.group(1))
         assert well.returncode == 0, well.stdout
         listed = json.loads(run("request", "list", "--json", *here).stdout)
