@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from gateway.catalogue.registry import GROUP
 from gateway.sdk.matrix import CHECKS, CheckState, run_check
 from tests.docs.test_operators import parsed
 from tests.life import ROOT
@@ -68,3 +69,13 @@ async def test_the_adapter_of_the_page_passes_the_matrix(suite: Any) -> None:
     passed = [name for name, state in states.items() if state is CheckState.PASSED]
     assert len(passed) > 40
     assert {"submit.lost_reply", "find.no_other", "poll.tells", "poll.cursor_stays"} <= set(passed)
+
+
+def test_every_page_names_the_entry_points_by_their_group() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("adapters/**/*.md")]
+    named = {
+        (page.name, group)
+        for page in pages
+        for group in re.findall(r"[\w.]*gru_gateway\.adapters\b", page.read_text("utf-8"))
+    }
+    assert {group for _, group in named} == {GROUP}, named
