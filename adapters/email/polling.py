@@ -9,10 +9,9 @@ meanwhile is known by its Message-ID.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from adapters.email.mailbox import (
     FolderState,
@@ -42,6 +41,7 @@ from gateway.sdk import (
     TookTooLong,
     TryLater,
     beside,
+    read_cursor,
 )
 
 #: Messages read by one poll, and the width of one question about what there is.
@@ -66,12 +66,7 @@ class PollState:
     @classmethod
     def read(cls, cursor: str | None) -> PollState:
         """Read the cursor; an unreadable one begins anew, as repeats are known by their keys."""
-        try:
-            raw: Any = json.loads(cursor or "{}")
-        except ValueError:
-            return cls()
-        if not isinstance(raw, Mapping):
-            return cls()
+        raw = read_cursor(cursor)
         uids = {name: _uids(raw.get(name)) for name in ("done", "person")}
         validity, uid = (_uids([raw.get(name)]) for name in ("validity", "uid"))
         return cls(sum(validity), sum(uid), **uids)

@@ -34,6 +34,7 @@ from gateway.sdk import (
     TryLater,
     by_turns,
     note_text,
+    read_cursor,
 )
 
 TOKEN = "token:"  # noqa: S105 - a prefix of references, not a secret
@@ -77,12 +78,7 @@ class PollCursor:
     @classmethod
     def read(cls, cursor: str | None) -> PollCursor:
         """Parse the cursor; an unreadable one begins anew, since keys drop repeats."""
-        try:
-            raw: Any = json.loads(cursor or "{}")
-        except ValueError:
-            return cls()
-        if not isinstance(raw, Mapping):
-            return cls()
+        raw = read_cursor(cursor)
         return cls(
             parse_time(str(raw.get("requests"))),
             parse_time(str(raw.get("updates"))),

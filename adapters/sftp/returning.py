@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from adapters.sftp.depot import Depot, DepotFailed, Entry, NotThere, open_depot
@@ -36,6 +36,7 @@ from gateway.sdk import (
     Unreadable,
     beside,
     note_text,
+    read_cursor,
     read_moment,
 )
 
@@ -70,12 +71,7 @@ class ReturnCursor:
     @classmethod
     def read(cls, cursor: str | None) -> ReturnCursor:
         """Read the cursor; an unreadable one begins anew, as repeats are known by their keys."""
-        try:
-            raw: Any = json.loads(cursor or "{}")
-        except ValueError:
-            return cls()
-        if not isinstance(raw, Mapping):
-            return cls()
+        raw = read_cursor(cursor)
         names = {key: _names(raw.get(key)) for key in ("done", "errors")}
         sizes = raw.get("sizes")
         return cls(**names, sizes=dict(sizes) if isinstance(sizes, Mapping) else {})

@@ -44,6 +44,7 @@ from gateway.sdk.adapter import (
 )
 from gateway.sdk.calling import call_far_end, cannot_tell
 from gateway.sdk.connecting import Connector, Unreached, rehearse, unreached
+from gateway.sdk.cursors import read_cursor
 from gateway.sdk.duration import Duration
 from gateway.sdk.exchange import PACE, Answer, Clock, UnusableAnswer, failure_of, send, unusable
 from gateway.sdk.fetching import fetch_file, same_host
@@ -153,6 +154,7 @@ __all__ = [
     "not_granted",
     "note_text",
     "read_base64",
+    "read_cursor",
     "read_json",
     "read_moment",
     "read_xml",

@@ -16,6 +16,7 @@ import httpx
 from gateway.core.account import known_among, normal_account
 from gateway.core.expression import Expression, ExpressionError
 from gateway.core.moments import read_moment, write_moment
+from gateway.sdk.cursors import read_cursor
 from gateway.sdk.patience import LONGEST_READING, Patience
 from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import IdentityAccess, fetch
@@ -256,7 +257,7 @@ def _asked(known: Sequence[str], canary: str | None, now: datetime) -> _Asked:
 def _mark(cursor: str | None) -> _Mark:
     """Read a cursor of ours; an unreadable one means the beginning, which is always right."""
     try:
-        told = json.loads(cursor or "{}")
+        told = read_cursor(cursor)
         mark = _Mark(**{name: told.get(name) for name in _Mark.__slots__})
         for moment in (mark.since, mark.full_at):
             if moment is not None and datetime.fromisoformat(moment).tzinfo is None:

@@ -40,6 +40,7 @@ BOUNDED: dict[str, dict[str, str]] = {
     "gateway/flow/reconcile.py": {
         "read_document": "a formdata, bounded; `beside` or at most 2 MiB"
     },
+    "gateway/sdk/cursors.py": {"loads": "a cursor that we wrote down ourselves"},
     "gateway/sdk/inflate.py": {
         "decompress": "64 KiB come out of it at once, and all are bounded",
         "decompressobj": "undoes nothing by itself",
@@ -61,7 +62,6 @@ BOUNDED: dict[str, dict[str, str]] = {
     "gateway/wire/certificates.py": {
         "b64decode": "a file of the operator's own, read with the files"
     },
-    "gateway/wire/deletions.py": {"loads": "a cursor that we wrote down ourselves"},
     "gateway/wire/files.py": {"b64decode": "of at most `max_file_bytes`, beside the loop if large"},
     "gateway/wire/formdata.py": {"read_document": "`beside`: in a thread unless small"},
     "gateway/wire/signature.py": {"b64decode": "of a query, bounded by the connection"},
@@ -72,12 +72,9 @@ BOUNDED: dict[str, dict[str, str]] = {
     },
     "adapters/demo/ledger.py": {"model_validate_json": "the demonstration's own file"},
     "adapters/email/mailbox.py": {"reader": "a stream; it parses nothing"},
-    "adapters/email/polling.py": {"loads": "a cursor that we wrote down ourselves"},
     "adapters/sftp/formats.py": {"reader": "a return, bounded in bytes, `beside`"},
     "adapters/sftp/options.py": {"b64decode": "a key of the server's, in the commune's file"},
     "adapters/sftp/packing.py": {"loads": "a manifest of at most 1 MB, `beside`"},
-    "adapters/sftp/returning.py": {"loads": "a cursor that we wrote down ourselves"},
-    "adapters/open311/polling.py": {"loads": "a cursor that we wrote down ourselves"},
     "adapters/rest/changes.py": {
         "parse_qsl": "a webhook's body, bounded, and by its number of fields",
     },
