@@ -74,6 +74,7 @@ async def database_writable(engine: Engine) -> bool:
                 return False
             if not store.writable:
                 await store.write(ticks.probe, engine.environment.now())
+                store.writable = True
     except Exception:
         return False
     if not engine.alone:

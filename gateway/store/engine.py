@@ -49,8 +49,9 @@ TRIES = 3
 
 
 class Store(Protocol):
-    """The database as the rooms above see it. `writable`: the last write did not fail because of
-    the database. `trouble`: a word for what ails its connections, or empty."""
+    """The database as the rooms above see it. `writable`: no write failed because of the database
+    since somebody who wrote to it set this: a transaction that changes nothing proves nothing.
+    `trouble`: a word for what ails its connections, or empty."""
 
     writable: bool
 
@@ -302,7 +303,6 @@ class Database:
                 # A commit without an answer may have been done: its units are not run again.
                 everybody = True
             known["looked"] = True
-            self.writable = True
         except BaseException as error:
             if isinstance(nameable(error), Unavailable):
                 self.writable = False

@@ -54,6 +54,9 @@ async def test_a_database_that_is_only_read_is_not_ready(gw: Gateway) -> None:
     assert (await gw.client.get("/ops/ready")).status_code == 503
     other.execute("ROLLBACK")
     other.close()
+    # A transaction that changes nothing writes nothing either: it proves nothing of the disk.
+    await gw.database.write(lanes.recall)
+    assert not gw.database.writable
     assert (await gw.client.get("/ops/ready")).status_code == 200
     assert gw.database.writable
 
