@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from gateway.cli.faults import Exit
+from gateway.cli.language import language
 from gateway.cli.output import emit, print_text, table
 from gateway.cli.texts import say
-from gateway.core.errors import NotFound
 
 
 def demo(
@@ -46,14 +46,12 @@ def demo(
     if list_them:
         rows = [(one.name, one.text) for one in SCENARIOS.values()]
         if as_json:
-            emit([{"name": name, "text": text} for name, text in rows])
+            emit([{"name": name, "text": text.told()} for name, text in rows])
         else:
             table(("name", "shows"), rows, say("no_scenario"))
         return
-    if scenario not in SCENARIOS:
-        raise NotFound(say("no_such_scenario", name=scenario, known=tuple(SCENARIOS)))
     telemetry.configure("console", "error")
-    story = Story(silent=as_json)
+    story = Story(silent=as_json, language=language())
     playing = (
         run_demo(scenario, seed=seed, port=port, once=once, story=story, size=requests)
         if communes is None

@@ -397,8 +397,6 @@ say = Messages(
     Text("entries", "{count} entries of the trail", "", "{count} entrées du registre", ""),
     # --- the rest --------------------------------------------------------------------------
     Text("no_packs", "no pack", "", "aucun modèle", ""),
-    Text("no_such_scenario", "no scenario {name}", "there is: {known}",
-         "pas de scénario {name}", "il y a : {known}"),
     Text("no_scenario", "no scenario", "", "aucun scénario", ""),
 )
 # fmt: on

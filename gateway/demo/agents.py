@@ -7,6 +7,7 @@ import asyncio
 from gateway.core.status import PORTAL_WORDS, Status
 from gateway.demo.stage import Stage
 from gateway.demo.story import Story
+from gateway.demo.texts import say
 
 #: A note to colleagues in one ticket of each scenario: it must never reach the portal.
 INTERNAL = "NOTE-INTERNE : voir avec le prestataire avant de répondre."
@@ -35,7 +36,7 @@ class Agents:
             reference = ticket.param("attribute[toodego_ref]")
             if self._may_close(f"bron {ticket.id}", reference):
                 bron.advance(ticket, "fixed", _FIXED)
-                self._story.say("bron", f"an agent closes ticket {ticket.id}: « {_FIXED} »")
+                self._story.say("bron", say("agent_closes", ticket=ticket.id, text=_FIXED))
 
     async def _schools(self) -> None:
         gru = self._stage.villeurbanne
@@ -43,11 +44,11 @@ class Agents:
             if not self._may_close(f"villeurbanne {ticket.id}", ticket.external_id):
                 continue
             gru.advance(ticket.id, "in_progress", INTERNAL, internal=True)
-            self._story.say("villeurbanne", f"an agent notes in ticket {ticket.id}: {INTERNAL}")
+            self._story.say("villeurbanne", say("agent_notes", ticket=ticket.id, text=INTERNAL))
             gru.advance(ticket.id, "resolved", _ENROLLED)
-            self._story.say("villeurbanne", f"an agent closes ticket {ticket.id}: « {_ENROLLED} »")
+            self._story.say("villeurbanne", say("agent_closes", ticket=ticket.id, text=_ENROLLED))
             statuses = await gru.notify()
-            self._story.say("villeurbanne", f"its webhook told the gateway: {statuses}")
+            self._story.say("villeurbanne", say("webhook_told", statuses=str(statuses)))
 
     def _may_close(self, ticket: str, reference: str | None) -> bool:
         if ticket in self._closed or not self._told(reference, PORTAL_WORDS[Status.ACCEPTED]):

@@ -9,6 +9,7 @@ import httpx
 
 from gateway.core.errors import GatewayError
 from gateway.demo.stage import DaemonApart, Stage
+from gateway.demo.texts import say
 from gateway.sim.wscall import CALL_FAILURES
 
 _ANSWERS = re.compile(
@@ -35,18 +36,18 @@ async def read_metrics(url: str) -> str:
         async with httpx.AsyncClient(trust_env=False, timeout=60) as client:
             return (await client.get(f"{url}/ops/metrics")).raise_for_status().text
     except CALL_FAILURES as error:
-        raise GatewayError(f"the daemon gives no metrics: {type(error).__name__}") from None
+        raise GatewayError(say("no_metrics", error=type(error).__name__)) from None
 
 
 async def read_figures(stage: Stage) -> DaemonFigures:
     """Return the present figures. Raises GatewayError when the daemon does not answer."""
     if not isinstance(stage.daemon, DaemonApart):
-        raise GatewayError("the daemon is not a process of its own")
+        raise GatewayError(say("no_process"))
     text = await read_metrics(stage.url)
     try:
         resident, peak = stage.daemon.memory(), stage.daemon.memory("VmHWM")
     except OSError as error:
-        raise GatewayError(f"the daemon cannot be read: {type(error).__name__}") from None
+        raise GatewayError(say("unreadable_process", error=type(error).__name__)) from None
     return DaemonFigures(
         stall=_gauge("stall", text),
         wait=_gauge("wait", text),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import gateway
 from gateway.core.errors import GatewayError
+from gateway.demo.texts import say
 
 #: The secrets that the two halves of the demo share, by file name.
 SECRETS = (
@@ -244,7 +245,4 @@ def shipped_mappings() -> Path:
     for folder in (Path("mappings"), package.parent / "mappings"):
         if (folder / "signalement-anomalie" / "open311.yaml").is_file():
             return folder.resolve()
-    raise GatewayError(
-        "the shipped mappings are not here: run the demo from the project's folder,"
-        " where mappings/ lies"
-    )
+    raise GatewayError(say("no_mappings"))

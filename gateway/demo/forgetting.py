@@ -25,6 +25,7 @@ from gateway.demo.samples import ANOMALY, NEIGHBOURS, SCHOOL, ZOE, neighbour, sa
 from gateway.demo.scenarios import scenario
 from gateway.demo.stage import BRON, Stage, intake
 from gateway.demo.story import Story
+from gateway.demo.texts import say
 from gateway.sim.faults import When
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.glc import Lie
@@ -83,25 +84,25 @@ def _watching(stage: Stage) -> Iterator[GatewayTables]:
         database.close()
 
 
-@scenario("all-unknown", "GLC knows nobody any more: nobody is erased, and two people must decide.")
+@scenario("all-unknown", say("all_unknown"))
 async def all_unknown(stage: Stage, story: Story) -> dict[str, Any]:
     with _watching(stage) as watch:
         await _neighbours(stage, story, watch)
-        story.title("GLC answers that it knows nobody, not even the witness account.")
+        story.title(say("glc_knows_nobody"))
         stage.glc.lie = Lie.ALL_UNKNOWN
         await asyncio.sleep(LISTENED / 2)
-        story.say("gateway", f"not one answer is believed; held: {await watch.held()}")
-        story.title("Now the witness account is there, and it alone.")
+        story.say("gateway", say("not_believed", held=await watch.held()))
+        story.title(say("witness_alone"))
         stage.glc.lie = Lie.NONE
         stage.glc.accounts.intersection_update({CANARY})
         return await _judged("all-unknown", NEIGHBOURS, watch, story)
 
 
-@scenario("half-rights", "GLC shows us half of the accounts: nobody is erased, two people decide.")
+@scenario("half-rights", say("half_rights"))
 async def half_rights(stage: Stage, story: Story) -> dict[str, Any]:
     with _watching(stage) as watch:
         await _neighbours(stage, story, watch)
-        story.title("Our right to search at GLC covers half of the accounts.")
+        story.title(say("half_covered"))
         stage.glc.lie = Lie.HALF_VISIBLE
         hidden = sum(neighbour(n) not in stage.glc.visible() for n in range(NEIGHBOURS))
         return await _judged("half-rights", hidden, watch, story)
@@ -111,35 +112,33 @@ async def _judged(name: str, expected: int, watch: GatewayTables, story: Story) 
     """Hear a liar for long enough to be deceived."""
     await asyncio.sleep(LISTENED)
     erased, held = await watch.erased(), await watch.held()
-    story.say("gateway", f"{held} erasures are held until two different people agree")
+    story.say("gateway", say("held_for_two", held=held))
     watch.stage.glc.lie = Lie.NONE
     ok = erased == 0 and held == expected > 0
     return {"scenario": name, "erased": erased, "held": held, "ok": ok}
 
 
-@scenario(
-    "erasure", "An account is deleted: nothing of its holder remains, and nothing comes back."
-)
+@scenario("erasure", say("erasure"))
 async def erasure(stage: Stage, story: Story) -> dict[str, Any]:
     with _watching(stage) as watch, _logs(stage.folder):
         planted, items, met = await _planted(stage, story, watch)
-        story.title("Her account at GLC is gone; GLC is asked twice, some time apart.")
+        story.title(say("account_gone"))
         stage.glc.delete(ZOE)
         met &= await watch.until(lambda: _true(watch.suspects))
         met &= await _one_in_flight(stage, story, watch)
         met &= await watch.until(lambda: _true(watch.erased))
-        story.say("gateway", "confirmed: what was owed about her is stopped")
+        story.say("gateway", say("confirmed"))
         met &= await _by_hand(stage, story, watch)
 
         async def closed() -> bool:
             return [one.state for one in await watch.all()] == [Phase.CLOSED]
 
         met &= await watch.until(closed)
-        story.title("Toodego pushes her requests again, and a new one; a late status comes.")
+        story.title(say("pushed_again"))
         revived = await _revived(stage, story, items)
         found = _places(stage)
         for place in found:
-            story.say("fault", f"her marker is in {place}")
+            story.say("fault", say("marker_in", place=place))
         acknowledged = {
             entry.data["commune"]
             for entry in await watch.database.read(trail.entries, erasures.STREAM)
@@ -160,7 +159,7 @@ async def erasure(stage: Stage, story: Story) -> dict[str, Any]:
 
 async def _neighbours(stage: Stage, story: Story, watch: GatewayTables) -> None:
     """Push requests of other people, each delivered to its commune."""
-    story.title("Neighbours send their forms.")
+    story.title(say("neighbours"))
     already = len(stage.bron.tickets)
     for n in range(NEIGHBOURS):
         made = copy.deepcopy(sample(ANOMALY))
@@ -168,7 +167,7 @@ async def _neighbours(stage: Stage, story: Story, watch: GatewayTables) -> None:
         made["fields"]["photo"] = None
         await stage.push(stage.portal.submit_sample(made))
     await watch.until(lambda: len(stage.bron.tickets) >= already + NEIGHBOURS)
-    story.say("bron", f"{NEIGHBOURS} tickets")
+    story.say("bron", say("tickets", count=NEIGHBOURS))
 
 
 async def _planted(
@@ -176,7 +175,7 @@ async def _planted(
 ) -> tuple[list[str], list[SimulatedFormdata], bool]:
     """Put Zoé's marker into fields, a file and a message; deliver one request, park one."""
     await _neighbours(stage, story, watch)
-    story.title("Zoé sends three forms to two communes, with files.")
+    story.title(say("zoe_sends"))
     street = _marked(ANOMALY)
     first = stage.portal.submit_sample(street)
     await stage.push(first)
@@ -193,9 +192,9 @@ async def _planted(
 
     met &= await watch.until(both_parked)
     stage.bron.faults.clear()
-    story.say("bron", "one is delivered; a message and another form wait for a person: parked")
+    story.say("bron", say("one_delivered"))
     planted = _places(stage)
-    story.say("gateway", f"her marker is in {len(planted)} places")
+    story.say("gateway", say("marker_places", count=len(planted)))
     return planted, [first, second], met
 
 
@@ -204,7 +203,7 @@ async def _one_in_flight(stage: Stage, story: Story, watch: GatewayTables) -> bo
     stage.villeurbanne.faults.slow(4.0, When(path="/api/tickets", method="POST"))
     await stage.push(stage.portal.submit_sample(_marked(SCHOOL)))
     met = await watch.until(lambda: _true(watch.deliveries, State.SENDING))
-    story.say("villeurbanne", "is slow to answer: a delivery about her is under way")
+    story.say("villeurbanne", say("slow_to_answer"))
     return met
 
 
@@ -216,7 +215,7 @@ async def _by_hand(stage: Stage, story: Story, watch: GatewayTables) -> bool:
         return any(one.reason == "erase_by_hand" for one in parked)
 
     met = await watch.until(asked)
-    story.say("villeurbanne", "its GRU erases by itself")
+    story.say("villeurbanne", say("erases_itself"))
     hers = [one for one in stage.bron.tickets if MARKER in json.dumps(one.params)]
     for ticket in hers:
         stage.bron.tickets.remove(ticket)
@@ -225,7 +224,7 @@ async def _by_hand(stage: Stage, story: Story, watch: GatewayTables) -> bool:
         await watch.database.write(
             scrub.done_by_hand, one.id, BRON, "Agent Inventé", datetime.now(UTC)
         )
-    story.say("bron", f"an agent erases {len(hers)} ticket by hand: erasure done")
+    story.say("bron", say("erased_by_hand", count=len(hers)))
     return met and bool(hers)
 
 
@@ -248,7 +247,7 @@ async def _revived(stage: Stage, story: Story, items: list[SimulatedFormdata]) -
         ticket.comments.clear()  # the agent's latest words are the commune's own
     taken += (len(stage.bron.tickets), len(stage.villeurbanne.tickets)) != tickets
     taken += len(stage.portal.received) - told
-    story.say("gateway", f"taken in of all that: {taken}")
+    story.say("gateway", say("taken_in", count=taken))
     return taken
 
 

@@ -18,6 +18,7 @@ from gateway.demo.scenarios import at_work, scenario, settled
 from gateway.demo.stage import Stage
 from gateway.demo.story import Story
 from gateway.demo.tally import tally
+from gateway.demo.texts import say
 from gateway.sim.faults import When
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.server import run_server
@@ -45,8 +46,7 @@ RICH = ("<p>mot" + "<a " * 2_600, "<p>mot" + "<a " * 8_000, "<p>mot" + "<b>" * 8
 
 @scenario(
     "hostile",
-    "Citizens, strangers, a commune's key, GRUs and the identity provider attack at once; honest"
-    " requests pass, and nobody speaks for another.",
+    say("hostile"),
     apart=True,
 )
 async def hostile(stage: Stage, story: Story) -> dict[str, Any]:
@@ -57,11 +57,11 @@ async def hostile(stage: Stage, story: Story) -> dict[str, Any]:
         ground = Ground(stage, 1.0 if stage.size is None else 0.1, victims, address)
         stage.portal.faults.say(bad.page(404, b"?"), When("/api/users/", "POST"))
         async with at_work(stage, story):
-            story.title("Citizens send their forms; at the same time, everybody attacks.")
+            story.title(say("everybody_attacks"))
             before = await read_figures(stage)
             written = await _played(ground, story, count, begun + TIMEOUT)
             foreign = _foreign(stage, victims, strays)
-            story.title("It is over; what a key had named first is pushed by the portal.")
+            story.title(say("attacks_over"))
             stage.bron.faults.clear()
             stage.villeurbanne.faults.clear()
             stage.glc.faults.clear()
@@ -116,7 +116,14 @@ async def _attacked(ground: Ground, story: Story, attack: Attack) -> None:
     said = list(await attack(ground))
     ground.said += said
     ground.attacks += len(said)
-    story.say("attack", f"{(attack.__doc__ or '').strip()} -> {sorted({s.status for s in said})}")
+    story.say(
+        "attack",
+        say(
+            "attacked",
+            attack=say(attack.__name__.strip("_")),
+            statuses=str(sorted({one.status for one in said})),
+        ),
+    )
 
 
 # --- the honest ---------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from gateway.demo.samples import ANOMALY, SCHOOL, anomaly, registration, sample
 from gateway.demo.scenarios import scenario
 from gateway.demo.stage import Stage
 from gateway.demo.story import Story
+from gateway.demo.texts import say
 from gateway.sim.faults import When
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.lies import Lies
@@ -49,12 +50,11 @@ class _Said:
 
 @scenario(
     "lying-grus",
-    "GRUs answer failures and redirects to what they did, date tickets next year, shift and cut"
-    " their lists, say unknown words, reopen, and tell our own words as theirs.",
+    say("lying_grus"),
 )
 async def lying_grus(stage: Stage, story: Story) -> dict[str, Any]:
     begun, said = time.monotonic(), _Said()
-    story.title("From now on both GRUs lie.")
+    story.title(say("both_lie"))
     _lie(stage)
     items: list[SimulatedFormdata] = []
     for n in range(REQUESTS):
@@ -65,7 +65,7 @@ async def lying_grus(stage: Stage, story: Story) -> dict[str, Any]:
             item = stage.portal.submit_sample(made)
             items.append(item)
             await stage.push(item)
-    story.say("citizen", f"{len(items)} requests are sent")
+    story.say("citizen", say("requests_sent", count=len(items)))
     until = begun + TIMEOUT
     try:
         async with asyncio.TaskGroup() as group:
@@ -186,7 +186,7 @@ async def _operator(stage: Stage, story: Story, said: _Said, until: float) -> No
         found = {reference for reference in waiting if reference in shown and UNKNOWN in shown}
         said.seen |= found
         if found:
-            story.say("operator", f"sees {len(found)} requests whose word no mapping knows")
+            story.say("operator", say("unknown_words", count=len(found)))
 
 
 async def _outbox(stage: Stage) -> str:

@@ -18,6 +18,7 @@ from gateway.demo.samples import SCHOOL, sample
 from gateway.demo.scenarios import scenario
 from gateway.demo.stage import VILLEURBANNE, Stage, intake
 from gateway.demo.story import Story
+from gateway.demo.texts import say
 from gateway.sim.formdata import PARIS, Evolution, SimulatedFormdata, comment_part
 from gateway.sim.portal import Callout
 
@@ -48,14 +49,13 @@ class Wanted:
 
 @scenario(
     "missed-pushes",
-    f"{DUE} requests, and what citizens add to them, while the gateway is down: all arrive once,"
-    " and none of those beside them that are not the commune's.",
+    say("missed_pushes", count=DUE),
 )
 async def missed_pushes(stage: Stage, story: Story) -> dict[str, Any]:
     begun = time.monotonic()
     count = stage.size or DUE
     wanted = Wanted()
-    story.title(f"{_share(count, KNOWN)} requests while all is well.")
+    story.title(say("while_well", count=_share(count, KNOWN)))
     known = []
     for n in range(_share(count, KNOWN)):
         item = _submit(stage, f"connue {n}")
@@ -65,7 +65,7 @@ async def missed_pushes(stage: Stage, story: Story) -> dict[str, Any]:
     await _quiet(stage, len(known), begun + PATIENCE)
     await stage.daemon.stop()
 
-    story.title(f"The gateway is down; citizens send {count} requests all the same.")
+    story.title(say("gateway_down", count=count))
     dead = httpx.AsyncClient(transport=httpx.MockTransport(_unreachable))
     stage.portal.client = dead
     stage.portal.callout = Callout(intake(stage.url, VILLEURBANNE, SCHOOL), stage.caller_key)
@@ -97,11 +97,11 @@ async def missed_pushes(stage: Stage, story: Story) -> dict[str, Any]:
     stage.portal.client = None
     await dead.aclose()
 
-    story.title(f"It is back; {len(wanted.events)} later events are to be found as well.")
+    story.title(say("gateway_back", count=len(wanted.events)))
     await stage.daemon.start(_eager(stage.catalogue), SETTLE)
     whole = len(wanted.due) + len(wanted.events)
     await _quiet(stage, whole, time.monotonic() + PATIENCE + EACH * whole)
-    story.title("The portal's own retries come in late, and change nothing.")
+    story.title(say("late_retries"))
     for item in missed[-50:]:
         await stage.push(item)
     await _quiet(stage, whole, time.monotonic() + PATIENCE)

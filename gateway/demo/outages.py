@@ -14,6 +14,7 @@ from gateway.demo.scenarios import STILL, at_work, scenario, settled
 from gateway.demo.stage import Stage
 from gateway.demo.story import Story
 from gateway.demo.tally import tally
+from gateway.demo.texts import say
 from gateway.sim.faults import When
 from gateway.wire.clients import open_client
 
@@ -31,15 +32,15 @@ SLOW = 0.25
 
 @scenario(
     "dead-commune",
-    "Villeurbanne's GRU hangs; Bron's requests are as fast as before, and nothing is lost.",
+    say("dead_commune"),
 )
 async def dead_commune(stage: Stage, story: Story) -> dict[str, Any]:
     begun = time.monotonic()
     async with at_work(stage, story):
-        story.title(f"{HEALTHY // 2} requests to Bron while all is well.")
+        story.title(say("to_bron", count=HEALTHY // 2))
         await _timed(stage, 3)  # warms up connections and code
         without = await _timed(stage, HEALTHY // 2)
-        story.title(f"Villeurbanne's GRU hangs now, with {STUCK} requests waiting for it.")
+        story.title(say("hangs_now", count=STUCK))
         stage.villeurbanne.faults.slow(HANG, When(path="/api/"))
         try:
             for _ in range(STUCK):
@@ -48,9 +49,9 @@ async def dead_commune(stage: Stage, story: Story) -> dict[str, Any]:
             while_hanging = await _timed(stage, HEALTHY)
         finally:
             stage.villeurbanne.faults.clear()
-        story.title("It answers again: what waited goes out.")
+        story.title(say("answers_again"))
         await settled(stage)
-        story.title(f"{HEALTHY // 2} more requests to Bron while all is well.")
+        story.title(say("more_to_bron", count=HEALTHY // 2))
         without += await _timed(stage, HEALTHY // 2)
         await settled(stage)
     p99, p99_hanging = _ms(without, 0.99), _ms(while_hanging, 0.99)
@@ -68,13 +69,13 @@ async def dead_commune(stage: Stage, story: Story) -> dict[str, Any]:
 
 @scenario(
     "catch-up",
-    f"Bron's GRU is down while {BACKLOG} requests come; it returns, and they leave in order.",
+    say("catch_up", count=BACKLOG),
 )
 async def catch_up(stage: Stage, story: Story) -> dict[str, Any]:
     begun = time.monotonic()
     stage.bron.faults.fail(503)
     async with at_work(stage, story):
-        story.title(f"Bron's GRU is down; citizens send {BACKLOG} requests all the same.")
+        story.title(say("bron_down", count=BACKLOG))
         pushed: list[str] = []
         for _ in range(BACKLOG):
             form = anomaly(sample(ANOMALY), stage.dice, photo=False)
@@ -84,7 +85,7 @@ async def catch_up(stage: Stage, story: Story) -> dict[str, Any]:
         stage.bron.faults.clear()
         stage.bron.faults.slow(SLOW, When(method="POST", path="/requests"))
         back = datetime.now(UTC)
-        story.title("It is back; one request goes first to see, the others follow.")
+        story.title(say("bron_back"))
         guesses, reopened = await _watch(stage, story)
         ended = datetime.now(UTC)
         stage.bron.faults.clear()
@@ -158,6 +159,6 @@ async def _watch(stage: Stage, story: Story) -> tuple[list[tuple[datetime, datet
                 if done >= last + BACKLOG / 5:
                     last = done
                     when = guesses[-1][1].strftime("%H:%M:%S")
-                    story.say("gateway", f"{done} of {BACKLOG} delivered; the end: {when} UTC")
+                    story.say("gateway", say("delivered_of", done=done, count=BACKLOG, when=when))
             await asyncio.sleep(0.2)
     return guesses, reopened

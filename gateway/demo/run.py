@@ -11,6 +11,7 @@ from gateway.demo import forgetting, hostile, lying, missed  # noqa: F401 - regi
 from gateway.demo.scenarios import SCENARIOS
 from gateway.demo.stage import Stage, open_stage
 from gateway.demo.story import Story
+from gateway.demo.texts import say
 
 
 async def run_demo(
@@ -20,9 +21,9 @@ async def run_demo(
     Raises NotFound for an unknown scenario, GatewayError when the stage cannot be set."""
     chosen = SCENARIOS.get(name)
     if chosen is None:
-        raise NotFound(f"no scenario {name}; there is: {', '.join(SCENARIOS)}")
+        raise NotFound(say("no_scenario", name=name, known=tuple(SCENARIOS)))
     async with open_stage(seed, port, size, apart=chosen.apart) as stage:
-        story.title(f"{chosen.name}: {chosen.text}")
+        story.title(say("playing", name=chosen.name, text=chosen.text))
         summary = await chosen.play(stage, story)
         if "ok" not in summary:  # such a scenario does not judge itself
             summary["ok"] = bool(
@@ -34,19 +35,19 @@ async def run_demo(
         if not once and not stage.stop.is_set():
             _invite(story, stage)
             await stage.stop.wait()
-            story.title("Stopping.")
+            story.title(say("stopping"))
     return summary
 
 
 def _told(story: Story, summary: dict[str, Any]) -> None:
-    story.title("Counted in the simulators:")
+    story.title(say("counted"))
     for key, value in summary.items():
         story.plain(f"{key:>14}  {value}")
 
 
 def _invite(story: Story, stage: Stage) -> None:
     here = f"--config {stage.config} --mappings {stage.mappings}"
-    story.title("Everything stays up until Ctrl-C.")
+    story.title(say("stays_up"))
     for name, address in (
         ("gateway", f"{stage.url}/ops/ready"),
         ("health", f"{stage.url}/ops/health"),
@@ -57,7 +58,7 @@ def _invite(story: Story, stage: Stage) -> None:
         story.plain(f"{name:>14}  {address}")
     ticket = stage.villeurbanne.tickets[0].id if stage.villeurbanne.tickets else "1"
     command = f"{sys.executable} -m gateway"
-    story.title("Try, in another terminal:")
+    story.title(say("try_it"))
     story.plain(f"  curl -s {stage.url}/ops/health")
     story.plain(f"  {command} request list {here}")
     story.plain(f"  {command} check {here}")

@@ -10,11 +10,13 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from gateway.core.messages import Message
 from gateway.demo.agents import Agents
 from gateway.demo.samples import ANOMALY, SCHOOL, anomaly, registration, sample
 from gateway.demo.stage import Stage
 from gateway.demo.story import Story, Watcher
 from gateway.demo.tally import Tally, tally
+from gateway.demo.texts import say
 from gateway.sim.faults import When
 
 #: Seconds without movement after which a scenario is judged as it is. Its whole length depends on
@@ -32,7 +34,7 @@ class Scenario:
     """`text` says in one sentence what is shown; `apart`: the daemon is a separate process."""
 
     name: str
-    text: str
+    text: Message
     play: Play
     apart: bool = False
 
@@ -40,7 +42,7 @@ class Scenario:
 SCENARIOS: dict[str, Scenario] = {}
 
 
-def scenario(name: str, text: str, *, apart: bool = False) -> Callable[[Play], Play]:
+def scenario(name: str, text: Message, *, apart: bool = False) -> Callable[[Play], Play]:
     """Register a function as a scenario."""
 
     def register(play: Play) -> Play:
@@ -50,7 +52,7 @@ def scenario(name: str, text: str, *, apart: bool = False) -> Callable[[Play], P
     return register
 
 
-@scenario("pass", "Three requests to two communes, and their answers back to the citizens.")
+@scenario("pass", say("the_pass"))
 async def the_pass(stage: Stage, story: Story) -> dict[str, Any]:
     street, school = sample(ANOMALY), sample(SCHOOL)
     requests = [
@@ -61,17 +63,14 @@ async def the_pass(stage: Stage, story: Story) -> dict[str, Any]:
     return await _play("pass", stage, story, requests)
 
 
-@scenario(
-    "lost-replies",
-    "Thirty requests while every third answer is lost after the far end did what was asked.",
-)
+@scenario("lost-replies", say("lost_replies"))
 async def lost_replies(stage: Stage, story: Story) -> dict[str, Any]:
     street, school = sample(ANOMALY), sample(SCHOOL)
     requests = [anomaly(street, stage.dice, photo=n % 2 == 0) for n in range(20)]
     requests += [registration(school, stage.dice) for _ in range(10)]
     stage.dice.shuffle(requests)
     spared = stage.dice.randrange(3)
-    story.title("Every third answer will be lost from now on.")
+    story.title(say("third_lost"))
 
     def third(path: str) -> When:
         return When(path=path, method="POST", every=3, after=spared)
@@ -96,10 +95,11 @@ async def _play(
     """Have citizens send and agents work; wait for everything, then count."""
     begun = time.monotonic()
     async with at_work(stage, story):
-        story.title("Citizens send their forms.")
+        story.title(say("citizens_send"))
         for request in requests:
             item = stage.portal.submit_sample(request)
-            story.say("citizen", f"sends {item.form.slug} {item.id} for {item.fields['commune']}")
+            commune = str(item.fields["commune"])
+            story.say("citizen", say("sends", form=item.form.slug, id=item.id, commune=commune))
             await stage.push(item)
         await settled(stage)
     counted = tally(stage)

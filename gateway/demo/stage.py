@@ -37,6 +37,7 @@ from gateway.demo.files import (
     write_secrets,
 )
 from gateway.demo.samples import NEIGHBOURS, SUBMITTER, ZOE, neighbour
+from gateway.demo.texts import say
 from gateway.flow.reconcile import SETTLE
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.glc import SimulatedGlc
@@ -74,7 +75,7 @@ class Daemon:
         waiting.cancel()
         if task.done():
             task.result()
-            raise GatewayError("the daemon ended before it was ready")
+            raise GatewayError(say("ended_early"))
         task.add_done_callback(self._ended)
 
     async def stop(self) -> None:
@@ -106,7 +107,7 @@ class DaemonApart:
     def pid(self) -> int:
         """Return its process id. Raises GatewayError when it does not run."""
         if self._process is None or self._process.returncode is not None:
-            raise GatewayError("the daemon does not run")
+            raise GatewayError(say("not_running"))
         return self._process.pid
 
     def memory(self, name: str = "VmRSS") -> int:
@@ -139,7 +140,7 @@ class DaemonApart:
                     if (await client.get(f"{self._url}/ops/ready")).is_success:
                         return
                 await asyncio.sleep(0.1)
-        raise GatewayError(f"the daemon is not ready: {self._errors.read_text()[-2000:]}")
+        raise GatewayError(say("not_ready", errors=self._errors.read_text()[-2000:]))
 
     async def stop(self) -> None:
         """Stop it in order, or at once when that takes too long."""

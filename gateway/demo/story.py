@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
+from gateway.core.messages import Language, Message
+from gateway.demo.texts import say
 from gateway.sim.faults import FaultKind, Faults
 
 if TYPE_CHECKING:
@@ -25,22 +27,27 @@ _STYLES = {
 
 
 class Story:
-    """A narrator, who may be silent."""
+    """A narrator in one language, who may be silent."""
 
-    def __init__(self, *, silent: bool = False) -> None:
+    def __init__(self, *, silent: bool = False, language: Language = "en") -> None:
         self.silent = silent
+        self._language = language
         self._console = Console(highlight=False, soft_wrap=True)
 
-    def say(self, who: str, text: str) -> None:
-        """Tell in one line who does or gets what."""
+    def say(self, who: str, text: Message | str) -> None:
+        """Tell in one line who does or gets what. `who` is a word of the table, or empty."""
         if not self.silent:
             style = _STYLES.get(who, "white")
-            self._console.print(f"[{style}]{who:>12}[/]  {escape(text)}")
+            name = say(who).told(self._language) if who else ""
+            self._console.print(f"[{style}]{name:>12}[/]  {escape(self._told(text))}")
 
-    def title(self, text: str) -> None:
+    def title(self, text: Message) -> None:
         """Print a heading."""
         if not self.silent:
-            self._console.print(f"\n[bold]{escape(text)}[/]")
+            self._console.print(f"\n[bold]{escape(self._told(text))}[/]")
+
+    def _told(self, text: Message | str) -> str:
+        return text.told(self._language) if isinstance(text, Message) else text
 
     def plain(self, text: str) -> None:
         """Print a text as it is."""
@@ -68,34 +75,49 @@ class Watcher:
         for who, text in self._news():
             self._story.say(who, text)
 
-    def _news(self) -> Iterator[tuple[str, str]]:
+    def _news(self) -> Iterator[tuple[str, Message]]:
         stage = self._stage
         for push in stage.portal.pushes[self._take("pushes", len(stage.portal.pushes)) :]:
             ours = stage.reference_of(push.slug, push.id) or "?"
             yield (
                 "toodego",
-                f"pushed {push.slug} {push.id}, signed; the gateway has it on disk:"
-                f" HTTP {push.verdict.status}, {ours}",
+                say(
+                    "pushed",
+                    form=push.slug,
+                    id=push.id,
+                    status=str(push.verdict.status),
+                    reference=ours,
+                ),
             )
         for ticket in stage.bron.tickets[self._take("bron", len(stage.bron.tickets)) :]:
-            files = len(ticket.media)
             yield (
                 "bron",
-                f"Open311 ticket {ticket.id} ({ticket.service.code}) opened for"
-                f" {ticket.attributes.get('toodego_ref')}, {files} photo(s)",
+                say(
+                    "open311_ticket",
+                    ticket=ticket.id,
+                    service=ticket.service.code,
+                    reference=str(ticket.attributes.get("toodego_ref")),
+                    photos=len(ticket.media),
+                ),
             )
         tickets = stage.villeurbanne.tickets
         for one in tickets[self._take("villeurbanne", len(tickets)) :]:
             yield (
                 "villeurbanne",
-                f"ticket {one.id} opened for {one.external_id}, {len(one.documents)} files",
+                say(
+                    "ticket",
+                    ticket=one.id,
+                    reference=str(one.external_id),
+                    files=len(one.documents),
+                ),
             )
         for call in stage.portal.received[self._take("received", len(stage.portal.received)) :]:
             payload = call.payload if isinstance(call.payload, dict) else {}
             message = f" « {payload['message']} »" if payload.get("message") else ""
-            alone = "a file" if "b64_content" in payload else "a message"
-            word = payload.get("statut") or alone
-            yield "toodego", f"told of {call.slug} {call.id}: {word}{message}"
+            alone = say("a_file" if "b64_content" in payload else "a_message")
+            word = payload.get("statut")
+            what = word if isinstance(word, str) and word else alone
+            yield "toodego", say("told_of", form=call.slug, id=call.id, what=what, text=message)
         for who, faults in (
             ("toodego", stage.portal.faults),
             ("bron", stage.bron.faults),
@@ -103,14 +125,14 @@ class Watcher:
         ):
             yield from self._cuts(who, faults)
 
-    def _cuts(self, who: str, faults: Faults) -> Iterator[tuple[str, str]]:
+    def _cuts(self, who: str, faults: Faults) -> Iterator[tuple[str, Message]]:
         seen = self._faults.get(who, 0)
         self._faults[who] = len(faults.injected)
         for one in faults.injected[seen:]:
             if one.kind is FaultKind.SAY:
-                yield "fault", f"{who} answers {one.method} as nobody should"
+                yield "fault", say("answers_badly", who=say(who), method=one.method)
             else:
-                yield "fault", f"{who} did what {one.method} asked, then the line was cut"
+                yield "fault", say("line_cut", who=say(who), method=one.method)
 
     def _take(self, name: str, count: int) -> int:
         before, self._told[name] = self._told[name], count

@@ -22,6 +22,7 @@ import gateway.contracts.mutation_texts
 import gateway.contracts.texts
 import gateway.core.expression
 import gateway.core.system_errors
+import gateway.demo.texts
 import gateway.flow.texts
 import gateway.ops.texts
 import gateway.sdk.adapter
@@ -45,6 +46,7 @@ TABLES = (
     gateway.cli.adapter_texts.say,
     gateway.cli.release_texts.say,
     gateway.cli.glc_texts.say,
+    gateway.demo.texts.say,
     gateway.cli.headings.headings,
     gateway.cli.states.states,
     gateway.store.texts.say,

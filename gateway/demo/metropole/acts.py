@@ -12,12 +12,14 @@ from typing import Any
 
 from gateway.core import reasons
 from gateway.core.errors import GatewayError
+from gateway.core.messages import Message
 from gateway.demo.bad_answers import page
 from gateway.demo.files import write_secrets
 from gateway.demo.metropole.files import BackOffice, Member, edit
 from gateway.demo.metropole.load import Load, TimedPush
 from gateway.demo.metropole.stage import Done, SimulatedGru, Town
 from gateway.demo.samples import ANOMALY
+from gateway.demo.texts import say
 
 AGREED = ("--by", "Camille Exemple", "--function", "DGS", "--means", "courriel")
 #: The shared line, before and after the change, in the mapping and its cases.
@@ -87,7 +89,7 @@ class Operator:
 
     @asynccontextmanager
     async def _act(
-        self, name: str, text: str, concerned: Collection[Member] = ()
+        self, name: str, text: Message, concerned: Collection[Member] = ()
     ) -> AsyncIterator[Act]:
         """Measure an act: its time ends with the block, and it is watched for a while. Raises
         GatewayError when interrupted."""
@@ -116,7 +118,7 @@ class Operator:
         except TimeoutError:
             self.town.daemon.pid  # noqa: B018 (raises when it is gone)
             return
-        raise GatewayError("interrupted")
+        raise GatewayError(say("interrupted"))
 
     async def _run(self, act: Act, *arguments: str, may_refuse: bool = False) -> Done:
         done = await self.town.command(*arguments)
@@ -129,12 +131,12 @@ class Operator:
 
     async def quiet(self) -> None:
         """Let citizens send, and do nothing."""
-        async with self._act("quiet", "Nothing else happens."):
+        async with self._act("quiet", say("nothing_else")):
             await self.wait(self.town.pause)
 
     async def connect(self, those: Sequence[Member], name: str) -> None:
         """Connect communes: plan, be refused without an agreement, sign, apply."""
-        text = f"{len(those)} communes are connected: planned, refused unsigned, signed, applied."
+        text = say("connected", count=len(those))
         async with self._act(name, text, those) as act:
             named = [word for one in those for word in ("--commune", one.insee)]
             planned = await self._run(act, "release", "plan")
@@ -155,7 +157,7 @@ class Operator:
         """Change a line of a mapping that many share: shown once, signed, applied."""
         town = self.town
         those = [one for one in town.members if one.kind is BackOffice.REST]
-        text = f"One line of a mapping changes, which {len(those)} communes share."
+        text = say("shared_line", count=len(those))
         async with self._act("shared_change", text, those) as act:
             edit(town.mappings / ANOMALY / "rest.yaml", *LINE)
             edit(town.mappings / ANOMALY / "rest.cases" / "3-retours.yaml", *LINE)
@@ -176,7 +178,7 @@ class Operator:
     async def rollback(self) -> None:
         """Roll one of them back."""
         one = next(one for one in self.town.members if one.kind is BackOffice.REST)
-        async with self._act("rollback", f"{one.name} goes back.", [one]) as act:
+        async with self._act("rollback", say("goes_back", name=one.name), [one]) as act:
             done = await self._run(act, "release", "rollback", one.insee)
             act.told |= {"rollback_s": done.seconds, "running_s": await self._running([one])}
 
@@ -184,7 +186,7 @@ class Operator:
         """Replace a commune's key: both count for a while, and its portal changes over."""
         town = self.town
         one = next(one for one in town.members if one.kind is BackOffice.OPEN311)
-        async with self._act("key_changed", f"{one.name} gets another key.", [one]) as act:
+        async with self._act("key_changed", say("another_key", name=one.name), [one]) as act:
             old = f"{town.folder}/secrets/{one.insee}-key"
             new = f"{old}-2"
             value = write_secrets(town.folder, [f"{one.insee}-key-2"]).popitem()[1]
@@ -202,8 +204,8 @@ class Operator:
         town = self.town
         able = [one for one in reversed(town.members) if one.kind is not BackOffice.DEMO]
         those = able[: max(1, min(len(FAILURES), len(town.members) // 8))]
-        names = ", ".join(one.name for one in those)
-        async with self._act("failing", f"GRUs fail: {names}.", those) as act:
+        names = tuple(one.name for one in those)
+        async with self._act("failing", say("grus_fail", names=names), those) as act:
             broken = list(zip(those, FAILURES.items(), strict=False))
             for member, (_, failure) in broken:
                 for gru in town.grus[member.insee].values():
@@ -220,7 +222,7 @@ class Operator:
             # The deliveries die in the end.
             await self.wait(2 * town.pause)
             dead = await self._run(act, "outbox", "list", "--state", "dead", "--json")
-            town.story.say("operator", "the GRUs are mended: probed, and what died is replayed")
+            town.story.say("operator", say("mended"))
             for member in those:
                 for gru in town.grus[member.insee].values():
                     gru.faults.clear()

@@ -16,6 +16,7 @@ from gateway.demo.metropole.acts import Act, Operator
 from gateway.demo.metropole.load import Load, TimedPush, percentiles
 from gateway.demo.metropole.stage import Town, open_town
 from gateway.demo.story import Story
+from gateway.demo.texts import say
 
 #: Seconds after the last push within which every accepted request is delivered and reported.
 PATIENCE = 90.0
@@ -31,7 +32,7 @@ async def run_town(count: int, *, seed: int, port: int, once: bool, story: Story
         summary["seconds"] = round(time.monotonic() - begun, 1)
         _told(story, summary)
         if not once:
-            story.title("Everything stays up until Ctrl-C.")
+            story.title(say("stays_up"))
             story.plain(f"  curl -s {town.url}/ops/health")
             here = f"--config {town.config} --mappings {town.mappings}"
             for command in ("commune list", "release list", "release plan"):
@@ -162,7 +163,7 @@ async def _series(town: Town) -> set[str]:
 
 
 def _told(story: Story, summary: dict[str, Any]) -> None:
-    story.title("Measured:")
+    story.title(say("measured"))
     for name, value in summary.items():
         if name == "acts":
             for act, figures in value.items():

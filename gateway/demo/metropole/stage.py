@@ -36,6 +36,7 @@ from gateway.demo.metropole.files import (
 from gateway.demo.samples import NEIGHBOURS, SUBMITTER, ZOE, neighbour
 from gateway.demo.stage import DaemonApart, free_port, services, until_interrupted
 from gateway.demo.story import Story
+from gateway.demo.texts import say
 from gateway.sim.faults import Faults
 from gateway.sim.glc import SimulatedGlc
 from gateway.sim.open311 import Open311
@@ -177,7 +178,7 @@ class Town:
             waited_for: set[asyncio.Future[Any]] = {said, stopping}
             await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
             if stopping.done():
-                raise GatewayError("interrupted")
+                raise GatewayError(say("interrupted"))
             out, err = await said
             code = await process.wait()
         finally:
@@ -193,7 +194,14 @@ class Town:
         shown = " ".join(arguments[:4]) + (" ..." if len(arguments) > 4 else "")
         self.story.say(
             "operator",
-            f"{shown}: {done.seconds} s (at work {cpu} s), exit {code}, {done.lines} lines",
+            say(
+                "command_done",
+                command=shown,
+                seconds=done.seconds,
+                cpu=cpu,
+                code=code,
+                lines=done.lines,
+            ),
         )
         return done
 
