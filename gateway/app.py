@@ -28,7 +28,7 @@ from fastapi import FastAPI
 
 from gateway import timers
 from gateway.catalogue.catalogue import Catalogue, Settings
-from gateway.contracts.running import Source
+from gateway.contracts.running import CatalogueSource
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.core.system_errors import system_error
 from gateway.flow.engine import Engine, open_engine
@@ -45,7 +45,7 @@ from gateway.store.postgres import require_sessions
 from gateway.web import connection
 from gateway.web.application import application
 from gateway.web.connection import BoundedConnection
-from gateway.web.state import Condition
+from gateway.web.state import DaemonCondition
 from gateway.wire.budget import raise_file_limit
 from gateway.wire.spool import Spool
 
@@ -106,7 +106,7 @@ def only_process(data_dir: Path) -> Any:
 async def serve(
     catalogue: Catalogue,
     *,
-    source: Source | None = None,
+    source: CatalogueSource | None = None,
     role: Role = Role.ALL,
     ready: asyncio.Event | None = None,
     stop: asyncio.Event | None = None,
@@ -159,7 +159,7 @@ async def serve(
 
 async def _serve(
     catalogue: Catalogue,
-    source: Source | None,
+    source: CatalogueSource | None,
     role: Role,
     database: Database,
     ready: asyncio.Event,
@@ -180,7 +180,7 @@ async def _serve(
             loop.add_signal_handler(number, event.set)
         try:
             alone = database.dialect == "sqlite"
-            condition = Condition()
+            condition = DaemonCondition()
             metrics = Metrics(condition.stalls, connection.refused)
             async with open_engine(
                 catalogue, database, alone=alone, settle=settle, observer=metrics
@@ -205,7 +205,7 @@ async def _serve(
 async def _run(
     engine: Engine,
     app: FastAPI,
-    condition: Condition,
+    condition: DaemonCondition,
     following: Following | None,
     role: Role,
     listener: socket.socket,

@@ -14,7 +14,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from gateway import timers
 from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue
-from gateway.contracts.running import Source
+from gateway.contracts.running import CatalogueSource
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable
 from gateway.core.messages import both, plain
 from gateway.flow.engine import Engine
@@ -30,7 +30,9 @@ class Following:
     """Has an engine run what `source` says. `asked` is the last order to read secrets before they
     were first read; `renew` is set to have them read again."""
 
-    def __init__(self, engine: Engine, source: Source, asked: str, renew: asyncio.Event) -> None:
+    def __init__(
+        self, engine: Engine, source: CatalogueSource, asked: str, renew: asyncio.Event
+    ) -> None:
         self.engine = engine
         self.source = source
         self.renew = renew

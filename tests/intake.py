@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.flow.engine import Engine
 from gateway.store.rows import Acceptance
-from gateway.wire.event import Announced, read_event
+from gateway.wire.event import AnnouncedEvent, read_event
 from gateway.wire.formdata import Formdata
 
 
@@ -16,7 +16,7 @@ async def take_in(
     commune: str,
     slug: str,
     formdata: Formdata,
-    event: Announced | None = None,
+    event: AnnouncedEvent | None = None,
     **how: Any,
 ) -> Acceptance:
     """Have the receiver keep it. `event` None: what its `extra` says; `how` as `receive` takes."""

@@ -7,8 +7,8 @@ from functools import partial
 from typing import ClassVar
 
 from adapters.email.checking import check_servers
-from adapters.email.composing import Letter, Words, composed, letter_words, read_files
-from adapters.email.mailbox import Mailbox, MailboxFailed, NotDone, open_mailbox
+from adapters.email.composing import Letter, MailTexts, composed, letter_words, read_files
+from adapters.email.mailbox import CommandRefused, Mailbox, MailboxFailed, open_mailbox
 from adapters.email.options import Copies, EmailOptions, Imap
 from adapters.email.polling import MailPoll
 from adapters.email.reasons import REASONS
@@ -132,7 +132,7 @@ class EmailAdapter(Adapter):
 
     def _letter(
         self,
-        words: Words,
+        words: MailTexts,
         reference: str,
         message_id: str,
         thread: str | None,
@@ -186,7 +186,7 @@ async def find_copy(imap: Imap, copies: Copies, message_id: str, connector: Conn
                 try:
                     await mailbox.open(folder)
                     uids = await mailbox.search("Message-ID", message_id)
-                except NotDone:
+                except CommandRefused:
                     if folder == imap.done:
                         continue  # it is made with the first message that goes there
                     return CannotTell("no_such_folder", folder)

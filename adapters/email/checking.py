@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adapters.email.mailbox import Mailbox, MailboxFailed, NotDone, open_mailbox
+from adapters.email.mailbox import CommandRefused, Mailbox, MailboxFailed, open_mailbox
 from adapters.email.options import EmailOptions, Imap
 from adapters.email.sending import MailServer
 from adapters.email.texts import say
@@ -57,7 +57,7 @@ async def _mailbox(options: EmailOptions, imap: Imap, connector: Connector) -> l
 async def _folder(mailbox: Mailbox, name: str) -> Note:
     try:
         count = (await mailbox.open(name)).exists
-    except NotDone:
+    except CommandRefused:
         return Note.fault(say("imap"), Misconfigured("no_such_folder", name))
     return Note("ok", say("folder", name=name, count=count))
 
@@ -65,7 +65,7 @@ async def _folder(mailbox: Mailbox, name: str) -> Note:
 async def _made_later(mailbox: Mailbox, name: str) -> Note:
     try:
         return Note("ok", say("folder", name=name, count=await mailbox.count(name)))
-    except NotDone:
+    except CommandRefused:
         return Note("ok", say("folder_missing", name=name))
 
 

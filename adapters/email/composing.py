@@ -55,7 +55,7 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class MailTexts:
     """The words that the mapping gives: the recipient's address, the subject and the body."""
 
     to: str
@@ -65,7 +65,7 @@ class Words:
 
 def letter_words(
     payload: Mapping[str, Any], options: EmailOptions, *, subject: str = "", text: str = ""
-) -> Words | Refused:
+) -> MailTexts | Refused:
     """Read what the mapping gives; `subject` and `text` where it gives none."""
     strange = sorted(set(payload) - KNOWN)
     if strange:
@@ -83,7 +83,7 @@ def letter_words(
         return Refused("unmappable", "a message needs subject and body")
     if len(body) > _BODY:
         return Refused("unmappable", f"a body has {_BODY} characters at most")
-    return Words(to, said, body)
+    return MailTexts(to, said, body)
 
 
 def one_line(text: str) -> str:
@@ -150,7 +150,7 @@ __all__ = [
     "MARK",
     "REFERENCE_HEADER",
     "Letter",
-    "Words",
+    "MailTexts",
     "attachment_name",
     "body_text",
     "composed",

@@ -52,7 +52,7 @@ class MailboxFailed(Exception):
         self.outcome = outcome
 
 
-class NotDone(Exception):
+class CommandRefused(Exception):
     """The server says NO or BAD to one command."""
 
 
@@ -74,7 +74,7 @@ class FolderState:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedMessage:
     """A message of a folder, without its content."""
 
     uid: int
@@ -83,7 +83,7 @@ class Listed:
 
 
 class Mailbox:
-    """One session. Its commands raise MailboxFailed when it is over, NotDone for a refusal."""
+    """One session. Its commands raise MailboxFailed when it is over, CommandRefused for a refusal."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -110,7 +110,7 @@ class Mailbox:
                 both = f"\0{username}\0{password}".encode()
                 answer = base64.b64encode(both).decode("ascii")
                 await self.command("AUTHENTICATE PLAIN", then=answer)
-        except NotDone:
+        except CommandRefused:
             raise MailboxFailed(
                 Misconfigured("access_denied", "the mailbox does not let us in")
             ) from None
@@ -123,7 +123,7 @@ class Mailbox:
             self._separator = found[1].decode("ascii")
 
     async def open(self, folder: str, *, altering: bool = False) -> FolderState:
-        """Open a folder. Raises NotDone when there is none."""
+        """Open a folder. Raises CommandRefused when there is none."""
         verb = "SELECT" if altering else "EXAMINE"
         lines = [one.text for one in await self.command(f"{verb} {self._named(folder)}")]
         return FolderState(
@@ -131,21 +131,21 @@ class Mailbox:
         )
 
     async def count(self, folder: str) -> int:
-        """Count the messages of a folder. Raises NotDone when there is none."""
+        """Count the messages of a folder. Raises CommandRefused when there is none."""
         lines = await self.command(f"STATUS {self._named(folder)} (MESSAGES)")
         return _number(_COUNT, [one.text for one in lines], 0)
 
-    async def listed(self, first: int, last: int) -> list[Listed]:
+    async def listed(self, first: int, last: int) -> list[ListedMessage]:
         """List the messages of the open folder whose UIDs lie there, in their order."""
         what = "(UID RFC822.SIZE INTERNALDATE)"
         lines = await self.command(f"UID FETCH {first}:{last} {what}")
-        found: dict[int, Listed] = {}
+        found: dict[int, ListedMessage] = {}
         for line in lines:
             uid = _number(_UID, [line.text], 0)
             if first <= uid <= last and b" FETCH " in line.text.upper():
                 date = _DATE.search(line.text)
                 size = _number(_SIZE, [line.text], 0)
-                found[uid] = Listed(uid, size, _moment(date[1]) if date else None)
+                found[uid] = ListedMessage(uid, size, _moment(date[1]) if date else None)
         return [found[uid] for uid in sorted(found)]
 
     async def part(self, uid: int, section: str, most: int) -> bytes | None:
@@ -170,13 +170,13 @@ class Mailbox:
         return [int(word) for word in words.split() if word.isdigit()]
 
     async def move(self, uids: Sequence[int], folder: str) -> None:
-        """Move messages of the open folder. Raises NotDone when it cannot be done."""
+        """Move messages of the open folder. Raises CommandRefused when it cannot be done."""
         chosen = ",".join(map(str, uids))
         if "MOVE" in self.abilities:
             await self._into(f"UID MOVE {chosen}", folder)
             return
         if "UIDPLUS" not in self.abilities:
-            raise NotDone
+            raise CommandRefused
         await self._into(f"UID COPY {chosen}", folder)
         await self.command(f"UID STORE {chosen} +FLAGS.SILENT (\\Deleted)")
         await self.command(f"UID EXPUNGE {chosen}")
@@ -186,7 +186,7 @@ class Mailbox:
         named = self._named(folder)
         try:
             await self.command(f"{verb} {named}")
-        except NotDone:
+        except CommandRefused:
             await self.command(f"CREATE {named}")
             await self.command(f"{verb} {named}")
 
@@ -213,7 +213,7 @@ class Mailbox:
             elif line.text.startswith(tag + b" "):
                 if line.text[len(tag) + 1 :].upper().startswith(b"OK"):
                     return lines
-                raise NotDone
+                raise CommandRefused
             elif line.text.upper().startswith(b"* BYE"):
                 raise MailboxFailed(TryLater("busy", "the server says goodbye"))
             else:
@@ -281,7 +281,7 @@ async def open_mailbox(
                 await mailbox.greeting()
                 await mailbox.login(options.username, options.password.get_secret_value())
                 yield mailbox
-                with suppress(MailboxFailed, NotDone):
+                with suppress(MailboxFailed, CommandRefused):
                     writer.write(b"z LOGOUT\r\n")
             finally:
                 writer.transport.abort()
@@ -314,4 +314,12 @@ def _moment(text: bytes) -> datetime | None:
         return None
 
 
-__all__ = ["PACE", "FolderState", "Listed", "Mailbox", "MailboxFailed", "NotDone", "open_mailbox"]
+__all__ = [
+    "PACE",
+    "CommandRefused",
+    "FolderState",
+    "ListedMessage",
+    "Mailbox",
+    "MailboxFailed",
+    "open_mailbox",
+]

@@ -14,18 +14,18 @@ from functools import partial
 from typing import Final
 
 from adapters.email.mailbox import (
+    CommandRefused,
     FolderState,
-    Listed,
+    ListedMessage,
     Mailbox,
     MailboxFailed,
-    NotDone,
     open_mailbox,
 )
 from adapters.email.options import EmailOptions, Imap, Replies
 from adapters.email.reading import (
     UNDELIVERED,
-    Head,
     MailKind,
+    MessageHead,
     read_head,
     read_reply,
     reports_failure,
@@ -108,7 +108,7 @@ class MailPoll:
             async with open_mailbox(self._imap, self._connector, seconds=_SESSION) as mailbox:
                 try:
                     folder = await mailbox.open(self._imap.folder, altering=True)
-                except NotDone:
+                except CommandRefused:
                     raise MailboxFailed(_no_folder(self._imap.folder)) from None
                 if folder.validity != state.validity:
                     state = PollState(folder.validity)
@@ -130,14 +130,14 @@ class MailPoll:
                 try:
                     await mailbox.move(uids, folder)
                     uids.clear()
-                except NotDone:
+                except CommandRefused:
                     failure = Misconfigured("not_moved", folder)
         return failure
 
     async def _waiting(self, mailbox: Mailbox) -> int:
         try:
             return await mailbox.count(self._imap.person)
-        except NotDone:
+        except CommandRefused:
             return 0
 
     async def _read(
@@ -156,7 +156,7 @@ class MailPoll:
             state.uid = last
         return None
 
-    async def _take(self, mailbox: Mailbox, one: Listed, state: PollState) -> None:
+    async def _take(self, mailbox: Mailbox, one: ListedMessage, state: PollState) -> None:
         content = await mailbox.part(one.uid, "HEADER", _HEAD)
         if content is None:
             return  # somebody has taken it away meanwhile
@@ -170,7 +170,7 @@ class MailPoll:
         away = kind in (MailKind.REPLY, MailKind.NOBODY)
         (state.done if away else state.person).append(one.uid)
 
-    async def _report(self, mailbox: Mailbox, one: Listed, head: Head) -> MailKind:
+    async def _report(self, mailbox: Mailbox, one: ListedMessage, head: MessageHead) -> MailKind:
         """A delivery report: a person is told of one that says that all is lost."""
         content = await mailbox.part(one.uid, "", _BEGINNING) or b""
         if not reports_failure(content):
@@ -180,7 +180,7 @@ class MailPoll:
             self._items.append(told)
         return MailKind.PERSON
 
-    async def _reply(self, mailbox: Mailbox, one: Listed, head: Head) -> MailKind:
+    async def _reply(self, mailbox: Mailbox, one: ListedMessage, head: MessageHead) -> MailKind:
         named, options = head.named, self._replies
         if named is None:
             return MailKind.PERSON

@@ -62,7 +62,7 @@ class MailKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class MessageHead:
     """A message by its head: what it is, the request that it names, and its own key."""
 
     kind: MailKind
@@ -81,24 +81,24 @@ class Reply:
     unreadable: int
 
 
-def read_head(content: bytes, where: str, tokens: Tokens, options: EmailOptions) -> Head:
+def read_head(content: bytes, where: str, tokens: Tokens, options: EmailOptions) -> MessageHead:
     """Read a message's head. `where` names its place in the mailbox, should it have no
     Message-ID."""
     try:
         return _head(content, where, tokens, options)
     except _UNPARSED:
-        return Head(MailKind.PERSON, None, f"m:{where}")
+        return MessageHead(MailKind.PERSON, None, f"m:{where}")
 
 
-def _head(content: bytes, where: str, tokens: Tokens, options: EmailOptions) -> Head:
+def _head(content: bytes, where: str, tokens: Tokens, options: EmailOptions) -> MessageHead:
     message = BytesParser(policy=policy.compat32).parsebytes(content, headersonly=True)
     ids = _fields(message, "Message-ID")
     named = tokens.in_addresses(_all(message, _TO))
     named = named or tokens.in_ids(_all(message, ("In-Reply-To", "References")))
     key = hashlib.sha256((ids[0] if ids else where).encode()).hexdigest()[:32]
 
-    def head(kind: MailKind) -> Head:
-        return Head(kind, named, f"m:{key}")
+    def head(kind: MailKind) -> MessageHead:
+        return MessageHead(kind, named, f"m:{key}")
 
     if tokens.in_ids(ids) is not None and _fields(message, REFERENCE_HEADER):
         return head(MailKind.NOBODY)  # our own, by a copy or a rule that sends it round
@@ -253,4 +253,12 @@ def _shown(text: str) -> str:
         return text
 
 
-__all__ = ["UNDELIVERED", "Head", "MailKind", "Reply", "read_head", "read_reply", "reports_failure"]
+__all__ = [
+    "UNDELIVERED",
+    "MailKind",
+    "MessageHead",
+    "Reply",
+    "read_head",
+    "read_reply",
+    "reports_failure",
+]

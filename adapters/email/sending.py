@@ -49,7 +49,7 @@ class _Writing(Protocol):
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
 
 
-class _Told(Exception):
+class _ConversationEnded(Exception):
     """The conversation is over, with this outcome."""
 
     def __init__(self, outcome: Outcome) -> None:
@@ -78,7 +78,7 @@ class MailServer:
         try:
             async with clock:
                 return await self._hand_over(message, sender, recipients, said, conversation)
-        except _Told as told:
+        except _ConversationEnded as told:
             return told.outcome
         except TimeoutError:
             if not clock.over:
@@ -119,14 +119,14 @@ class MailServer:
                 await _envelope(smtp, sender, [recipient], [], ())
                 allowed = smtp.esmtp_extensions.get("size", "0").strip()
                 return Accepted(), int(allowed[:18]) if allowed.isdigit() else 0
-        except _Told as told:
+        except _ConversationEnded as told:
             return told.outcome, 0
         except TimeoutError:
             return TryLater("timeout", "no answer in time"), 0
 
     @asynccontextmanager
     async def _greeted(self, said: Iterable[str]) -> AsyncIterator[aiosmtplib.SMTP]:
-        """Connect, speak TLS as the options have it, and log in. Raises _Told, TimeoutError."""
+        """Connect, speak TLS as the options have it, and log in. Raises _ConversationEnded, TimeoutError."""
         server, options = self._server, self._options
         secured = not options.clear
         tls = await self._connector.tls() if server.tls or secured else None
@@ -146,14 +146,14 @@ class MailServer:
                     await smtp.ehlo()
                     if secured and not server.tls:
                         if not smtp.supports_extension("starttls"):
-                            raise _Told(Misconfigured("no_starttls"))
+                            raise _ConversationEnded(Misconfigured("no_starttls"))
                         await smtp.starttls(server_hostname=server.host)
                         await smtp.ehlo()
                     if tls is not None:
                         self._connector.served(smtp.get_transport_info("peercert"))
                     if options.username is not None and options.password is not None:
                         if not smtp.supported_auth_methods:
-                            raise _Told(Misconfigured("no_login"))
+                            raise _ConversationEnded(Misconfigured("no_login"))
                         await smtp.login(options.username, options.password.get_secret_value())
                     yield smtp
                     with suppress(aiosmtplib.SMTPException, TimeoutError, OSError):
@@ -161,14 +161,14 @@ class MailServer:
                 finally:
                     _abort(smtp)
         except Unreached as error:
-            raise _Told(error.outcome) from None
+            raise _ConversationEnded(error.outcome) from None
         except aiosmtplib.SMTPResponseException as error:
-            raise _Told(_judged(error.code, error.message, said)) from None
+            raise _ConversationEnded(_judged(error.code, error.message, said)) from None
         except aiosmtplib.SMTPTimeoutError:
-            raise _Told(TryLater("timeout", "no answer in time")) from None
+            raise _ConversationEnded(TryLater("timeout", "no answer in time")) from None
         except (aiosmtplib.SMTPException, ssl.SSLError, ConnectionError) as error:
             # Before anything of a message: what came of `yield` has told its own outcome.
-            raise _Told(unreached(error).outcome) from None
+            raise _ConversationEnded(unreached(error).outcome) from None
 
 
 class _Conversation:
@@ -180,11 +180,11 @@ class _Conversation:
     async def tell(
         self, smtp: aiosmtplib.SMTP, message: bytes, connector: Connector
     ) -> tuple[int, str]:
-        """Send a message: the last answer. Raises _Told where there is none."""
+        """Send a message: the last answer. Raises _ConversationEnded where there is none."""
         protocol = smtp.protocol
         transport: object = smtp.transport
         if protocol is None or not isinstance(transport, _Writing):
-            raise _Told(TryLater("unreachable", "the connection was closed"))
+            raise _ConversationEnded(TryLater("unreachable", "the connection was closed"))
         # Nothing is to wait here when the end is written: what is not sent yet cannot be taken.
         transport.set_write_buffer_limits(high=0)
         writer = asyncio.StreamWriter(  # its `drain` is what is wanted
@@ -210,12 +210,14 @@ class _Conversation:
                 raise
             name = type(error).__name__
             if self.dotted:
-                raise _Told(Unsure("no_answer", name)) from None
-            raise _Told(TryLater("no_answer", f"{name} before the message's end")) from None
+                raise _ConversationEnded(Unsure("no_answer", name)) from None
+            raise _ConversationEnded(
+                TryLater("no_answer", f"{name} before the message's end")
+            ) from None
         except aiosmtplib.SMTPResponseException:  # an answer that is none
             if self.dotted:
-                raise _Told(Unsure("unreadable_answer", "no answer of SMTP")) from None
-            raise _Told(TryLater("unreadable_answer", "no answer of SMTP")) from None
+                raise _ConversationEnded(Unsure("unreadable_answer", "no answer of SMTP")) from None
+            raise _ConversationEnded(TryLater("unreadable_answer", "no answer of SMTP")) from None
         return last.code, last.message
 
 
@@ -226,7 +228,7 @@ async def _envelope(
     size: Sequence[str],
     said: Iterable[str],
 ) -> None:
-    """Name sender and recipients; raises _Told for the first that is not taken."""
+    """Name sender and recipients; raises _ConversationEnded for the first that is not taken."""
     try:
         await smtp.mail(sender, options=size)
         for one in recipients:
@@ -236,7 +238,7 @@ async def _envelope(
         if error.code in _ADDRESS:
             answer = getattr(outcome, "answer", None)
             outcome = Misconfigured("recipient_refused", f"SMTP {error.code}", answer)
-        raise _Told(outcome) from None
+        raise _ConversationEnded(outcome) from None
 
 
 def _judged(code: int, text: str, said: Iterable[str]) -> Outcome:

@@ -63,7 +63,7 @@ class StatusPoll:
 
     async def _one_by_one(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
         """Ask about the first `max_requests` of those tracked."""
-        taking = _Taking(self._rules, self._exchange, self._now)
+        taking = _ItemsReading(self._rules, self._exchange, self._now)
         asked: list[str] = []
         seen: list[str] = []
         gone: list[str] = []
@@ -122,7 +122,7 @@ class StatusPoll:
             "statuses.list",
             patience=Patience(),
         )
-        taking = _Taking(rules, self._exchange, self._now)
+        taking = _ItemsReading(rules, self._exchange, self._now)
         times: list[list[datetime]] = []
         server, passed_over = cursor, 0
         async for answer, listed in pages:
@@ -161,7 +161,7 @@ class StatusPoll:
         return [time for time in times if time is not None and time <= now]
 
 
-class _Taking:
+class _ItemsReading:
     """Reads items into changes, each by itself. `held`: one failed that is to be read again."""
 
     def __init__(self, rules: Statuses, exchange: RestClient, now: Callable[[], datetime]) -> None:

@@ -25,7 +25,7 @@ from gateway.catalogue.config_faults import validate_all
 from gateway.catalogue.glc import read_glc
 from gateway.catalogue.mapping_files import load_mappings
 from gateway.catalogue.network import NetworkReader, without_tls
-from gateway.catalogue.secrets import Needed, SecretSource
+from gateway.catalogue.secrets import NeededSecrets, SecretSource
 from gateway.catalogue.settings import (
     AttachmentsEntry,
     CommuneFile,
@@ -33,7 +33,7 @@ from gateway.catalogue.settings import (
     SettingsFile,
 )
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_reader import Located, load_yaml
+from gateway.catalogue.yaml_reader import LocatedData, load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter
@@ -49,7 +49,7 @@ def build(
     *,
     environ: Mapping[str, str],
     adapters: Mapping[str, type[Adapter]] | None = None,
-    secrets: Needed = Needed.ALL,
+    secrets: NeededSecrets = NeededSecrets.ALL,
     folder: Path = Path(),
 ) -> Catalogue:
     """Build the catalogue of a bundle; secrets come from `environ` and from files.
@@ -67,7 +67,7 @@ class Base:
     """Settings and portals alone; `catalogue` has no commune. `located` is their file."""
 
     catalogue: Catalogue
-    located: Located
+    located: LocatedData
 
 
 def build_base(
@@ -75,7 +75,7 @@ def build_base(
     *,
     environ: Mapping[str, str],
     adapters: Mapping[str, type[Adapter]] | None = None,
-    secrets: Needed = Needed.ALL,
+    secrets: NeededSecrets = NeededSecrets.ALL,
     folder: Path = Path(),
 ) -> Base:
     """Build the settings and portals of a bundle alone; otherwise as `build`. Raises
@@ -98,12 +98,12 @@ class _Builder:
         self.faults: list[Fault] = []
         self.warnings: list[Fault] = []
         self.secrets = secrets
-        self.networks = NetworkReader(self.faults, secrets.needed is Needed.ALL)
+        self.networks = NetworkReader(self.faults, secrets.needed is NeededSecrets.ALL)
 
     def build(
         self, bundle: Mapping[str, str], adapters: Mapping[str, type[Adapter]] | None
     ) -> Catalogue:
-        survey = registry.survey() if adapters is None else registry.Survey(adapters)
+        survey = registry.survey() if adapters is None else registry.AdapterSurvey(adapters)
         adapters = survey.adapters
         self.faults += survey.faults
         mappings, broken = load_mappings(bundle)
@@ -158,7 +158,7 @@ class _Builder:
         warnings = tuple(sorted(set(self.warnings)))
         return replace(known, communes=communes, mappings=mappings, warnings=warnings)
 
-    def _load(self, bundle: Mapping[str, str], name: str) -> Located | None:
+    def _load(self, bundle: Mapping[str, str], name: str) -> LocatedData | None:
         text = bundle.get(name)
         if text is None:
             self.faults.append(Fault(name, 0, say("no_file")))
@@ -169,7 +169,7 @@ class _Builder:
             self.faults += error.faults
             return None
 
-    def _settings(self, entry: SettingsFile, located: Located) -> Settings:
+    def _settings(self, entry: SettingsFile, located: LocatedData) -> Settings:
         data_dir = self.folder / entry.data_dir
         database = SecretStr(f"sqlite:///{data_dir / 'gateway.db'}")
         if entry.database is not None:
@@ -202,7 +202,7 @@ class _Builder:
         )
 
     def _attachments(
-        self, entry: AttachmentsEntry | None, located: Located
+        self, entry: AttachmentsEntry | None, located: LocatedData
     ) -> AttachmentStore | None:
         if entry is None:
             return None
@@ -227,7 +227,7 @@ class _Builder:
         return AttachmentStore(entry.url, options, entry.write)
 
     def _portal(
-        self, name: str, entry: PortalEntry, retry: RetryPolicy, located: Located
+        self, name: str, entry: PortalEntry, retry: RetryPolicy, located: LocatedData
     ) -> Portal:
         here = ("portals", name)
         production = entry.environment == "production"
@@ -277,7 +277,7 @@ class _Builder:
             ),
         )
 
-    def _callers(self, entry: SettingsFile, located: Located) -> None:
+    def _callers(self, entry: SettingsFile, located: LocatedData) -> None:
         """Read the callers. An orig or user name is one caller's: it decides the portal."""
         seen: dict[tuple[str, str], int] = {}
         for name, portal in entry.portals.items():
@@ -296,7 +296,7 @@ class _Builder:
         reader = CommuneReader(context, self.secrets, self.networks, self.faults, self.warnings)
         found: dict[str, Commune] = {}
         where: dict[str, str] = {}
-        codes: list[tuple[Located, CommuneFile, int]] = []
+        codes: list[tuple[LocatedData, CommuneFile, int]] = []
         for file in sorted(f for f in bundle if f.startswith(COMMUNES)):
             located = self._load(bundle, file)
             if located is None:
@@ -326,7 +326,7 @@ class _Builder:
         self,
         portals: Mapping[str, Portal],
         communes: Mapping[str, Commune],
-        located: Located | None,
+        located: LocatedData | None,
     ) -> None:
         used = {(c.portal, slug) for c in communes.values() for slug in c.routes}
         for portal in portals.values():

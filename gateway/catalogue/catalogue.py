@@ -103,7 +103,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Due:
+class DueMark:
     """The mark of a request that is due to its commune: a filled backoffice field, or a status.
     With neither, no request is taken without a push."""
 
@@ -122,7 +122,7 @@ class Teleservice:
     commune_path: Expression | None
     reconcile: float | None
     adopt_number: bool
-    due: Due = Due()
+    due: DueMark = DueMark()
     #: The event that a status of the workflow announces, by the status's id.
     events: Mapping[str, EventKind] = field(default_factory=dict)
 

@@ -15,7 +15,7 @@ from gateway.catalogue.network import NetworkReader
 from gateway.catalogue.secrets import SecretSource
 from gateway.catalogue.settings import CommuneFile, GruEntry, RouteEntry
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_reader import Located
+from gateway.catalogue.yaml_reader import LocatedData
 from gateway.core.error_place import error_place
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import RequestMapping
@@ -38,7 +38,7 @@ class CommuneContext:
     portals: Mapping[str, Portal]
     portals_known: bool
     portal_names: frozenset[str]
-    portal_file: Located | None
+    portal_file: LocatedData | None
     mappings: Mapping[str, RequestMapping]
     mappings_broken: frozenset[str]
     adapters: Mapping[str, type[Adapter]]
@@ -65,7 +65,7 @@ class CommuneReader:
         default_factory=lambda: httpx.AsyncClient(transport=_NoNetwork(), trust_env=False)
     )
 
-    def read(self, entry: CommuneFile, located: Located) -> Commune:
+    def read(self, entry: CommuneFile, located: LocatedData) -> Commune:
         """Read the commune. What is at fault is missing from it, with its fault added."""
         portal = self.context.portals.get(entry.portal)
         if portal is None and self._names_no_portal(entry.portal, located):
@@ -97,12 +97,14 @@ class CommuneReader:
             paused=entry.paused,
         )
 
-    def _names_no_portal(self, name: str, located: Located) -> bool:
+    def _names_no_portal(self, name: str, located: LocatedData) -> bool:
         written = located.value.get("portal") == name
         known = self.context.portal_names
         return written and self.context.portals_known and name not in known
 
-    def _environments(self, entry: CommuneFile, portal: Portal | None, located: Located) -> None:
+    def _environments(
+        self, entry: CommuneFile, portal: Portal | None, located: LocatedData
+    ) -> None:
         for name, one in entry.gru.items():
             production = one.environment == "production"
             if portal is None or portal.production == production:
@@ -111,7 +113,9 @@ class CommuneReader:
             said = say(word, portal=portal.name, gru=name)
             self.warnings.append(located.fault(("gru", name, "environment"), said))
 
-    def _gru(self, entry: CommuneFile, name: str, one: GruEntry, located: Located) -> Gru | None:
+    def _gru(
+        self, entry: CommuneFile, name: str, one: GruEntry, located: LocatedData
+    ) -> Gru | None:
         here: Path = ("gru", name)
         adapter = self.context.adapters.get(one.adapter)
         if adapter is None and one.adapter in self.context.adapters_broken:
@@ -163,12 +167,12 @@ class CommuneReader:
             ),
         )
 
-    def _options(self, adapter: type[Adapter], name: str, located: Located) -> Options | None:
+    def _options(self, adapter: type[Adapter], name: str, located: LocatedData) -> Options | None:
         here: Path = ("gru", name)
         if "options" in located.value["gru"][name]:
             raw = located.at((*here, "options"))
         else:
-            raw = Located({}, located.file, {(): located.line(here)})
+            raw = LocatedData({}, located.file, {(): located.line(here)})
 
         def of_options(said: Message) -> Message:
             said = self.secrets.scrubbed(said)
@@ -186,7 +190,7 @@ class CommuneReader:
         slug: str,
         route: RouteEntry,
         portal: Portal | None,
-        located: Located,
+        located: LocatedData,
     ) -> RequestMapping | None:
         here: Path = ("routes", slug)
         if portal is not None and slug not in portal.teleservices:
@@ -228,11 +232,11 @@ class CommuneReader:
             self._fault(located, (*here, "mapping"), said)
         return mapping
 
-    def _fault(self, located: Located, path: Path, said: Message) -> None:
+    def _fault(self, located: LocatedData, path: Path, said: Message) -> None:
         self.faults.append(located.fault(path, said))
 
 
-def declared(located: Located | None, path: Path) -> frozenset[str]:
+def declared(located: LocatedData | None, path: Path) -> frozenset[str]:
     """Return the keys that a file has below `path`, valid or not."""
     value = None if located is None else located.value
     for step in path:

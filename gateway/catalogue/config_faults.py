@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from gateway.catalogue.patterns import FIELD, MAPPING, NAME, SLUG, WORD
 from gateway.catalogue.secrets import SecretSource
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_reader import Located, Path
+from gateway.catalogue.yaml_reader import LocatedData, Path
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.messages import Message, plain
 from gateway.sdk.secrets import IN_THE_CLEAR, NO_SECRET, types_in
@@ -67,7 +67,7 @@ PATTERNS: Final = {
 
 def validate(
     model: type[M],
-    located: Located,
+    located: LocatedData,
     secrets: SecretSource | None = None,
     told: Callable[[Message], Message] = lambda said: said,
 ) -> M:
@@ -98,7 +98,7 @@ def validate(
 
 def validate_all(
     model: type[M],
-    located: Located,
+    located: LocatedData,
     secrets: SecretSource | None = None,
     standing_in: Mapping[str, Any] | None = None,
 ) -> tuple[M | None, tuple[Fault, ...]]:
@@ -156,7 +156,7 @@ def _drop(value: dict[str, Any], loc: tuple[str | int, ...]) -> None:
 
 def _fault(
     model: type[BaseModel],
-    located: Located,
+    located: LocatedData,
     detail: ErrorDetails,
     told: Callable[[Message], Message],
 ) -> Fault:

@@ -10,7 +10,7 @@ from gateway.catalogue.catalogue import Glc, GlcAuth
 from gateway.catalogue.network import TIMEOUT, NetworkEntry, NetworkReader, without_tls
 from gateway.catalogue.scalars import Address, Identifier, JmesPath, MomentForm, StrictModel, Text
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_reader import Located
+from gateway.catalogue.yaml_reader import LocatedData
 from gateway.core.account import normal_account
 from gateway.core.erasure import Brake
 from gateway.core.errors import Fault
@@ -132,7 +132,7 @@ class GlcEntry(StrictModel):
 
 
 def read_glc(
-    entry: GlcEntry, located: Located, networks: NetworkReader, warnings: list[Fault]
+    entry: GlcEntry, located: LocatedData, networks: NetworkReader, warnings: list[Fault]
 ) -> Glc:
     """Read the entry as the watch takes it."""
     if without_tls(entry.base_url):

@@ -20,7 +20,7 @@ from gateway.catalogue.mapping_model import KINDS
 from gateway.catalogue.mapping_upgrade import lifted
 from gateway.catalogue.patterns import SLUG
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_reader import Located, Path, load_yaml
+from gateway.catalogue.yaml_reader import LocatedData, Path, load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
 
 #: A commune's file over a department's over a shared one is three.
@@ -54,13 +54,13 @@ def extended(bundle: Mapping[str, str]) -> frozenset[str]:
     return frozenset(name for name in names if name)
 
 
-def resolved(bundle: Mapping[str, str], file: str) -> Located:
+def resolved(bundle: Mapping[str, str], file: str) -> LocatedData:
     """Return what a mapping says with all that it inherits. Raises ConfigurationFault."""
     return merged(bundle[file], file, bases_of(bundle, file))
 
 
 @lru_cache(maxsize=256)
-def merged(text: str, file: str, bases: Texts = ()) -> Located:
+def merged(text: str, file: str, bases: Texts = ()) -> LocatedData:
     """Return the mapping of `text` over its `bases`. Do not change it: it is kept.
 
     Raises ConfigurationFault: not YAML, no such base, a circle of them, too many, a `null` that
@@ -69,7 +69,7 @@ def merged(text: str, file: str, bases: Texts = ()) -> Located:
     return _over(text, file, bases, frozenset())
 
 
-def _over(text: str, file: str, bases: Texts, above: frozenset[str]) -> Located:
+def _over(text: str, file: str, bases: Texts, above: frozenset[str]) -> LocatedData:
     own = lifted(load_yaml(text, file))
     name = own.value.get("extends") if isinstance(own.value, dict) else None
     if not isinstance(name, str):
@@ -107,19 +107,19 @@ def _base_name(text: str, file: str) -> str:
 class _Merge:
     """One file over another, with the place of each key."""
 
-    def __init__(self, base: Located, own: Located) -> None:
+    def __init__(self, base: LocatedData, own: LocatedData) -> None:
         self.base = base
         self.own = own
         self.faults: list[Fault] = []
         self.places: dict[Path, tuple[str, int, int]] = {}
 
-    def located(self) -> Located:
+    def located(self) -> LocatedData:
         base = self.base.value if isinstance(self.base.value, dict) else {}
         inherited = {key: value for key, value in base.items() if key not in _OWN}
         value = self.keys(inherited, self.own.value, ())
         if self.faults:
             raise ConfigurationFault(self.faults)
-        return Located(
+        return LocatedData(
             value,
             self.own.file,
             {path: line for path, (_, line, _) in self.places.items()},
@@ -159,7 +159,7 @@ class _Merge:
                 return self.keys(base, own, path)
         return self.taken(self.own, own, path)
 
-    def taken(self, source: Located, value: Any, path: Path) -> Any:
+    def taken(self, source: LocatedData, value: Any, path: Path) -> Any:
         """Take a value as one of the files has it, with the places of all that is in it."""
         self.places[path] = source.place(path)
         inner: list[tuple[str | int, Any]] = []

@@ -22,7 +22,7 @@ from gateway.catalogue.mapping_model import (
     StatusFile,
 )
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_reader import Located, Path
+from gateway.catalogue.yaml_reader import LocatedData, Path
 from gateway.core.coordinates import SYSTEMS
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.expression import Expression, below
@@ -93,7 +93,7 @@ class _Compiler:
 
     def __init__(
         self,
-        located: Located,
+        located: LocatedData,
         model: MappingFile,
         faults: Iterable[Fault],
         bases: tuple[str, ...] = (),

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 
-from gateway.catalogue.yaml_reader import Located, Path, load_yaml
+from gateway.catalogue.yaml_reader import LocatedData, Path, load_yaml
 
 _RULES: Final = frozenset({"submit", "amend"})
 
@@ -56,7 +56,7 @@ class OldSpelling:
     now: str
 
 
-def lifted(located: Located) -> Located:
+def lifted(located: LocatedData) -> LocatedData:
     """Return what a file says in the present spelling, each key at its place."""
     found = list(old_spellings(located))
     if not found:
@@ -81,7 +81,7 @@ def lifted(located: Located) -> Located:
     return dataclasses.replace(located, value=value, lines=places[0], columns=places[1])
 
 
-def old_spellings(located: Located) -> Iterator[OldSpelling]:
+def old_spellings(located: LocatedData) -> Iterator[OldSpelling]:
     """Yield each key of before that stands in a file's rules."""
     value = located.value if isinstance(located.value, dict) else {}
     for section in value:
@@ -89,7 +89,7 @@ def old_spellings(located: Located) -> Iterator[OldSpelling]:
             yield from _old(value[section], (section,), located)
 
 
-def _old(value: Any, path: Path, located: Located) -> Iterator[OldSpelling]:
+def _old(value: Any, path: Path, located: LocatedData) -> Iterator[OldSpelling]:
     if isinstance(value, list):
         for n, inner in enumerate(value):
             yield from _old(inner, (*path, n), located)

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from gateway.catalogue.scalars import Address, Identifier, StrictModel, Text
 from gateway.catalogue.secrets import file_bytes
 from gateway.catalogue.texts import say
-from gateway.catalogue.yaml_reader import Located, Path
+from gateway.catalogue.yaml_reader import LocatedData, Path
 from gateway.core.errors import Fault
 from gateway.sdk.refusing import refuse
 from gateway.sdk.secrets import Secrets
@@ -83,7 +83,7 @@ class NetworkReader:
     checked: bool
 
     def read(
-        self, entry: NetworkEntry, located: Located, path: Path, addresses: Iterable[str]
+        self, entry: NetworkEntry, located: LocatedData, path: Path, addresses: Iterable[str]
     ) -> Network:
         """Read the entry at `path`. `addresses` are the configuration's own."""
         who = entry.proxy_auth
@@ -99,7 +99,7 @@ class NetworkReader:
         return _checked(network, located, path, self.faults) if self.checked else network
 
 
-def _checked(network: Network, located: Located, path: Path, faults: list[Fault]) -> Network:
+def _checked(network: Network, located: LocatedData, path: Path, faults: list[Fault]) -> Network:
     digest = hashlib.sha256()
     ends: list[tuple[str, datetime]] = []
     for which, name in (

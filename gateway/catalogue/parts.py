@@ -11,7 +11,7 @@ from gateway.catalogue.build import build
 from gateway.catalogue.bundle import CASES, COMMUNES, MAPPINGS, is_mapping, mapping_key, of_one
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.release import commune_files
-from gateway.catalogue.secrets import Needed
+from gateway.catalogue.secrets import NeededSecrets
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
 
@@ -19,7 +19,7 @@ _CODE = re.compile(r"""^commune:\s*["']?([0-9AB]{5})\b""", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class CatalogueParts:
     """`bundle` and `catalogue` without what is broken; `broken` are faults by file. `communes`: the
     INSEE code of each broken commune's file that names one."""
 
@@ -46,10 +46,10 @@ def build_parts(
     bundle: Mapping[str, str],
     *,
     environ: Mapping[str, str],
-    secrets: Needed = Needed.DATABASE,
+    secrets: NeededSecrets = NeededSecrets.DATABASE,
     folder: Path = Path(),
     unread: tuple[Fault, ...] = (),
-) -> Parts:
+) -> CatalogueParts:
     """Build the catalogue of all valid files.
 
     A broken mapping takes the communes that use it with it. `unread` are files that could not be
@@ -79,7 +79,7 @@ def build_parts(
         if file.startswith(COMMUNES) and (code := _code(file, bundle.get(file, "")))
     }
     faults_by_file = {file: tuple(faults) for file, faults in sorted(broken.items())}
-    return Parts(left, catalogue, faults_by_file, whose)
+    return CatalogueParts(left, catalogue, faults_by_file, whose)
 
 
 def _with_them(

@@ -16,7 +16,7 @@ GROUP = "toodego_gru_gateway.adapters"
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class AdapterSurvey:
     """The adapters by kind, and the faults of unusable ones by kind."""
 
     adapters: Mapping[str, type[Adapter]]
@@ -33,7 +33,7 @@ def installed(points: Iterable[EntryPoint] | None = None) -> Mapping[str, type[A
     return found.adapters
 
 
-def survey(points: Iterable[EntryPoint] | None = None) -> Survey:
+def survey(points: Iterable[EntryPoint] | None = None) -> AdapterSurvey:
     """Check all that is installed. At fault is what cannot be imported, is no adapter, is made for
     another version of the SDK, or claims another package's kind."""
     found: dict[str, type[Adapter]] = {}
@@ -62,7 +62,7 @@ def survey(points: Iterable[EntryPoint] | None = None) -> Survey:
         else:
             found[point.name] = adapter
             owners[point.name] = point.value
-    return Survey(found, tuple(faults), frozenset(unusable))
+    return AdapterSurvey(found, tuple(faults), frozenset(unusable))
 
 
 def _why(error: Exception) -> str:

@@ -20,7 +20,7 @@ _FIELD = re.compile(r"fields\.([A-Za-z_][A-Za-z0-9_]*)")
 
 
 @dataclass(frozen=True, slots=True)
-class LeftOut:
+class UnrelayedEvent:
     """An event without a button for the citizen, and the communes that cannot take it."""
 
     kind: EventKind
@@ -34,7 +34,7 @@ def relay_of(
     portal: str | None = None,
     communes: Sequence[str] = (),
     moderated: bool = False,
-) -> tuple[Relay, list[LeftOut]]:
+) -> tuple[Relay, list[UnrelayedEvent]]:
     """Return the relay of a teleservice for its communes (all with a route), and what it leaves
     out.
 
@@ -139,7 +139,7 @@ def _mapping_faults(routes: Sequence[tuple[Commune, Route]]) -> Iterable[Fault]:
                 yield Fault(file, line, say("odd_word", status=status.value))
 
 
-def _left_out(routes: Sequence[tuple[Commune, Route]]) -> Iterable[LeftOut]:
+def _left_out(routes: Sequence[tuple[Commune, Route]]) -> Iterable[UnrelayedEvent]:
     for kind in EVENTS:
         without = tuple(
             f"{commune.name} ({commune.insee})"
@@ -147,7 +147,7 @@ def _left_out(routes: Sequence[tuple[Commune, Route]]) -> Iterable[LeftOut]:
             if kind not in route.mapping.amend or kind not in route.gru.capabilities.amends
         )
         if without:
-            yield LeftOut(kind, without)
+            yield UnrelayedEvent(kind, without)
 
 
 def _relayed(mapping: RequestMapping) -> tuple[object, ...]:

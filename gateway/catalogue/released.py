@@ -27,7 +27,7 @@ from gateway.catalogue.release import (
     output_of,
     teleservices_of,
 )
-from gateway.catalogue.secrets import Needed
+from gateway.catalogue.secrets import NeededSecrets
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.mapping import RequestMapping
@@ -64,7 +64,7 @@ def settings_of(
     environ: Mapping[str, str],
     adapters: Mapping[str, type[Adapter]] | None = None,
     folder: Path = Path(),
-    secrets: Needed = Needed.ALL,
+    secrets: NeededSecrets = NeededSecrets.ALL,
 ) -> Catalogue:
     """Return the settings and portals, with no commune. Raises ConfigurationFault."""
     base = build_base(bundle, environ=environ, adapters=adapters, folder=folder, secrets=secrets)

@@ -22,7 +22,7 @@ _UNREAD = "postgresql://unread.invalid"
 _MISSING = "sqlite:///missing.invalid"
 
 
-class Needed(StrEnum):
+class NeededSecrets(StrEnum):
     """The secrets that are read; a placeholder stands for the others."""
 
     ALL = "all"
@@ -40,14 +40,14 @@ class SecretSource(SecretReader):
     """
 
     environ: Mapping[str, str]
-    needed: Needed = Needed.ALL
+    needed: NeededSecrets = NeededSecrets.ALL
     forgiving: bool = False
     given: set[str] = field(default_factory=set, repr=False)
 
-    def read(self, reference: str, of: Needed = Needed.ALL) -> str:
+    def read(self, reference: str, of: NeededSecrets = NeededSecrets.ALL) -> str:
         """Read the secret behind a reference. Raises `no_secret(...)`. `of` is its use, where that
         use alone may be needed."""
-        if self.needed not in (Needed.ALL, of):
+        if self.needed not in (NeededSecrets.ALL, of):
             return _UNREAD
         kind, _, name = reference.partition(":")
         value, problem = self._env(name) if kind == "env" else _file(name)
@@ -90,7 +90,7 @@ class SecretSource(SecretReader):
 def _database(value: Any, info: ValidationInfo) -> Any:
     source = info.context
     if isinstance(source, SecretSource) and is_reference(value):
-        return Secret(source.read(value, Needed.DATABASE), value)
+        return Secret(source.read(value, NeededSecrets.DATABASE), value)
     return value
 
 

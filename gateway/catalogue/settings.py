@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from gateway.catalogue.catalogue import Due
+from gateway.catalogue.catalogue import DueMark
 from gateway.catalogue.glc import GlcEntry
 from gateway.catalogue.network import TIMEOUT, BasicEntry, NetworkEntry
 from gateway.catalogue.scalars import (
@@ -158,9 +158,9 @@ class DueEntry(StrictModel):
             raise refuse(say("due_ways"))
         return self
 
-    def due(self) -> Due:
+    def due(self) -> DueMark:
         """Return the mark: the named statuses, or else the field."""
-        return Due(None, frozenset(self.statuses)) if self.statuses else Due(self.field)
+        return DueMark(None, frozenset(self.statuses)) if self.statuses else DueMark(self.field)
 
 
 class TeleserviceEntry(StrictModel):

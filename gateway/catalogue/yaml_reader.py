@@ -57,7 +57,7 @@ _MOST_FAULTS = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Located:
+class LocatedData:
     """Plain data (dict, list, str, int, float, bool, None) read from `file`, with lines. `files`
     names the file of each value that comes from another one."""
 
@@ -85,7 +85,7 @@ class Located:
         file, line, column = self.place(path)
         return Fault(file, line, said, column)
 
-    def at(self, path: Path) -> Located:
+    def at(self, path: Path) -> LocatedData:
         """Return the part below `path` (which must exist), with its lines."""
         value = self.value
         for step in path:
@@ -95,7 +95,9 @@ class Located:
         def below(known: Mapping[Path, T]) -> dict[Path, T]:
             return {p[start:]: one for p, one in known.items() if p[:start] == tuple(path)}
 
-        return Located(value, self.file, below(self.lines), below(self.columns), below(self.files))
+        return LocatedData(
+            value, self.file, below(self.lines), below(self.columns), below(self.files)
+        )
 
 
 class _Tags:
@@ -120,7 +122,7 @@ if hasattr(yaml, "CSafeLoader"):  # without libyaml, PyYAML is slower
     _composer = _FastComposer
 
 
-def load_yaml(text: str, file: str) -> Located:
+def load_yaml(text: str, file: str) -> LocatedData:
     """Read one YAML document; an empty one is None. Raises `ConfigurationFault` with `file` and
     line for bad syntax, duplicate keys, tags, and a second document."""
     if text.startswith("\ufeff"):
@@ -157,7 +159,7 @@ def load_yaml(text: str, file: str) -> Located:
     value = None if node is None else builder.value(node, ())
     if builder.faults:
         raise ConfigurationFault(builder.faults)
-    return Located(value, file, builder.lines, builder.columns)
+    return LocatedData(value, file, builder.lines, builder.columns)
 
 
 def _first_colon(text: str, mark: yaml.Mark) -> bool:

@@ -24,7 +24,7 @@ from gateway.core.messages import Message
 from gateway.wire.formdata import Formdata, parse_formdata
 
 
-class Unread(ConfigurationFault):
+class UnreadableInput(ConfigurationFault):
     """A file that a command was given is not there, or cannot be read."""
 
 
@@ -35,7 +35,7 @@ def path_of(name: str, mappings: Path) -> Path:
 
 
 def load_file(path: Path) -> RequestMapping:
-    """Load one mapping file, told as it lies. Raises ConfigurationFault: Unread for a file that is
+    """Load one mapping file, told as it lies. Raises ConfigurationFault: UnreadableInput for a file that is
     not there or cannot be read."""
     return mapping_of(_beside(path), path.as_posix())
 
@@ -70,7 +70,7 @@ def _beside(path: Path) -> dict[str, str]:
 def author_bundle(path: Path) -> dict[str, str]:
     """Return the bundle of a mapping's folder: its files, their cases, the formdata of these.
 
-    What cannot be read is left out, but for the mapping itself. Raises Unread.
+    What cannot be read is left out, but for the mapping itself. Raises UnreadableInput.
     """
     folder = path.absolute().parent
     read_author_file(path, say("no_mapping"))
@@ -100,7 +100,7 @@ def folder_of_mappings(path: Path) -> Path:
 
 
 def read_formdata(path: Path) -> tuple[Formdata, Mapping[str, Any]]:
-    """Return the formdata that a file holds, and the file as JSON. Raises Unread: what a portal
+    """Return the formdata that a file holds, and the file as JSON. Raises UnreadableInput: what a portal
     would be told of it is French, so it is quoted."""
     try:
         body = path.read_bytes()
@@ -124,7 +124,7 @@ def read_formdata(path: Path) -> tuple[Formdata, Mapping[str, Any]]:
 
 
 def read_author_file(path: Path, missing: Message) -> str:
-    """Return a file's text. Raises Unread, which says `missing` where there is none."""
+    """Return a file's text. Raises UnreadableInput, which says `missing` where there is none."""
     try:
         return path.read_text("utf-8")
     except FileNotFoundError:
@@ -137,9 +137,9 @@ def read_author_file(path: Path, missing: Message) -> str:
         raise unread(path, say("file_encoding")) from None
 
 
-def unread(path: Path, why: Message, line: int = 0) -> Unread:
+def unread(path: Path, why: Message, line: int = 0) -> UnreadableInput:
     """Return the error for a file that a command was given."""
-    return Unread([Fault(path.as_posix(), line, why)])
+    return UnreadableInput([Fault(path.as_posix(), line, why)])
 
 
 def _readable(path: Path) -> str | None:

@@ -15,7 +15,7 @@ from gateway.catalogue.catalogue import Catalogue, Portal, Route, Teleservice
 from gateway.catalogue.insee import code_doubt, unknown_communes
 from gateway.catalogue.mapping_files import lint
 from gateway.catalogue.release import commune_files
-from gateway.catalogue.secrets import Needed
+from gateway.catalogue.secrets import NeededSecrets
 from gateway.catalogue.texts import say as files_say
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.cli.faults import Exit
@@ -37,7 +37,7 @@ from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import FarEnds, open_far_ends
 from gateway.ops.at_rest import open_to_others
 from gateway.sdk import Adapter
-from gateway.store.postgres import Pooled, require_sessions
+from gateway.store.postgres import PoolerFound, require_sessions
 from gateway.wire.identity import Outage
 
 #: Of one far end's whole check, in seconds.
@@ -49,7 +49,7 @@ NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CheckLine:
     """One line of the findings about a far end."""
 
     far_end: str
@@ -87,7 +87,7 @@ def check(
     for faults in the configuration, 4 when a far end cannot be used.
     """
     try:
-        catalogue = load_catalogue(config, mappings, secrets=Needed.ALL)
+        catalogue = load_catalogue(config, mappings, secrets=NeededSecrets.ALL)
     except ConfigurationFault as error:
         if not as_json:
             raise
@@ -107,10 +107,10 @@ def check(
         raise typer.Exit(Exit.CONFIGURATION if offline else Exit.FAR_END)
 
 
-def _saved_forms(catalogue: Catalogue, mappings: Path) -> tuple[Line, ...]:
+def _saved_forms(catalogue: Catalogue, mappings: Path) -> tuple[CheckLine, ...]:
     """Return the forms whose schema lies beside their mappings (`portal form`), held against
     these."""
-    lines: list[Line] = []
+    lines: list[CheckLine] = []
     for portal in catalogue.portals.values():
         for slug in portal.teleservices:
             file = mappings / slug / FORM
@@ -121,7 +121,7 @@ def _saved_forms(catalogue: Catalogue, mappings: Path) -> tuple[Line, ...]:
             except (OSError, UnicodeDecodeError):
                 text = ""
             noted = check_saved(catalogue, portal.name, slug, text)
-            lines += [Line(file.as_posix(), one.level, one.said) for one in noted]
+            lines += [CheckLine(file.as_posix(), one.level, one.said) for one in noted]
     return tuple(lines)
 
 
@@ -163,7 +163,7 @@ def _untaken(route: Route, teleservices: Mapping[str, Teleservice]) -> list[Mess
 
 
 def _document(
-    faults: tuple[Fault, ...], warnings: tuple[Fault, ...], lines: tuple[Line, ...]
+    faults: tuple[Fault, ...], warnings: tuple[Fault, ...], lines: tuple[CheckLine, ...]
 ) -> dict[str, Any]:
     well = not faults and all(line.level != "fault" for line in lines)
     spoken = language()
@@ -182,7 +182,7 @@ def _document(
 def _print(
     catalogue: Catalogue,
     warnings: tuple[Fault, ...],
-    lines: tuple[Line, ...],
+    lines: tuple[CheckLine, ...],
     *,
     offline: bool,
     verbose: bool,
@@ -216,7 +216,7 @@ def _together(found: Sequence[tuple[str, Message]]) -> list[tuple[Message, list[
 def _summary(
     catalogue: Catalogue,
     warnings: tuple[Fault, ...],
-    lines: tuple[Line, ...],
+    lines: tuple[CheckLine, ...],
     *,
     offline: bool,
 ) -> None:
@@ -258,7 +258,7 @@ def _is_of(fault: Fault, insee: str) -> bool:
     return "/communes/" in fault.file and insee in fault.file.rpartition("/")[2]
 
 
-async def _far_ends(catalogue: Catalogue) -> list[Line]:
+async def _far_ends(catalogue: Catalogue) -> list[CheckLine]:
     async with open_far_ends(catalogue) as far_ends:
         checks = [_gru(adapter, lane) for lane, adapter in far_ends.adapters.items()]
         checks += [_portal(far_ends, portal) for portal in catalogue.portals.values()]
@@ -266,14 +266,14 @@ async def _far_ends(catalogue: Catalogue) -> list[Line]:
         return [line for lines in await asyncio.gather(*checks) for line in lines]
 
 
-async def _recorded(catalogue: Catalogue, file: Path, insee: str | None) -> list[Line]:
+async def _recorded(catalogue: Catalogue, file: Path, insee: str | None) -> list[CheckLine]:
     """Check the GRUs of a commune by recorded answers: whatever is in doubt is a fault then."""
     if insee is not None and insee not in catalogue.communes:
         raise unknown_communes(
             [insee], {code: one.name for code, one in catalogue.communes.items()}
         )
     answers = RecordedAnswers.read(file)
-    lines: list[Line] = []
+    lines: list[CheckLine] = []
     async with open_far_ends(catalogue, transport=lambda lane: answers) as far_ends:
         for lane, adapter in far_ends.adapters.items():
             if insee is None or parse_lane(lane).commune == insee:
@@ -283,47 +283,47 @@ async def _recorded(catalogue: Catalogue, file: Path, insee: str | None) -> list
                 ]
     if answers.missing:
         calls = tuple(sorted(set(answers.missing)))
-        lines.append(Line(str(file), "fault", contracts_say("not_recorded", calls=calls)))
+        lines.append(CheckLine(str(file), "fault", contracts_say("not_recorded", calls=calls)))
     return lines
 
 
-async def _gru(adapter: Adapter, lane: str) -> list[Line]:
+async def _gru(adapter: Adapter, lane: str) -> list[CheckLine]:
     try:
         async with asyncio.timeout(PATIENCE):
             notes = await adapter.check()
     except TimeoutError:
-        return [Line(lane, "fault", say("no_answer", seconds=f"{PATIENCE:.0f}"))]
+        return [CheckLine(lane, "fault", say("no_answer", seconds=f"{PATIENCE:.0f}"))]
     except Exception as error:  # an adapter's bug must not hide what the others say
         said = say("adapter_failed", error=type(error).__name__, place=error_place(error))
-        return [Line(lane, "fault", said)]
-    return [Line(lane, note.level, note.said) for note in notes]
+        return [CheckLine(lane, "fault", said)]
+    return [CheckLine(lane, note.level, note.said) for note in notes]
 
 
-async def _attachments(catalogue: Catalogue) -> list[Line]:
+async def _attachments(catalogue: Catalogue) -> list[CheckLine]:
     objects = open_objects(catalogue.settings.attachments)
     if objects is None:
         return []
     try:
         await attempt(objects)
     except Unavailable as error:
-        return [Line("attachments", "fault", error.said)]
+        return [CheckLine("attachments", "fault", error.said)]
     if not objects.thorough:
-        return [Line("attachments", "warning", say("objects_keep"))]
-    return [Line("attachments", "ok", say("objects_tried"))]
+        return [CheckLine("attachments", "warning", say("objects_keep"))]
+    return [CheckLine("attachments", "ok", say("objects_tried"))]
 
 
-async def _database(catalogue: Catalogue) -> list[Line]:
+async def _database(catalogue: Catalogue) -> list[CheckLine]:
     url = catalogue.settings.database.get_secret_value()
     if not url.startswith("postgres"):
         return []
     try:
         await asyncio.to_thread(require_sessions, url)
-    except Pooled:
-        return [Line("database", "fault", say("pooled"))]
+    except PoolerFound:
+        return [CheckLine("database", "fault", say("pooled"))]
     return []
 
 
-async def _glc(far_ends: FarEnds) -> list[Line]:
+async def _glc(far_ends: FarEnds) -> list[CheckLine]:
     glc = far_ends.catalogue.settings.glc
     if far_ends.identity is None or glc is None:
         return []
@@ -335,29 +335,31 @@ async def _glc(far_ends: FarEnds) -> list[Line]:
         given: dict[str, str | Message]
         given = {"source": source, "why": why, "cure": cure or say_glc("glc_answers")}
         if told.detail:
-            return [Line("glc", "fault", say_glc("glc_fault_for", **given, detail=told.detail))]
-        return [Line("glc", "fault", say_glc("glc_fault", **given))]
+            return [
+                CheckLine("glc", "fault", say_glc("glc_fault_for", **given, detail=told.detail))
+            ]
+        return [CheckLine("glc", "fault", say_glc("glc_fault", **given))]
     if told.canary_gone:
-        return [Line("glc", "fault", say_glc("glc_canary_gone"))]
+        return [CheckLine("glc", "fault", say_glc("glc_canary_gone"))]
     if source == "synchronization":
-        return [Line("glc", "ok", say_glc("glc_synchronization"))]
+        return [CheckLine("glc", "ok", say_glc("glc_synchronization"))]
     if not told.entries:
-        return [Line("glc", "warning", say_glc("glc_empty"))]
+        return [CheckLine("glc", "warning", say_glc("glc_empty"))]
     if told.skipped:
         said = say_glc("glc_skipped", skipped=told.skipped, entries=told.entries)
-        return [Line("glc", "warning", said)]
-    return [Line("glc", "ok", say_glc("glc_deletions", entries=told.entries))]
+        return [CheckLine("glc", "warning", said)]
+    return [CheckLine("glc", "ok", say_glc("glc_deletions", entries=told.entries))]
 
 
-async def _portal(far_ends: FarEnds, portal: Portal) -> list[Line]:
+async def _portal(far_ends: FarEnds, portal: Portal) -> list[CheckLine]:
     name = portal.far_end
     if portal.key is None and portal.basic is None:
-        return [Line(name, "warning", say("portal_unasked"))]
+        return [CheckLine(name, "warning", say("portal_unasked"))]
     if not portal.teleservices:
-        return [Line(name, "warning", say("portal_no_form"))]
+        return [CheckLine(name, "warning", say("portal_no_form"))]
     lines = []
     for slug in portal.teleservices:
         client = far_ends.portals[portal.name]
         noted = await check_form(client, far_ends.catalogue, portal.name, slug)
-        lines += [Line(name, one.level, one.said) for one in noted]
+        lines += [CheckLine(name, one.level, one.said) for one in noted]
     return lines

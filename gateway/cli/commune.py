@@ -38,7 +38,7 @@ from gateway.cli.setting import (
 )
 from gateway.cli.states import state_word
 from gateway.cli.texts import counted, say
-from gateway.contracts.connected import ConnectedCommune, Everybody
+from gateway.contracts.connected import ConnectedCommune, ConnectedCommunes
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import NotFound
 from gateway.core.lane_name import GruLane, parse_lane
@@ -106,7 +106,7 @@ def _need(row: Mapping[str, Any]) -> int:
     return int(row["state"] not in ("running", "ready") or bool(row["held"]))
 
 
-def _everybody(config: Config, mappings: Mappings) -> tuple[Everybody, datetime | None]:
+def _everybody(config: Config, mappings: Mappings) -> tuple[ConnectedCommunes, datetime | None]:
     """Return who is connected, and when a daemon last said that it is there."""
     parts = load_parts(config, mappings)
     with open_database(parts.catalogue.settings) as database:
@@ -114,7 +114,9 @@ def _everybody(config: Config, mappings: Mappings) -> tuple[Everybody, datetime 
         return known, last_heard(database)
 
 
-def _row(known: Everybody, one: ConnectedCommune, heard_at: datetime | None) -> dict[str, Any]:
+def _row(
+    known: ConnectedCommunes, one: ConnectedCommune, heard_at: datetime | None
+) -> dict[str, Any]:
     now = datetime.now(UTC)
     lanes = [known.lanes[lane] for lane in one.lanes if lane in known.lanes]
     return {
@@ -131,7 +133,7 @@ def _row(known: Everybody, one: ConnectedCommune, heard_at: datetime | None) -> 
     }
 
 
-def _state(known: Everybody, one: ConnectedCommune, heard_at: datetime | None) -> str:
+def _state(known: ConnectedCommunes, one: ConnectedCommune, heard_at: datetime | None) -> str:
     if known.released and one.active is None:
         return "not released"
     if one.refused and heard_at:
@@ -186,7 +188,7 @@ def show(
     )
 
 
-def _lane(known: Everybody, name: str) -> dict[str, Any]:
+def _lane(known: ConnectedCommunes, name: str) -> dict[str, Any]:
     lane = known.lane(name)
     count, person, oldest = known.waiting.get(name, (0, 0, None))
     return {

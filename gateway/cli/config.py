@@ -8,7 +8,7 @@ import yaml
 from gateway.catalogue.bundle import COMMUNES, SETTINGS, read_bundle
 from gateway.catalogue.config_faults import validate_all
 from gateway.catalogue.scalars import StrictModel
-from gateway.catalogue.secrets import Needed, SecretSource
+from gateway.catalogue.secrets import NeededSecrets, SecretSource
 from gateway.catalogue.settings import CommuneFile, SettingsFile
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.cli.output import AsJson, emit, print_text
@@ -45,5 +45,7 @@ def show(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson
 
 
 def _entry(model: type[StrictModel], bundle: dict[str, str], file: str) -> object:
-    entry, _ = validate_all(model, load_yaml(bundle[file], file), SecretSource({}, Needed.NONE))
+    entry, _ = validate_all(
+        model, load_yaml(bundle[file], file), SecretSource({}, NeededSecrets.NONE)
+    )
     return None if entry is None else entry.model_dump(mode="json")

@@ -15,8 +15,8 @@ import typer
 from structlog.testing import capture_logs
 
 from gateway.catalogue.bundle import SETTINGS, read_bundle
-from gateway.catalogue.parts import Parts
-from gateway.catalogue.secrets import Needed
+from gateway.catalogue.parts import CatalogueParts
+from gateway.catalogue.secrets import NeededSecrets
 from gateway.cli.faults import Exit
 from gateway.cli.language import language
 from gateway.cli.output import AsJson, emit, print_message, print_text, table, writing
@@ -35,7 +35,7 @@ from gateway.cli.usage import Misuse
 from gateway.contracts import report as reports
 from gateway.contracts.live import Listen, Step, run_live
 from gateway.contracts.report import ReportedRun
-from gateway.contracts.run import Contract, ContractReport, Result, weakness_sentence
+from gateway.contracts.run import CaseResult, Contract, ContractReport, weakness_sentence
 from gateway.contracts.run import run as run_contracts
 from gateway.core.errors import ConfigurationFault, GatewayError
 from gateway.core.system_errors import system_error
@@ -43,7 +43,7 @@ from gateway.flow.engine import Engine
 from gateway.ops.metrics import Metrics
 from gateway.sim.server import run_server
 from gateway.web.application import application
-from gateway.web.state import Condition
+from gateway.web.state import DaemonCondition
 
 app = typer.Typer(help="Contracts: cases beside the mappings, and their report.")
 
@@ -110,7 +110,7 @@ def run(
     report = _run(commune, teleservice, known, config, mappings, weak=weak or strict)
     steps = None
     if live is not None and commune is not None:
-        catalogue = _well(config, mappings, commune, Needed.ALL).catalogue
+        catalogue = _well(config, mappings, commune, NeededSecrets.ALL).catalogue
         with capture_logs():
             steps = asyncio.run(
                 run_live(
@@ -166,7 +166,7 @@ def _listening(where: str) -> Listen:
 
     @asynccontextmanager
     async def listening(engine: Engine) -> AsyncIterator[str]:
-        app = application(engine, Condition(ready=True), Metrics())
+        app = application(engine, DaemonCondition(ready=True), Metrics())
         try:
             async with run_server(app, int(port), host=host) as at:
                 yield at.url
@@ -199,7 +199,7 @@ def _run(
         )
 
 
-def _well(config: Path, mappings: Path, commune: str, secrets: Needed) -> Parts:
+def _well(config: Path, mappings: Path, commune: str, secrets: NeededSecrets) -> CatalogueParts:
     """Return the parts that are well. Raises ConfigurationFault for what concerns the commune,
     too."""
     parts = load_parts(config, mappings, secrets=secrets)
@@ -217,7 +217,7 @@ def _well(config: Path, mappings: Path, commune: str, secrets: Needed) -> Parts:
 def _bundle(config: Path, mappings: Path, commune: str | None) -> Mapping[str, str]:
     """Return all files; for one commune, those that are well."""
     if commune is not None:
-        return _well(config, mappings, commune, Needed.NONE).bundle
+        return _well(config, mappings, commune, NeededSecrets.NONE).bundle
     with in_place(config, mappings):
         try:
             return read_bundle(config, mappings)
@@ -259,7 +259,7 @@ def located_report(report: ContractReport, config: Path, mappings: Path) -> Cont
     def real(file: str) -> str:
         return real_path(file, config, mappings)
 
-    def result_at(one: Result) -> Result:
+    def result_at(one: CaseResult) -> CaseResult:
         differences = tuple(replace(d, place=real(d.place)) for d in one.differences)
         return replace(one, file=real(one.file), differences=differences)
 

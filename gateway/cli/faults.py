@@ -42,7 +42,7 @@ def message(error: GatewayError) -> str:
     return "\n".join([*lines, counted("faults", len(error.faults)).what(spoken)])
 
 
-class Handled(CommandGroup):
+class RootGroup(CommandGroup):
     """The group at the root: every command below it speaks the language that is asked for, and no
     error of the house, nor of its usage, leaves it as a traceback or in another language."""
 

@@ -10,7 +10,7 @@ import typer
 
 from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Glc, Settings
-from gateway.catalogue.secrets import Needed
+from gateway.catalogue.secrets import NeededSecrets
 from gateway.catalogue.texts import say as say_files
 from gateway.cli.faults import Exit
 from gateway.cli.glc_texts import say, what_is
@@ -40,7 +40,7 @@ app = typer.Typer(help="Accounts deleted at GrandLyon Connect.", no_args_is_help
 @app.command()
 def poll(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
     """Ask GLC now. Exit code 1: two people must decide; 4: GLC's answer was not believed."""
-    settings = load_settings(config, mappings, secrets=Needed.ALL).settings
+    settings = load_settings(config, mappings, secrets=NeededSecrets.ALL).settings
     with in_place(config, mappings):
         _configured(settings)
         with open_database(settings) as database:

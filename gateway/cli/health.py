@@ -11,7 +11,7 @@ import httpx
 import typer
 import yaml
 
-from gateway.cli.faults import Exit, Handled
+from gateway.cli.faults import Exit, RootGroup
 from gateway.cli.language import InLanguage, language
 from gateway.cli.output import AsJson, emit, print_message
 from gateway.cli.texts import say
@@ -20,7 +20,7 @@ from gateway.core.messages import Message
 #: States of a part that somebody should look at; a pause and a wish for a break are meant.
 _BAD = frozenset({"degraded", "down", "open", "half_open"})
 
-app = typer.Typer(cls=Handled, add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(cls=RootGroup, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.callback()

@@ -16,7 +16,7 @@ from gateway.catalogue.explain import preview as preview_rows
 from gateway.catalogue.mapping_files import mapping_of
 from gateway.cli import mapping_cases, mapping_new, mapping_upgrade
 from gateway.cli.authoring import (
-    Unread,
+    UnreadableInput,
     as_it_lies,
     author_bundle,
     bundle_name,
@@ -30,7 +30,7 @@ from gateway.cli.language import language
 from gateway.cli.output import AsJson, cell, emit, print_message, print_text, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings
 from gateway.cli.texts import counted, say
-from gateway.contracts.case_player import Observed
+from gateway.contracts.case_player import Consequences
 from gateway.contracts.compare import flat
 from gateway.contracts.previewing import preview_calls
 from gateway.core.errors import ConfigurationFault, Fault, NotFound
@@ -110,7 +110,7 @@ def preview(
     try:
         loaded = load_file(path)
         parsed, document = read_formdata(formdata)
-    except Unread as error:
+    except UnreadableInput as error:
         raise NotFound(error.faults[0].message) from None
     attachments, _ = attachments_of(parsed.files)
     request = request_of(
@@ -146,7 +146,7 @@ def preview(
 
 def _calls(
     path: Path, config: Path, document: Any, event: EventKind, commune: str | None
-) -> Observed | None:
+) -> Consequences | None:
     """Return the calls of the adapter; None where no bench says what GRU there is."""
     bundle = author_bundle(path)
     with as_it_lies(path, config), capture_logs():  # the logs are of nobody's request
@@ -160,14 +160,14 @@ def _calls(
         return asyncio.run(preview_calls(bundle, mapping, document, event, commune))
 
 
-def _problem(observed: Observed) -> str | None:
+def _problem(observed: Consequences) -> str | None:
     if observed.problem is not None:
         return observed.problem.told(language())
     stopped = observed.stopped
     return None if stopped is None else f"{stopped.reason}: {stopped.detail}".rstrip(": ")
 
 
-def _print_calls(observed: Observed | None) -> None:
+def _print_calls(observed: Consequences | None) -> None:
     if observed is None:
         print_text("")
         print_message(say("preview_no_bench"))

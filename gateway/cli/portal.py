@@ -12,7 +12,7 @@ import typer
 
 from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.relays import relay_of
-from gateway.catalogue.secrets import Needed
+from gateway.catalogue.secrets import NeededSecrets
 from gateway.catalogue.texts import say as say_files
 from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, print_message, print_text, writing
@@ -54,7 +54,7 @@ def workflow(
     as_json: AsJson = False,
 ) -> None:
     """Write the workflow of a form and its tests, to be imported into w.c.s."""
-    catalogue = load_catalogue(config, mappings, secrets=Needed.NONE)
+    catalogue = load_catalogue(config, mappings, secrets=NeededSecrets.NONE)
     with in_place(config, mappings):
         relay, left_out = relay_of(
             catalogue, teleservice, portal=portal, communes=commune or (), moderated=moderated
@@ -102,7 +102,7 @@ def form(
 
     Exit code 4 when the portal does not give it.
     """
-    catalogue = load_catalogue(config, mappings, secrets=Needed.ALL)
+    catalogue = load_catalogue(config, mappings, secrets=NeededSecrets.ALL)
     named = [one.name for one in catalogue.portals.values() if teleservice in one.teleservices]
     having = [name for name in named if portal in (None, name)]
     if len(having) != 1:

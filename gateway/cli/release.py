@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from structlog.testing import capture_logs
 
-from gateway.catalogue.parts import Parts
+from gateway.catalogue.parts import CatalogueParts
 from gateway.cli import release_words as words
 from gateway.cli.faults import Exit
 from gateway.cli.language import language
@@ -39,7 +39,7 @@ from gateway.cli.usage import Misuse
 from gateway.contracts import applying
 from gateway.contracts.leaving import releases_of
 from gateway.contracts.passing import ContractOutcome, passing
-from gateway.contracts.planning import Choice, PlanState, ReleaseFiles
+from gateway.contracts.planning import CommuneChoice, PlanState, ReleaseFiles
 from gateway.contracts.planning import plan as make_plan
 from gateway.core.errors import Fault
 from gateway.core.messages import Message
@@ -65,7 +65,7 @@ Everybody = Annotated[bool, typer.Option("--all", help="All communes.")]
 class ReleaseContext:
     """The files as they are now, and the database beside them."""
 
-    parts: Parts
+    parts: CatalogueParts
     files: ReleaseFiles
     database: Database
 
@@ -107,7 +107,7 @@ def plan(
     """
     with ExitStack() as stack:
         place = open_place(stack, config, mappings)
-        choice = Choice(tuple(commune or ()), tuple(mapping or ()))
+        choice = CommuneChoice(tuple(commune or ()), tuple(mapping or ()))
         planned = asyncio.run(make_plan(place.database, place.files, choice))
     call = _call(place)
     if as_json:
@@ -176,7 +176,9 @@ def sign(
             raise Misuse(say("empty_option", name=option))
     if digest is not None and len(digest) < 8:
         raise Misuse(say("short_digest"))
-    if digest is not None and (len(choice.communes) != 1 or choice != Choice(choice.communes)):
+    if digest is not None and (
+        len(choice.communes) != 1 or choice != CommuneChoice(choice.communes)
+    ):
         raise Misuse(say("digest_of_one"))
     day = _day(on)
     agreement = Signature(
@@ -215,8 +217,10 @@ def sign(
         raise typer.Exit(Exit.NO)
 
 
-def chosen(commune: Sequence[str] | None, mapping: Sequence[str] | None, everybody: bool) -> Choice:
-    choice = Choice(tuple(commune or ()), tuple(mapping or ()), everybody)
+def chosen(
+    commune: Sequence[str] | None, mapping: Sequence[str] | None, everybody: bool
+) -> CommuneChoice:
+    choice = CommuneChoice(tuple(commune or ()), tuple(mapping or ()), everybody)
     if not choice:
         raise Misuse(say("name_communes"))
     return choice
@@ -262,7 +266,7 @@ def apply(
     It is one change for the daemon. Who cannot go keeps what runs and stops no other. Exit code 1
     if any is refused, 3 where files are at fault.
     """
-    choice = Choice(tuple(commune or ()), tuple(mapping or ()))
+    choice = CommuneChoice(tuple(commune or ()), tuple(mapping or ()))
     urgency = (by.strip(), why.strip()) if urgent else None
     if urgency is not None and not (choice.communes and all(urgency)):
         raise Misuse(say("urgent_needs"))

@@ -35,8 +35,8 @@ from gateway.cli.usage import Misuse
 from gateway.contracts import taking_back
 from gateway.contracts.connected import ConnectedCommune
 from gateway.contracts.leaving import rendered_otherwise
-from gateway.contracts.planning import Choice
-from gateway.contracts.taking_back import TakenBack, Undoing
+from gateway.contracts.planning import CommuneChoice
+from gateway.contracts.taking_back import TakeBackResult, UndoStep
 from gateway.core.errors import Conflict, Fault
 from gateway.core.messages import Message
 
@@ -88,7 +88,7 @@ def undo(
     With --json it needs --yes. Exit code 1 if one cannot be taken back, 3 if what ran before cannot
     be built today.
     """
-    choice = Choice(tuple(commune or ()), tuple(mapping or ()), everybody)
+    choice = CommuneChoice(tuple(commune or ()), tuple(mapping or ()), everybody)
     if as_json and not yes:
         raise Misuse(say("json_asks_nothing"))
     with ExitStack() as stack:
@@ -111,7 +111,7 @@ def undo(
     _stay([one for one in what.steps if one.why or one.faults])
 
 
-def _taken_back(one: Undoing) -> Message:
+def _taken_back(one: UndoStep) -> Message:
     if one.agreement:
         return say("agreement_back", release=one.digest[:12])
     kind = state_word(one.kind)
@@ -131,7 +131,7 @@ def _unfit(
     return all_located(why, config, mappings)
 
 
-def _stay(stays: Sequence[TakenBack | Undoing]) -> None:
+def _stay(stays: Sequence[TakeBackResult | UndoStep]) -> None:
     """Tell who goes on as before, and why; the exit code says whether any does."""
     for one in stays:
         if one.faults:

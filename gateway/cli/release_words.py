@@ -11,7 +11,7 @@ from gateway.catalogue.bundle import COMMUNES
 from gateway.cli.language import language
 from gateway.cli.release_texts import say
 from gateway.cli.states import state_word
-from gateway.contracts.applying import Applied
+from gateway.contracts.applying import ApplyResult
 from gateway.contracts.difference import Difference, Effect
 from gateway.contracts.planning import CommunePlan, PlanState
 from gateway.core.errors import file_line
@@ -138,7 +138,7 @@ def _indented(text: str) -> list[str]:
 
 
 def applied(
-    done: Sequence[Applied],
+    done: Sequence[ApplyResult],
     refused: Mapping[str, Message],
     call: Mapping[str, str],
     real: RealPath,
@@ -169,7 +169,7 @@ def applied(
         yield from _indented(_told(say("of_communes", count=len(who), communes=who)))
 
 
-def _became(one: Applied) -> str:
+def _became(one: ApplyResult) -> str:
     short = (one.digest or "")[:12]
     if one.state is PlanState.SAME:
         said = say("became_same", release=short)
@@ -184,7 +184,7 @@ def _became(one: Applied) -> str:
     return _told(say("of_one", commune=one.commune, name=one.name, said=said))
 
 
-def applied_document(one: Applied, refused: str | None) -> dict[str, Any]:
+def applied_document(one: ApplyResult, refused: str | None) -> dict[str, Any]:
     """Return what became of one commune, for scripts."""
     missing = [said.told(language()) for said in one.missing]
     return asdict(one) | {"missing": missing, "refused": refused}

@@ -45,7 +45,7 @@ from gateway.core.status import Status
 from gateway.ops.why import Cause, causes_of
 from gateway.store import requests
 from gateway.store.engine import Database
-from gateway.store.rows import Answered, Attempt, StoredRequest, Trace
+from gateway.store.rows import Attempt, StoredAnswer, StoredRequest, Trace
 
 app = typer.Typer(help="Requests: list, show, why they wait, explain.", no_args_is_help=True)
 
@@ -118,7 +118,7 @@ def show(
     """All that happened to a request: events, deliveries, attempts. No personal data."""
     catalogue = load_parts(config, mappings).catalogue
 
-    async def read(database: Database) -> tuple[Trace, list[Answered] | None]:
+    async def read(database: Database) -> tuple[Trace, list[StoredAnswer] | None]:
         trace = await _trace(database, which)
         if not (answers or _on_trial(catalogue, trace.request)):
             return trace, None

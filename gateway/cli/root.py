@@ -32,12 +32,12 @@ from gateway.cli import (
     secrets,
     serve,
 )
-from gateway.cli.faults import Handled
+from gateway.cli.faults import RootGroup
 from gateway.cli.language import InLanguage
 from gateway.cli.usage import CommandGroup
 
 app = typer.Typer(
-    cls=Handled,
+    cls=RootGroup,
     help="Gateway between the Toodego portal and the GRUs of the communes.",
     epilog="Exit codes: 0 done, 1 the answer is no, 2 usage, 3 configuration, 4 far end.",
     no_args_is_help=True,

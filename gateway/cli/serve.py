@@ -11,7 +11,7 @@ import structlog
 import typer
 
 from gateway.catalogue.bundle import read_bundle
-from gateway.catalogue.secrets import Needed
+from gateway.catalogue.secrets import NeededSecrets
 from gateway.cli.output import print_text
 from gateway.cli.setting import (
     CONFIG,
@@ -24,7 +24,7 @@ from gateway.cli.setting import (
 )
 from gateway.cli.texts import say
 from gateway.cli.usage import Misuse
-from gateway.contracts.running import Released, Source, Unsigned
+from gateway.contracts.running import CatalogueSource, ReleasedSource, UnsignedSource
 
 log = structlog.get_logger()
 
@@ -49,16 +49,16 @@ def serve(
 
     if role not in list(app.Role):
         raise Misuse(say("odd_role", role=role))
-    source: Source
+    source: CatalogueSource
     if dev:
-        catalogue = load_catalogue(config, mappings, secrets=Needed.ALL)
-        source = Unsigned(
+        catalogue = load_catalogue(config, mappings, secrets=NeededSecrets.ALL)
+        source = UnsignedSource(
             read(), catalogue, lambda text: print_text(text, err=True), os.environ, config
         )
     else:
-        catalogue = load_settings(config, mappings, secrets=Needed.ALL)
+        catalogue = load_settings(config, mappings, secrets=NeededSecrets.ALL)
         locate = partial(located, config=config, mappings=mappings)
-        source = Released(read, os.environ, folder=config, locate=locate)
+        source = ReleasedSource(read, os.environ, folder=config, locate=locate)
     telemetry.configure(catalogue.settings.log_format, catalogue.settings.log_level)
     for found in catalogue.warnings:
         warning = located(found, config, mappings)

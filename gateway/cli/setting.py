@@ -17,16 +17,16 @@ from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue, Settings
 from gateway.catalogue.insee import unknown_communes
-from gateway.catalogue.parts import Parts, build_parts
+from gateway.catalogue.parts import CatalogueParts, build_parts
 from gateway.catalogue.released import settings_of
-from gateway.catalogue.secrets import Needed
+from gateway.catalogue.secrets import NeededSecrets
 from gateway.catalogue.texts import say
 from gateway.cli.language import language
 from gateway.cli.output import print_message
 from gateway.cli.texts import say as say_cli
 from gateway.cli.usage import Misuse
-from gateway.contracts.connected import Everybody, everybody
-from gateway.contracts.running import Released
+from gateway.contracts.connected import ConnectedCommunes, everybody
+from gateway.contracts.running import ReleasedSource
 from gateway.core.errors import ConfigurationFault, Fault, GatewayError
 from gateway.core.ids import is_insee
 from gateway.core.messages import Message
@@ -59,7 +59,9 @@ CONFIG = Path("config")
 MAPPINGS = Path("mappings")
 
 
-def load_catalogue(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABASE) -> Catalogue:
+def load_catalogue(
+    config: Path, mappings: Path, *, secrets: NeededSecrets = NeededSecrets.DATABASE
+) -> Catalogue:
     """Load the catalogue of two folders; what is to call far ends needs all its secrets.
 
     Raises ConfigurationFault with every fault at its file.
@@ -71,7 +73,9 @@ def load_catalogue(config: Path, mappings: Path, *, secrets: Needed = Needed.DAT
     return found
 
 
-def load_parts(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABASE) -> Parts:
+def load_parts(
+    config: Path, mappings: Path, *, secrets: NeededSecrets = NeededSecrets.DATABASE
+) -> CatalogueParts:
     """Return the parts of two folders that are well; what is left out is said on the standard
     error.
 
@@ -154,7 +158,9 @@ def taken_with_releases(database: Database, said: Message) -> Message:
     return taken(database, said)
 
 
-def load_settings(config: Path, mappings: Path, *, secrets: Needed = Needed.DATABASE) -> Catalogue:
+def load_settings(
+    config: Path, mappings: Path, *, secrets: NeededSecrets = NeededSecrets.DATABASE
+) -> Catalogue:
     """Settings and portals alone, with no commune. Raises ConfigurationFault likewise."""
     with in_place(config, mappings):
         bundle = read_bundle(config, mappings)
@@ -164,8 +170,8 @@ def load_settings(config: Path, mappings: Path, *, secrets: Needed = Needed.DATA
 
 
 async def read_connected(
-    database: Database, parts: Parts, config: Path, mappings: Path
-) -> Everybody:
+    database: Database, parts: CatalogueParts, config: Path, mappings: Path
+) -> ConnectedCommunes:
     """Return who is connected, by the database and by two folders; faults are told where files
     lie."""
     whose = {insee: parts.broken[file] for file, insee in parts.communes.items()}
@@ -248,8 +254,8 @@ async def running_catalogue(
     """
     ledger = await database.read(releases.ledger)
     if files or not ledger.active:
-        return load_catalogue(config, mappings, secrets=Needed.ALL)
-    source = Released(lambda: read_bundle(config, mappings), os.environ, folder=config)
+        return load_catalogue(config, mappings, secrets=NeededSecrets.ALL)
+    source = ReleasedSource(lambda: read_bundle(config, mappings), os.environ, folder=config)
     with in_place(config, mappings):
         return await source.catalogue(database)
 

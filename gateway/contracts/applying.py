@@ -15,14 +15,21 @@ from datetime import datetime
 from gateway.catalogue.release import BadRelease, Release, read_stored
 from gateway.contracts import gate
 from gateway.contracts.passing import ContractOutcome
-from gateway.contracts.planning import ALL, Choice, CommunePlan, PlanState, ReleaseFiles, plan
+from gateway.contracts.planning import (
+    ALL,
+    CommuneChoice,
+    CommunePlan,
+    PlanState,
+    ReleaseFiles,
+    plan,
+)
 from gateway.contracts.texts import say
 from gateway.contracts.urgent import beyond_addresses
 from gateway.core.errors import Conflict, NotFound, file_line
 from gateway.core.messages import Message
 from gateway.store import applied, releases, running_releases
 from gateway.store.engine import Store
-from gateway.store.releases import ContractRun, Signature, Urgent
+from gateway.store.releases import ContractRun, Signature, UrgentActivation
 from gateway.store.running_releases import RunningRelease
 
 #: Plays the contracts of some communes, without those that are known to pass.
@@ -34,7 +41,7 @@ _GOES_ON = (*_RUNS, PlanState.GONE)
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class ApplyResult:
     """The result for one commune. `missing` is empty when the release is active now."""
 
     commune: str
@@ -55,11 +62,11 @@ async def apply(
     plays: Plays,
     now: Now,
     *,
-    choice: Choice = ALL,
+    choice: CommuneChoice = ALL,
     dev: bool = False,
     together: bool = False,
     urgency: tuple[str, str] | None = None,
-) -> list[Applied]:
+) -> list[ApplyResult]:
     """Activate releases that are signed and pass their contracts, of all communes or of those
     chosen.
 
@@ -122,7 +129,7 @@ async def apply(
 
 async def _urgent(
     store: Store, planned: Sequence[CommunePlan], urgency: tuple[str, str] | None
-) -> tuple[dict[str, Urgent], dict[str, tuple[Message, ...]]]:
+) -> tuple[dict[str, UrgentActivation], dict[str, tuple[Message, ...]]]:
     """Return the urgent releases, and what keeps others from the urgent path, by commune."""
     if urgency is None:
         return {}, {}
@@ -132,7 +139,7 @@ async def _urgent(
         if one.release is not None and one.state is PlanState.CHANGED and not one.signatures
     }
     bases = await gate.signed_basis(store, await store.read(releases.ledger), unsigned)
-    found: dict[str, Urgent] = {}
+    found: dict[str, UrgentActivation] = {}
     beyond: dict[str, tuple[Message, ...]] = {}
     for insee, release in unsigned.items():
         if insee not in bases:
@@ -140,7 +147,7 @@ async def _urgent(
         elif more := beyond_addresses(bases[insee], release):
             beyond[insee] = (say("urgent_beyond", places=tuple(more)),)
         else:
-            found[insee] = Urgent(*urgency, bases[insee].digest)
+            found[insee] = UrgentActivation(*urgency, bases[insee].digest)
     return found, beyond
 
 
@@ -161,13 +168,15 @@ def _missing(
     return tuple(found)
 
 
-def _result(one: CommunePlan, missing: tuple[Message, ...], *, active: bool, dev: bool) -> Applied:
+def _result(
+    one: CommunePlan, missing: tuple[Message, ...], *, active: bool, dev: bool
+) -> ApplyResult:
     digest = None if one.release is None else one.release.digest
     changes = tuple(dict.fromkeys(f"{file_line(d.file, d.line)} {d.path}" for d in one.differences))
     done = active or one.state in _GOES_ON
     unsigned = dev and active and bool(missing)
     operation = one.operation if active or one.state in _RUNS else ()
-    return Applied(
+    return ApplyResult(
         one.commune, one.name, one.state, digest, done, unsigned, missing, changes, operation
     )
 
@@ -176,7 +185,7 @@ def _result(one: CommunePlan, missing: tuple[Message, ...], *, active: bool, dev
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class SigningResult:
     """The result of signing for one commune: the release, or why it was not signed."""
 
     commune: str
@@ -186,8 +195,8 @@ class Signed:
 
 
 async def sign(
-    store: Store, agreement: Signature, files: ReleaseFiles, choice: Choice
-) -> list[Signed]:
+    store: Store, agreement: Signature, files: ReleaseFiles, choice: CommuneChoice
+) -> list[SigningResult]:
     """Record the agreement of the chosen communes to their files' releases: one act.
 
     A commune that is one of many signs nothing twice. `agreement.commune` and `.digest` are filled
@@ -200,15 +209,15 @@ async def sign(
         (insee,) = choice.communes
         meant = await _fitting(store, insee, agreement.digest, files.releases.get(insee))
         await _sign(store, agreement, [meant])
-        return [Signed(insee, meant.name, meant)]
-    done: list[Signed] = []
+        return [SigningResult(insee, meant.name, meant)]
+    done: list[SigningResult] = []
     for one in await plan(store, files, choice):
         release, why = one.release, None
         if release is None:
             why = one.missing[0] if one.missing else say("file_gone")
         elif one.signatures and one.commune not in choice.communes:
             why = say("agreed_already", by=one.signatures[-1].by, release=release.short)
-        done.append(Signed(one.commune, one.name, None if why else release, why))
+        done.append(SigningResult(one.commune, one.name, None if why else release, why))
     await _sign(store, agreement, [one.release for one in done if one.release is not None])
     return done
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.contracts.case_model import FileGiven
+from gateway.contracts.case_model import GivenFile
 from gateway.contracts.cases import Case
 from gateway.core.request import EventKind, Json
 
@@ -63,15 +63,15 @@ def _merged(base: Json, over: Mapping[str, Json]) -> dict[str, Json]:
 def _made(value: Json) -> Any:
     """Replace each `{filename, text}` by a file of the portal, and write out long texts."""
     if isinstance(value, dict):
-        if {"filename", "text"} <= value.keys() <= FileGiven.model_fields.keys():
-            return _file_made(FileGiven.model_validate(value))
+        if {"filename", "text"} <= value.keys() <= GivenFile.model_fields.keys():
+            return _file_made(GivenFile.model_validate(value))
         return {name: _made(inner) for name, inner in value.items()}
     if isinstance(value, str):
         return LENGTH.sub(lambda found: "x" * int(found[1]), value)
     return [_made(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _file_made(file: FileGiven) -> dict[str, Json]:
+def _file_made(file: GivenFile) -> dict[str, Json]:
     return {
         "filename": file.filename,
         "content_type": file.content_type,

@@ -15,7 +15,7 @@ NOTHING = "nothing"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
-class FileGiven(StrictModel):
+class GivenFile(StrictModel):
     """A file that is made for the case: its content is `text`."""
 
     filename: str
@@ -46,11 +46,11 @@ class Given(StrictModel):
     )
     channel: str | None = None
     event: EventKind = EventKind.CREATION
-    file: FileGiven | None = Field(None, description="With `event: document`.")
+    file: GivenFile | None = Field(None, description="With `event: document`.")
     status: str | None = Field(None, description="The GRU's own word.")
     message: str | None = Field(None, description="Of the citizen (with event), or of the GRU.")
     public: bool = Field(False, description="Does the GRU mark its message as public?")
-    document: FileGiven | None = Field(None, description="A file from the GRU.")
+    document: GivenFile | None = Field(None, description="A file from the GRU.")
     after: tuple[str, ...] = Field((), description="Statuses that the GRU told before.")
 
     @property

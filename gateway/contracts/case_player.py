@@ -56,7 +56,7 @@ PATIENCE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class StoppedDelivery:
     """A delivery that did not go through. `fields` are targets that the mapping cannot fill."""
 
     state: str
@@ -66,20 +66,20 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class Consequences:
     """The consequences. `problem` says why the case could not be played up to its question.
     `document` is what the mapping read for `event`; `words` are the GRU's statuses it judged."""
 
     calls: tuple[RecordedCall, ...] = ()
     told: tuple[PortalReport, ...] = ()
-    stopped: Stopped | None = None
+    stopped: StoppedDelivery | None = None
     problem: Message | None = None
     document: Json = None
     event: EventKind = EventKind.CREATION
     words: tuple[str, ...] = ()
 
 
-async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) -> Observed:
+async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) -> Consequences:
     """Play a case over one route of a catalogue."""
     ids = itertools.count(1)
     environment = Environment(
@@ -110,7 +110,7 @@ async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) 
             async with asyncio.timeout(PATIENCE):
                 return await _Play(case, engine, database, route, gru, portal, constants).run()
         except TimeoutError:
-            return Observed(problem=say("case_too_long", seconds=f"{PATIENCE:.0f}"))
+            return Consequences(problem=say("case_too_long", seconds=f"{PATIENCE:.0f}"))
         finally:
             await engine.lanes.stop(0)
             work.cancel()
@@ -134,25 +134,25 @@ class _Play:
         base = self.engine.catalogue.portals[self.route.portal].base_url.rstrip("/")
         return f"{base}/api/forms/{self.route.teleservice}/{self.case.formdata['id']}/"
 
-    async def run(self) -> Observed:
+    async def run(self) -> Consequences:
         given = self.case.given
         event = await self._push(creation_of(self.case, self.api_url))
         if event is None:
-            return Observed(problem=self.problem)
+            return Consequences(problem=self.problem)
         if given.event is EventKind.CREATION and not given.returns:
             return await self._observed(EventKind.CREATION, event)
         trace = await self._trace()
         stopped = await self._stopped(trace, EventKind.CREATION, event)
         if stopped is not None:
             why = stopped.detail or stopped.reason
-            return Observed(problem=say("creation_fails", why=why))
+            return Consequences(problem=say("creation_fails", why=why))
         self.gru.calls.clear()
         if given.returns:
             return await self._returns(given)
         self.portal.told.clear()
         event = await self._push(event_of_case(self.case, self.api_url))
         if event is None:
-            return Observed(problem=self.problem)
+            return Consequences(problem=self.problem)
         return await self._observed(given.event, event)
 
     # --- the portal speaks --------------------------------------------------------------------
@@ -195,10 +195,10 @@ class _Play:
             raise LookupError(self.request)
         return trace
 
-    async def _observed(self, kind: EventKind, event: str) -> Observed:
+    async def _observed(self, kind: EventKind, event: str) -> Consequences:
         stopped = await self._stopped(await self._trace(), kind, event)
         document = await self.store.read(requests.event_body, event)
-        return Observed(
+        return Consequences(
             calls=tuple(self.gru.calls),
             told=tuple(self.portal.told),
             stopped=stopped,
@@ -206,7 +206,7 @@ class _Play:
             event=kind,
         )
 
-    async def _stopped(self, trace: Trace, kind: EventKind, event: str) -> Stopped | None:
+    async def _stopped(self, trace: Trace, kind: EventKind, event: str) -> StoppedDelivery | None:
         for one in trace.deliveries:
             if one.event_id != event or one.state is State.DONE or one.kind is Kind.REPORT:
                 continue
@@ -216,14 +216,14 @@ class _Play:
                 rendered = render(self.route.mapping, body, kind)
                 if isinstance(rendered, Unmappable):
                     fields = tuple(fault.target for fault in rendered.faults)
-            return Stopped(one.state.value, one.reason, one.detail, fields)
+            return StoppedDelivery(one.state.value, one.reason, one.detail, fields)
         return None
 
     # --- the GRU speaks -----------------------------------------------------------------------
 
-    async def _returns(self, given: Given) -> Observed:
+    async def _returns(self, given: Given) -> Consequences:
         lane = self.route.gru.lane_name
-        speaking = Speaking(self.engine.adapters[lane].context)
+        speaking = ScriptedAdapter(self.engine.adapters[lane].context)
         self.engine.far_ends.adapters[lane] = speaking
         taker = self.engine.changes
         for n, word in enumerate(given.after, 1):
@@ -248,10 +248,10 @@ class _Play:
         await taker.poll(self.route.gru)
         await self._settle()
         words = (*given.after, *([given.status] if given.status is not None else []))
-        return Observed(told=tuple(self.portal.told), words=words)
+        return Consequences(told=tuple(self.portal.told), words=words)
 
 
-class Speaking(Adapter):
+class ScriptedAdapter(Adapter):
     """The GRU's words, at the adapter's contract: each adapter's own tests cover its reading."""
 
     kind = "case"

@@ -12,7 +12,7 @@ from typing import Any
 from gateway.catalogue.bundle import MAPPINGS, mapping_key
 from gateway.catalogue.config_faults import validate
 from gateway.catalogue.mapping_bases import bases_of
-from gateway.catalogue.yaml_reader import Located, Path, load_yaml
+from gateway.catalogue.yaml_reader import LocatedData, Path, load_yaml
 from gateway.contracts.case_model import NOTHING, AnswerFile, CasesFile, Expected, Given
 from gateway.contracts.texts import say
 from gateway.core.errors import ConfigurationFault, Fault
@@ -139,7 +139,7 @@ class _Reader:
             self.nearer |= here
         self.faults += self.removed.values()
 
-    def _file(self, name: str) -> tuple[CasesFile | None, Located | None]:
+    def _file(self, name: str) -> tuple[CasesFile | None, LocatedData | None]:
         text = self.bundle.get(name)
         if text is None:
             return None, None
@@ -171,7 +171,7 @@ class _Reader:
             place=below.place if options is None else (located.file, located.line(("options",))),
         )
 
-    def _bench(self, file: CasesFile, located: Located) -> tuple[Bench, str | None]:
+    def _bench(self, file: CasesFile, located: LocatedData) -> tuple[Bench, str | None]:
         """Return the far end of a file's cases, and the commune whose settings they use."""
         shared = self.shared
         answers = file.answers + shared.answers
@@ -192,7 +192,7 @@ class _Reader:
     def _cases(
         self,
         file: CasesFile,
-        located: Located,
+        located: LocatedData,
         i: int,
         bench: Bench,
         base: str | None,
@@ -223,7 +223,7 @@ class _Reader:
 
     def _case(
         self,
-        located: Located,
+        located: LocatedData,
         here: Path,
         path: Path,
         row: Mapping[str, Json],
@@ -261,7 +261,7 @@ class _Reader:
             self.mapping, located.file, line, title, given, expect, formdata, bench, commune
         )
 
-    def _formdata(self, name: str, located: Located, at: Path) -> Mapping[str, Json] | None:
+    def _formdata(self, name: str, located: LocatedData, at: Path) -> Mapping[str, Json] | None:
         if name in self.loaded:
             return self.loaded[name]
         shared = f"{MAPPINGS}{self.mapping.partition('/')[0]}/"
@@ -286,13 +286,13 @@ class _Reader:
         return self.loaded[name]
 
 
-def _part(located: Located, path: Path, row: Mapping[str, Json], missing: Json) -> Located:
+def _part(located: LocatedData, path: Path, row: Mapping[str, Json], missing: Json) -> LocatedData:
     """Return the part of a file below `path` with its placeholders filled, and its lines."""
     parent = located.value["cases"][path[1]]
     if path[-1] not in parent:
-        return Located(missing, located.file, {(): located.line(path)})
+        return LocatedData(missing, located.file, {(): located.line(path)})
     part = located.at(path)
-    return Located(_filled(part.value, row), part.file, part.lines)
+    return LocatedData(_filled(part.value, row), part.file, part.lines)
 
 
 def _over(below: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from gateway.contracts.case_bodies import LENGTH
 from gateway.contracts.case_model import CallExpected, FileExpected, PortalExpected
-from gateway.contracts.case_player import Observed, Stopped
+from gateway.contracts.case_player import Consequences, StoppedDelivery
 from gateway.contracts.cases import Case
 from gateway.contracts.fake_far_ends import FileSeen, PortalReport, RecordedCall
 from gateway.contracts.texts import say
@@ -53,7 +53,7 @@ class Mismatch:
         return " · ".join(in_words(one, language) for one in name) + told + place
 
 
-def mismatches(case: Case, observed: Observed, mapping: RequestMapping) -> tuple[Mismatch, ...]:
+def mismatches(case: Case, observed: Consequences, mapping: RequestMapping) -> tuple[Mismatch, ...]:
     """List the differences between the expected and the observed; none when the case holds."""
     if observed.problem is not None:
         return (Mismatch(say("the_case"), "", say("can_be_played"), observed.problem),)
@@ -61,7 +61,7 @@ def mismatches(case: Case, observed: Observed, mapping: RequestMapping) -> tuple
 
 
 class _Comparison:
-    def __init__(self, case: Case, observed: Observed, mapping: RequestMapping) -> None:
+    def __init__(self, case: Case, observed: Consequences, mapping: RequestMapping) -> None:
         self.case = case
         self.observed = observed
         self.places = places_of(mapping, observed.event)
@@ -341,7 +341,7 @@ def _extra(sent: RecordedCall) -> Message:
     return say(f"a_call_with{planned}", fields=fields) if fields else say(f"a_call{planned}")
 
 
-def _reason_given(stopped: Stopped) -> Message:
+def _reason_given(stopped: StoppedDelivery) -> Message:
     if not stopped.detail:
         return quoted(stopped.reason)
     return say("reason_given", reason=stopped.reason, detail=stopped.detail)

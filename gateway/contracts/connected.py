@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.catalogue.insee import unknown_communes
-from gateway.catalogue.parts import Parts
+from gateway.catalogue.parts import CatalogueParts
 from gateway.catalogue.release import Release
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.contracts import gate
@@ -64,7 +64,7 @@ class ConnectedCommune:
 
 
 @dataclass(frozen=True, slots=True)
-class Everybody:
+class ConnectedCommunes:
     """All communes, their lanes' memory, and whether any release is active."""
 
     communes: Mapping[str, ConnectedCommune]
@@ -86,8 +86,8 @@ class Everybody:
 
 
 async def everybody(
-    store: Store, parts: Parts, broken: Mapping[str, tuple[Fault, ...]]
-) -> Everybody:
+    store: Store, parts: CatalogueParts, broken: Mapping[str, tuple[Fault, ...]]
+) -> ConnectedCommunes:
     """List the connected communes, as the database and the files have them now; `broken` are the
     faults of the communes' files."""
     ledger = await store.read(releases.ledger)
@@ -128,7 +128,7 @@ async def everybody(
             _paused(commune, texts.get(insee)),
             _refused(ledger.active.get(insee), words.get(insee)),
         )
-    return Everybody(found, known, waiting, bool(ledger.active))
+    return ConnectedCommunes(found, known, waiting, bool(ledger.active))
 
 
 def _refused(active: Activation | None, word: RunningRelease | None) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 from gateway.catalogue.bundle import COMMUNES, mapping_key
 from gateway.catalogue.mapping_files import mapping_of
 from gateway.catalogue.release import Release, files_of, output_of, routed
-from gateway.catalogue.yaml_reader import Located, Path, load_yaml
+from gateway.catalogue.yaml_reader import LocatedData, Path, load_yaml
 from gateway.contracts.cases import Case, read_cases
 from gateway.contracts.leaving import leaving, titled
 from gateway.core.errors import ConfigurationFault
@@ -87,7 +87,7 @@ def _values(file: str, text: str | None) -> dict[Path, tuple[str, int]]:
     if text is None:
         return {}
     located = (
-        load_yaml(text, file) if not file.endswith(".json") else Located(json.loads(text), file)
+        load_yaml(text, file) if not file.endswith(".json") else LocatedData(json.loads(text), file)
     )
     value = output_of(located.value) if file.startswith(COMMUNES) else located.value
     return {path: (_json(leaf), located.line(path)) for path, leaf in _leaves(value, ())}

@@ -83,7 +83,7 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True)
-class Unwatched:
+class UnwatchedList:
     """A list whose options a mapping's table must know, and which the portal does not show.
 
     They come from the data source `source`. A choice that the table lacks stops that citizen's
@@ -103,7 +103,7 @@ class DriftReading:
     teleservice: str
     drift: tuple[Drift, ...] = ()
     failure: str | None = None
-    unwatched: tuple[Unwatched, ...] = ()
+    unwatched: tuple[UnwatchedList, ...] = ()
 
 
 async def read_forms(engine: Engine, portal: str, *, accept: bool = False) -> list[DriftReading]:
@@ -172,7 +172,7 @@ def _old_workflow(
     return (Drift(portal, slug, DriftKind.OLD_WORKFLOW, "workflow", detail, (place,), communes),)
 
 
-def find_unwatched(routes: list[Route], schema: Schema) -> tuple[Unwatched, ...]:
+def find_unwatched(routes: list[Route], schema: Schema) -> tuple[UnwatchedList, ...]:
     """Return the lists whose options these routes' tables must know, and which the portal hides."""
     fields = fields_of(schema)
     found: dict[FormField, dict[FormUse, None]] = {}
@@ -182,7 +182,7 @@ def find_unwatched(routes: list[Route], schema: Schema) -> tuple[Unwatched, ...]
             if field is not None and field.source and not field.items and rule.table is not None:
                 place = FormUse(rule.table.file or route.mapping.file, rule.table.line, rule.name)
                 found.setdefault(field, {})[place] = None
-    return tuple(Unwatched(f.varname, f.source, tuple(places)) for f, places in found.items())
+    return tuple(UnwatchedList(f.varname, f.source, tuple(places)) for f, places in found.items())
 
 
 def find_drift(

@@ -62,14 +62,14 @@ def _read(
 
 
 @dataclass(frozen=True, slots=True)
-class ToRun:
+class RunnableReleases:
     """The active releases by commune, and why some of them cannot be run."""
 
     releases: Mapping[str, Release]
     unfit: Mapping[str, tuple[Fault, ...]]
 
 
-async def to_run(store: Store, known: KnownReleases | None = None) -> ToRun:
+async def to_run(store: Store, known: KnownReleases | None = None) -> RunnableReleases:
     """Return the active releases. Unfit are those not signed, not passed, or rendered otherwise by
     this gateway than when they were signed.
 
@@ -89,7 +89,7 @@ async def to_run(store: Store, known: KnownReleases | None = None) -> ToRun:
     known.releases = {one.digest: one for one in found.values()}
     known.unfit = told
     unfit = {insee: told[one.digest] for insee, one in found.items() if told[one.digest]}
-    return ToRun(found, {**unfit, **await _unfit(store, ledger, found)})
+    return RunnableReleases(found, {**unfit, **await _unfit(store, ledger, found)})
 
 
 async def verified(store: Store) -> tuple[dict[str, Release], list[Fault]]:

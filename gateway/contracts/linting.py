@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gateway.catalogue.mapping_files import lint
 from gateway.catalogue.mapping_upgrade import old_spellings
-from gateway.catalogue.yaml_reader import Located
+from gateway.catalogue.yaml_reader import LocatedData
 from gateway.contracts.drift import DriftFinder
 from gateway.contracts.form_schema import Schema
 from gateway.contracts.texts import say
@@ -21,7 +21,7 @@ _NAMED = 8
 
 def doubts_of(
     mapping: RequestMapping,
-    located: Located,
+    located: LocatedData,
     *,
     schema: Schema | None = None,
     words: frozenset[str] = frozenset(),
@@ -51,7 +51,7 @@ def doubts_of(
     )
 
 
-def spelling_doubts(located: Located) -> list[Fault]:
+def spelling_doubts(located: LocatedData) -> list[Fault]:
     """List the old spellings of one file, which `mapping upgrade` writes anew."""
     return [
         Fault(located.file, one.line, _spelling(one.step.option, one.now), one.column)

@@ -36,7 +36,7 @@ from gateway.store.engine import Database
 from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import StoredRequest, Trace
 from gateway.store.schema import upgrade
-from gateway.wire.event import CREATION, Announced
+from gateway.wire.event import CREATION, AnnouncedEvent
 from gateway.wire.files import IncomingFile
 from gateway.wire.formdata import Formdata, parse_formdata
 from gateway.wire.portal import Page, PortalClient
@@ -292,7 +292,7 @@ class _Scenario:
         self,
         name: Message,
         formdata: Formdata,
-        event: Announced,
+        event: AnnouncedEvent,
         kind: Kind,
     ) -> Delivery | None:
         """Give an event to the gateway, and wait for its result."""
@@ -377,7 +377,7 @@ class _Scenario:
         if EventKind.MESSAGE not in self.adapter.capabilities.amends:
             self.step(words("message"), "skipped", words("takes_none"))
             return
-        event = Announced(EventKind.MESSAGE, f"recette-message-{self.request}", MESSAGE)
+        event = AnnouncedEvent(EventKind.MESSAGE, f"recette-message-{self.request}", MESSAGE)
         await self._send(words("message"), formdata, event, Kind.AMEND)
 
     async def _document(self, formdata: Formdata) -> None:
@@ -388,7 +388,7 @@ class _Scenario:
         alone = dataclasses.replace(
             formdata, fields={}, workflow_fields={}, extra={"piece": {"file": 0}}, files=(file,)
         )
-        event = Announced(EventKind.DOCUMENT, f"recette-document-{self.request}")
+        event = AnnouncedEvent(EventKind.DOCUMENT, f"recette-document-{self.request}")
         await self._send(words("document"), alone, event, Kind.AMEND)
 
     async def _called(self, kept: StoredRequest) -> None:
@@ -453,7 +453,7 @@ class _Scenario:
                 self.step(name, "ok", words("erased"))
                 return
         if EventKind.CANCELLATION in capabilities.amends:
-            event = Announced(EventKind.CANCELLATION, f"recette-annulation-{self.request}")
+            event = AnnouncedEvent(EventKind.CANCELLATION, f"recette-annulation-{self.request}")
             await self._send(words("tidy_cancelled"), formdata, event, Kind.AMEND)
             return
         what = words("delete_by_hand", number=kept.gru_reference or kept.id)

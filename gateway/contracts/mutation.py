@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.catalogue.yaml_reader import Located, Path
-from gateway.contracts.case_player import Observed
+from gateway.catalogue.yaml_reader import LocatedData, Path
+from gateway.contracts.case_player import Consequences
 from gateway.contracts.cases import Case
 from gateway.contracts.mutation_texts import say
 from gateway.core.convert import TooLong
@@ -41,12 +41,12 @@ class Mutant:
     line: int
     text: Message
     #: Can this case notice? Others are not played.
-    touches: Callable[[Case, Observed], bool]
+    touches: Callable[[Case, Consequences], bool]
     #: The file of the line, if it is not the mapping's own.
     file: str = ""
 
 
-def mutants(mapping: RequestMapping, located: Located) -> Iterator[Mutant]:
+def mutants(mapping: RequestMapping, located: LocatedData) -> Iterator[Mutant]:
     """Yield every mutant of a mapping; `located` is the text of it and its bases."""
     yield from _rules(mapping)
     yield from _tables(mapping, located)
@@ -121,10 +121,12 @@ def _always(rule: Rule) -> bool:
     return isinstance(rule.source, FromPath) and rule.source.expression.text in _ALWAYS_THERE
 
 
-def _renders(original: RequestMapping, changed: RequestMapping) -> Callable[[Case, Observed], bool]:
+def _renders(
+    original: RequestMapping, changed: RequestMapping
+) -> Callable[[Case, Consequences], bool]:
     """Return a test: does a case render otherwise?"""
 
-    def touches(case: Case, observed: Observed) -> bool:
+    def touches(case: Case, observed: Consequences) -> bool:
         if observed.document is None:
             return False
         kinds = {observed.event}
@@ -151,7 +153,7 @@ def _result(mapping: RequestMapping, document: Json, kind: EventKind) -> object:
 # --- tables ---------------------------------------------------------------------------------
 
 
-def _tables(mapping: RequestMapping, located: Located) -> Iterator[Mutant]:
+def _tables(mapping: RequestMapping, located: LocatedData) -> Iterator[Mutant]:
     used = {rule.table.name for rule in mapping.every_rule() if rule.table is not None}
     for table in mapping.tables.values():
         if table.name not in used:
@@ -194,7 +196,7 @@ def _with_table(
     return Mutant(changed, line, text, _renders(mapping, changed), file)
 
 
-def _place(located: Located, path: Path) -> tuple[int, str]:
+def _place(located: LocatedData, path: Path) -> tuple[int, str]:
     file, line, _ = located.place(path)
     return line, "" if file == located.file else file
 
@@ -262,19 +264,19 @@ def _statuses(mapping: RequestMapping) -> Iterator[Mutant]:
         changed = dataclasses.replace(mapping, unknown_status=UnknownStatus.PARK)
         text = say("unknown_untold")
 
-    def unknown(case: Case, observed: Observed) -> bool:
+    def unknown(case: Case, observed: Consequences) -> bool:
         return any(status_key(word) not in mapping.statuses for word in observed.words)
 
     if mapping.statuses:
         yield Mutant(changed, 0, text, unknown)
 
 
-def _says(word: str) -> Callable[[Case, Observed], bool]:
+def _says(word: str) -> Callable[[Case, Consequences], bool]:
     return lambda case, observed: any(status_key(told) == word for told in observed.words)
 
 
 def _notes(mapping: RequestMapping) -> Iterator[Mutant]:
-    def with_message(case: Case, observed: Observed) -> bool:
+    def with_message(case: Case, observed: Consequences) -> bool:
         return case.given.returns and case.given.message is not None
 
     told = {
@@ -287,10 +289,10 @@ def _notes(mapping: RequestMapping) -> Iterator[Mutant]:
             yield Mutant(dataclasses.replace(mapping, notes=notes), 0, text, with_message)
 
 
-def _portal(mapping: RequestMapping, located: Located) -> Iterator[Mutant]:
+def _portal(mapping: RequestMapping, located: LocatedData) -> Iterator[Mutant]:
     portal = mapping.portal
 
-    def tells(case: Case, observed: Observed) -> bool:
+    def tells(case: Case, observed: Consequences) -> bool:
         return bool(observed.told)
 
     def mutant(changed: PortalRules, path: tuple[str, ...], what: Message) -> Mutant:

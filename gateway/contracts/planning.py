@@ -87,7 +87,7 @@ class CommunePlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class CommuneChoice:
     """The communes that a command is for: by INSEE code, by mapping, or `everybody`. An empty
     choice means the command's default."""
 
@@ -117,10 +117,10 @@ class Choice:
 
 
 #: An empty choice: here, all.
-ALL = Choice()
+ALL = CommuneChoice()
 
 
-async def plan(store: Store, files: ReleaseFiles, choice: Choice = ALL) -> list[CommunePlan]:
+async def plan(store: Store, files: ReleaseFiles, choice: CommuneChoice = ALL) -> list[CommunePlan]:
     """Plan what applying `files` would change, by commune: all, or those chosen. Writes nothing.
     Raises NotFound for a choice that matches nothing."""
     ledger = await store.read(releases.ledger)

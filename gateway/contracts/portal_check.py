@@ -32,7 +32,7 @@ _MILD = frozenset({DriftKind.MISSING_MARK, DriftKind.MISSING_FIELD})
 
 
 @dataclass(frozen=True, slots=True)
-class Noted:
+class PortalFinding:
     """One thing that was tried: its state, and the remedy."""
 
     level: Literal["ok", "warning", "fault"]
@@ -41,13 +41,13 @@ class Noted:
 
 async def check_form(
     client: PortalClient, catalogue: Catalogue, portal: str, slug: str
-) -> list[Noted]:
+) -> list[PortalFinding]:
     """Try what one form needs: its list, one formdata, the hooks, the schema. Reads only."""
     page = await client.listing(slug, None, 0, 1)
     if not isinstance(page, Page):
         return [_fault(plain(slug), page)]
     routes = routes_of(catalogue, portal, slug)
-    noted = [Noted("ok", say("reads_list", slug=slug))]
+    noted = [PortalFinding("ok", say("reads_list", slug=slug))]
     schema = await read_schema(client, slug)
     if not isinstance(schema, dict):
         return [*noted, _fault(say("its_schema", slug=slug), schema)]
@@ -61,18 +61,22 @@ async def check_form(
     return noted
 
 
-def check_saved(catalogue: Catalogue, portal: str, slug: str, text: str) -> list[Noted]:
+def check_saved(catalogue: Catalogue, portal: str, slug: str, text: str) -> list[PortalFinding]:
     """Compare a form's schema, saved as a file, with what the mappings read and call."""
     try:
         schema = json.loads(text)
     except (ValueError, RecursionError):
         schema = None
     if not isinstance(schema, dict) or not isinstance(schema.get("fields"), list):
-        return [Noted("fault", say("bad_form", slug=slug))]
-    return _held(catalogue, portal, slug, schema) or [Noted("ok", say("saved_form", slug=slug))]
+        return [PortalFinding("fault", say("bad_form", slug=slug))]
+    return _held(catalogue, portal, slug, schema) or [
+        PortalFinding("ok", say("saved_form", slug=slug))
+    ]
 
 
-def _held(catalogue: Catalogue, portal: str, slug: str, schema: Mapping[str, Json]) -> list[Noted]:
+def _held(
+    catalogue: Catalogue, portal: str, slug: str, schema: Mapping[str, Json]
+) -> list[PortalFinding]:
     """Compare a form with what the mappings read and call, and with its communes."""
     routes = routes_of(catalogue, portal, slug)
     drift = find_drift(catalogue, portal, slug, routes, None, schema)
@@ -80,68 +84,74 @@ def _held(catalogue: Catalogue, portal: str, slug: str, schema: Mapping[str, Jso
     for list_ in find_unwatched(routes, schema):
         cure = say("cards_right" if list_.source.startswith(CARDS) else "give_default")
         said = say("unwatched", slug=slug, field=list_.field, source=list_.source, cure=cure)
-        noted.append(Noted("warning", said))
+        noted.append(PortalFinding("warning", said))
     return noted + _for_whom(catalogue.portals[portal].teleservices[slug], schema)
 
 
-def _for_whom(teleservice: Teleservice, schema: Mapping[str, Json]) -> list[Noted]:
+def _for_whom(teleservice: Teleservice, schema: Mapping[str, Json]) -> list[PortalFinding]:
     """Report a form's field for the commune that nobody reads: all would go to the address's."""
     if teleservice.commune_path is not None:
         return []
     named = sorted(_COMMUNE & {*field_names(schema)})
-    return [Noted("fault", say("commune_unread", slug=teleservice.slug, name=n)) for n in named]
+    return [
+        PortalFinding("fault", say("commune_unread", slug=teleservice.slug, name=n)) for n in named
+    ]
 
 
 def _in_service(
     catalogue: Catalogue, portal: str, slug: str, schema: Mapping[str, Json]
-) -> list[Noted]:
+) -> list[PortalFinding]:
     differs = differing(catalogue, portal, slug, *seen_of(schema))
     if differs is None:
         return []
     if not differs:
-        return [Noted("ok", say("our_workflow", slug=slug))]
+        return [PortalFinding("ok", say("our_workflow", slug=slug))]
     said = say("other_workflow", slug=slug, differs=lacking_in(differs), guide=_GUIDE)
-    return [Noted("warning", said)]
+    return [PortalFinding("warning", said)]
 
 
-async def _due(client: PortalClient, teleservice: Teleservice) -> Noted:
+async def _due(client: PortalClient, teleservice: Teleservice) -> PortalFinding:
     """Does the form show which requests are due?"""
     slug, due = teleservice.slug, teleservice.due
     if teleservice.reconcile is None:
-        return Noted("warning", say("not_reconciled", slug=slug))
+        return PortalFinding("warning", say("not_reconciled", slug=slug))
     if not due:
-        return Noted("warning", say("due_unsaid", slug=slug))
+        return PortalFinding("warning", say("due_unsaid", slug=slug))
     if due.field is None:
-        return Noted("ok", say("due_statuses", slug=slug, statuses=tuple(sorted(due.statuses))))
+        return PortalFinding(
+            "ok", say("due_statuses", slug=slug, statuses=tuple(sorted(due.statuses)))
+        )
     page = await client.due(slug, due.field, limit=1)
     if isinstance(page, Page):
-        return Noted("ok", say("due_field", slug=slug, field=due.field))
+        return PortalFinding("ok", say("due_field", slug=slug, field=due.field))
     if isinstance(page, Misconfigured) and page.reason == "no_due_field":
         said = say("due_no_field", slug=slug, field=due.field, guide=_GUIDE)
-        return Noted("warning", said)
+        return PortalFinding("warning", said)
     return _fault(say("what_is_due", slug=slug), page)
 
 
 async def _one_formdata(
     client: PortalClient, slug: str, page: Page, hooks: list[str]
-) -> list[Noted]:
+) -> list[PortalFinding]:
     refs = [str(row["id"]) for row in page.rows if "id" in row]
     if not refs:
-        return [Noted("warning", say("no_request", slug=slug))]
+        return [PortalFinding("warning", say("no_request", slug=slug))]
     state = await client.state(client.api_url(slug, refs[0]))
     if not isinstance(state, FormdataState):
         return [_fault(say("one_request", slug=slug, ref=refs[0]), state)]
     noted = []
     for hook in hooks:
         if hook_action(hook) in state.actions:
-            noted.append(Noted("ok", say("hook_ours", slug=slug, hook=hook)))
+            noted.append(PortalFinding("ok", say("hook_ours", slug=slug, hook=hook)))
             continue
-        noted.append(Noted("fault", say("hook_not_ours", slug=slug, hook=hook, guide=_GUIDE)))
+        noted.append(
+            PortalFinding("fault", say("hook_not_ours", slug=slug, hook=hook, guide=_GUIDE))
+        )
     return noted
 
 
-def _drifted(slug: str, one: Drift) -> Noted:
-    return Noted("warning" if one.kind in _MILD else "fault", said_of(slug, one))
+def _drifted(slug: str, one: Drift) -> PortalFinding:
+    return PortalFinding("warning" if one.kind in _MILD else "fault", said_of(slug, one))
 
 
 def said_of(slug: str, one: Drift) -> Message:
@@ -161,17 +171,17 @@ def _hooks(routes: list[Route]) -> Iterator[str]:
     yield from names
 
 
-def _fault(what: Message, failure: Outcome) -> Noted:
+def _fault(what: Message, failure: Outcome) -> PortalFinding:
     if isinstance(failure, Accepted):  # of a call that should have given something
-        return Noted("fault", say("unreadable", what=what))
+        return PortalFinding("fault", say("unreadable", what=what))
     if failure.reason == "access_denied":
-        return Noted("fault", say("access_denied", what=what, detail=failure.detail or "-"))
+        return PortalFinding("fault", say("access_denied", what=what, detail=failure.detail or "-"))
     why = reasons.of(failure.reason).said
     cure = why.cure if why.remedy() else say("look_at_base_url")
     if failure.detail:
         said = say("failed_for", what=what, why=why, detail=failure.detail, cure=cure)
-        return Noted("fault", said)
-    return Noted("fault", say("failed", what=what, why=why, cure=cure))
+        return PortalFinding("fault", said)
+    return PortalFinding("fault", say("failed", what=what, why=why, cure=cure))
 
 
-__all__ = ["Noted", "check_form", "check_saved", "said_of"]
+__all__ = ["PortalFinding", "check_form", "check_saved", "said_of"]

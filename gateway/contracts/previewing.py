@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from gateway.catalogue.bundle import SETTINGS
 from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.contracts.case_databases import databases
-from gateway.contracts.case_model import FileGiven, Given
-from gateway.contracts.case_player import Observed, play
+from gateway.contracts.case_model import Given, GivenFile
+from gateway.contracts.case_player import Consequences, play
 from gateway.contracts.cases import Bench, Case, bench_of
 from gateway.contracts.fixture_catalogue import bench_catalogue, offline_catalogue, with_mapping
 from gateway.contracts.texts import say
@@ -27,7 +27,7 @@ async def preview_calls(
     formdata: Mapping[str, Json],
     event: EventKind = EventKind.CREATION,
     commune: str | None = None,
-) -> Observed | None:
+) -> Consequences | None:
     """Play a formdata, and return what leaves; None where nobody says what GRU there is.
 
     `commune`: with that commune's own settings, else with those of the mapping's bench. An event
@@ -77,7 +77,7 @@ def _given(event: EventKind, formdata: Mapping[str, Json]) -> Given:
         case EventKind.MESSAGE:
             return Given(event=event, message="Un message de l'usager.")
         case EventKind.DOCUMENT:
-            file = FileGiven(filename="document.txt", text="document")
+            file = GivenFile(filename="document.txt", text="document")
             return Given(event=event, file=file)
         case EventKind.CHANGE:
             fields = formdata.get("fields")

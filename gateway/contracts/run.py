@@ -20,7 +20,7 @@ from gateway.catalogue.mapping_bases import resolved
 from gateway.catalogue.mapping_files import load_mappings
 from gateway.catalogue.release import adapter_versions, file_digest, files_of
 from gateway.contracts.case_databases import Databases, databases
-from gateway.contracts.case_player import Observed, play
+from gateway.contracts.case_player import Consequences, play
 from gateway.contracts.cases import Case, folder_of, read_cases
 from gateway.contracts.compare import Mismatch, mismatches
 from gateway.contracts.fixture_catalogue import bench_catalogue, offline_catalogue, with_mapping
@@ -34,7 +34,7 @@ from gateway.core.messages import Language, Message, in_both
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CaseResult:
     """One played case. It holds when nothing differs; `leaves` is what it sends, by field."""
 
     title: str
@@ -71,13 +71,13 @@ class Contract:
     adapter: str
     adapter_version: str
     digest: str
-    results: tuple[Result, ...] = ()
+    results: tuple[CaseResult, ...] = ()
     weaknesses: tuple[Weakness, ...] = ()
     mutants: int = 0
     communes: tuple[tuple[str, str], ...] = ()
 
     @property
-    def failures(self) -> tuple[Result, ...]:
+    def failures(self) -> tuple[CaseResult, ...]:
         return tuple(result for result in self.results if not result.holds)
 
 
@@ -117,7 +117,7 @@ class ContractReport:
         return found
 
 
-def failure(contract: Contract, result: Result) -> Message:
+def failure(contract: Contract, result: CaseResult) -> Message:
     """Return a case that does not hold, at its place."""
     english, french = (
         "; ".join(d.sentence(language) for d in result.differences)
@@ -255,7 +255,7 @@ class Player:
             contract, results=tuple(results), weaknesses=weaknesses, mutants=count
         )
 
-    async def judged(self, case: Case) -> tuple[Result, Observed]:
+    async def judged(self, case: Case) -> tuple[CaseResult, Consequences]:
         """Play and judge a case. Return the result and what was observed."""
         clock = time.monotonic()
         observed = await self._play(case, self.asked.mapping)
@@ -263,9 +263,9 @@ class Player:
         seconds = time.monotonic() - clock
         sent = leaving(self.asked.mapping, case)
         place = (case.title, case.file, case.line)
-        return Result(*place, seconds, case.commune, found, sent), observed
+        return CaseResult(*place, seconds, case.commune, found, sent), observed
 
-    async def _play(self, case: Case, mapping: RequestMapping) -> Observed:
+    async def _play(self, case: Case, mapping: RequestMapping) -> Consequences:
         catalogue, route = self._stage(case)
         changed = with_mapping(catalogue, route, mapping)
         route = changed.communes[route.commune].routes[route.teleservice]
@@ -284,14 +284,14 @@ class Player:
         return found
 
     async def _weaknesses(
-        self, held: list[tuple[Case, Observed]]
+        self, held: list[tuple[Case, Consequences]]
     ) -> tuple[tuple[Weakness, ...], int]:
         mapping = self.asked.mapping
         every = list(mutants(mapping, resolved(self.bundle, mapping.file)))
         weak = [mutant for mutant in every if await self._survives(mutant, held)]
         return tuple(Weakness(mutant.line, mutant.text, mutant.file) for mutant in weak), len(every)
 
-    async def _survives(self, mutant: Mutant, held: list[tuple[Case, Observed]]) -> bool:
+    async def _survives(self, mutant: Mutant, held: list[tuple[Case, Consequences]]) -> bool:
         for case, observed in held:
             if not mutant.touches(case, observed):
                 continue
@@ -367,11 +367,11 @@ def _all_cases(
 
 
 __all__ = [
+    "CaseResult",
     "Contract",
     "ContractReport",
     "MappingRun",
     "Player",
-    "Result",
     "Weakness",
     "describe",
     "digest",

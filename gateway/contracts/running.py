@@ -36,7 +36,7 @@ Bundle = Mapping[str, str]
 AGAIN = 60.0
 
 
-class Source(Protocol):
+class CatalogueSource(Protocol):
     """A source of the daemon's catalogue."""
 
     async def catalogue(self, store: Store) -> Catalogue:
@@ -47,14 +47,14 @@ class Source(Protocol):
         """Is something else to run than `running`?"""
         ...
 
-    async def anew(self, store: Store) -> Anew:
+    async def anew(self, store: Store) -> ReloadedCatalogue:
         """Return the same with all secrets and certificates read again. Raises ConfigurationFault
         when nothing can be believed."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Anew:
+class ReloadedCatalogue:
     """The catalogue with secrets read again. `refused`: faults of settings and portals, which stay
     as they were; communes' faults are in `Catalogue.refused`."""
 
@@ -63,7 +63,7 @@ class Anew:
 
 
 @dataclass(slots=True)
-class Released:
+class ReleasedSource:
     """The active releases. `read` gives the files; their settings are those of the start. Unchanged
     parts stay the same objects, with their secrets."""
 
@@ -94,7 +94,7 @@ class Released:
         self._mark = mark
         return built
 
-    async def anew(self, store: Store) -> Anew:
+    async def anew(self, store: Store) -> ReloadedCatalogue:
         refused: tuple[Fault, ...] = ()
         try:
             kept = BuiltParts(await asyncio.to_thread(self._base))
@@ -103,7 +103,7 @@ class Released:
             refused = tuple(self.locate(fault) for fault in error.faults)
         built = await self._built(store, kept)
         self._kept = kept
-        return Anew(built, refused)
+        return ReloadedCatalogue(built, refused)
 
     def _base(self) -> Base:
         files = self._files()
@@ -157,7 +157,7 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True)
-class Unsigned:
+class UnsignedSource:
     """The files as they are, activated without an agreement."""
 
     bundle: Bundle
@@ -177,9 +177,9 @@ class Unsigned:
     async def changed(self, store: Store, running: Catalogue) -> bool:
         return False
 
-    async def anew(self, store: Store) -> Anew:
+    async def anew(self, store: Store) -> ReloadedCatalogue:
         try:
             read = partial(build, self.bundle, environ=self.environ, folder=self.folder)
-            return Anew(await asyncio.to_thread(read))
+            return ReloadedCatalogue(await asyncio.to_thread(read))
         except ConfigurationFault as error:
-            return Anew(self.built, error.faults)
+            return ReloadedCatalogue(self.built, error.faults)

@@ -10,7 +10,7 @@ from datetime import datetime
 from gateway.catalogue.insee import COMMUNES
 from gateway.catalogue.release import BadRelease, Release, read_stored
 from gateway.contracts import gate
-from gateway.contracts.planning import Choice
+from gateway.contracts.planning import CommuneChoice
 from gateway.contracts.texts import say
 from gateway.core.errors import Fault, NotFound
 from gateway.core.messages import Message
@@ -22,7 +22,7 @@ Now = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
-class TakenBack:
+class TakeBackResult:
     """The release that runs for one commune again. None: the former goes on, for the reason `why`;
     `faults` are of a release that cannot be built today."""
 
@@ -37,7 +37,9 @@ class TakenBack:
 Fits = Callable[[Mapping[str, Release]], Mapping[str, tuple[Fault, ...]]]
 
 
-async def roll_back(store: Store, now: Now, choice: Choice, fits: Fits) -> list[TakenBack]:
+async def roll_back(
+    store: Store, now: Now, choice: CommuneChoice, fits: Fits
+) -> list[TakeBackResult]:
     """Go back to what ran before, signed and passed: one act. Raises NotFound for a choice that
     matches nothing, and Conflict."""
     ledger = await store.read(releases.ledger)
@@ -58,7 +60,7 @@ async def roll_back(store: Store, now: Now, choice: Choice, fits: Fits) -> list[
     made = await store.write(releases.roll_back, going, now()) if going else []
     done = {one.commune: one for one in made}
     return [
-        TakenBack(
+        TakeBackResult(
             insee,
             names.get(insee) or COMMUNES.get(insee, "-"),
             done.get(insee),
@@ -69,7 +71,7 @@ async def roll_back(store: Store, now: Now, choice: Choice, fits: Fits) -> list[
     ]
 
 
-async def _chosen(store: Store, ledger: ReleaseLedger, choice: Choice) -> list[str]:
+async def _chosen(store: Store, ledger: ReleaseLedger, choice: CommuneChoice) -> list[str]:
     """Return the chosen communes; a named one even if nothing ever ran for it."""
     active, _ = await gate.active_releases(store, ledger)
     known = {
@@ -94,7 +96,7 @@ async def _kept(
 
 
 @dataclass(frozen=True, slots=True)
-class Undoing:
+class UndoStep:
     """The effect of an undo for one commune: `kind` and `digest` of the act taken back; `before`
     runs again. With `why` it cannot be undone."""
 
@@ -113,14 +115,14 @@ class Undoing:
 
 
 @dataclass(frozen=True, slots=True)
-class Undo:
+class UndoPlan:
     """All effects; `mark` is the trail's last number when they were found."""
 
-    steps: tuple[Undoing, ...]
+    steps: tuple[UndoStep, ...]
     mark: int
 
 
-async def undoing(store: Store, choice: Choice, fits: Fits) -> Undo:
+async def undoing(store: Store, choice: CommuneChoice, fits: Fits) -> UndoPlan:
     """Plan an undo: of each chosen commune's last act, or without a choice, of the last act of all
     for its communes. Raises NotFound when there is none."""
     ledger = await store.read(releases.ledger)
@@ -146,7 +148,7 @@ async def undoing(store: Store, choice: Choice, fits: Fits) -> Undo:
         one = ledger.last[insee]
         name = next((x[insee].name for x in (active, found) if insee in x), insee)
         steps.append(
-            Undoing(
+            UndoStep(
                 insee,
                 name,
                 one.kind,
@@ -156,7 +158,7 @@ async def undoing(store: Store, choice: Choice, fits: Fits) -> Undo:
                 faults.get(insee, ()),
             )
         )
-    return Undo(tuple(steps), ledger.mark)
+    return UndoPlan(tuple(steps), ledger.mark)
 
 
 _SIGNING = (releases.SIGNED, releases.REVOKED)
@@ -178,7 +180,7 @@ def _stays(ledger: ReleaseLedger, insee: str) -> Message | None:
     return None
 
 
-async def undo(store: Store, now: Now, what: Undo) -> None:
+async def undo(store: Store, now: Now, what: UndoPlan) -> None:
     """Undo what can be undone: one act. Raises Conflict if anything was done meanwhile."""
     going = [one for one in what.steps if not (one.why or one.faults)]
     back = {one.commune: one.before for one in going if not one.agreement}

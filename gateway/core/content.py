@@ -52,7 +52,7 @@ class InMemory(Content):
         return self._data if whole else self._data[at : at + length]
 
 
-class Placed(Content):
+class ObjectContent(Content):
     """Bytes in the object store, at `place`."""
 
     __slots__ = ("_content", "place")
@@ -66,4 +66,4 @@ class Placed(Content):
         return self._content.read(at, length)
 
 
-__all__ = ["EDGE", "Content", "InMemory", "Placed"]
+__all__ = ["EDGE", "Content", "InMemory", "ObjectContent"]

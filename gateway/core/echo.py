@@ -21,7 +21,7 @@ _TEXTS = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenText:
     """A text that we wrote into a GRU, at some time from `since` to `until` of our clock."""
 
     text: str
@@ -40,7 +40,7 @@ def _plain(text: str) -> str:
     return unescaped(plain) if has_entities(plain) else plain
 
 
-def is_echo(text: str, at: datetime | None, written: Iterable[Written], heard: int) -> bool:
+def is_echo(text: str, at: datetime | None, written: Iterable[WrittenText], heard: int) -> bool:
     """Is this text of a GRU one that we wrote into it? `heard` is how often it came back before.
 
     A short text, such as « Merci », may be an agent's own: it counts as ours once for each time
@@ -130,4 +130,4 @@ def _letters(key: str) -> str:
     return "".join(c for c in key.casefold() if c.isalnum())
 
 
-__all__ = ["Written", "fingerprint", "is_echo", "same_key", "texts", "unsigned"]
+__all__ = ["WrittenText", "fingerprint", "is_echo", "same_key", "texts", "unsigned"]

@@ -80,7 +80,7 @@ class KnownAccounts:
 
 
 @dataclass(frozen=True, slots=True)
-class Void:
+class VoidRun:
     """The run proves nothing: no account is confirmed or cleared."""
 
     reason: str
@@ -106,10 +106,10 @@ def judge_run(
     brake: Brake,
     confirm_after: timedelta,
     now: datetime,
-) -> Void | Judgement:
+) -> VoidRun | Judgement:
     """Judge a whole run. Pure."""
     if reading.canary_gone:
-        return Void("canary_gone", "the witness account, which exists, is told to be gone")
+        return VoidRun("canary_gone", "the witness account, which exists, is told to be gone")
     gone = reading.gone & before.accounts
     watched = frozenset(before.suspects) | before.held
     # A list of deletions starts at a cursor: an account missing from it has not come back.

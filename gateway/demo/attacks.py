@@ -15,7 +15,7 @@ from gateway.demo import bad_answers as bad
 from gateway.demo.calls import CallResult, call, hold_open, repeated, signed
 from gateway.demo.samples import ANOMALY, SCHOOL
 from gateway.demo.stage import BRON, VILLEURBANNE, Stage, intake, webhook
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.formdata import SimulatedFormdata
 
 MIB = 1 << 20
@@ -89,16 +89,18 @@ def arm(ground: Ground) -> None:
     ):
         for n, answer in enumerate(creations):
             done = n % 2 == 0
-            gru.faults.say(answer, When(making, "POST", after=2 * n, first=1), done=done)
+            gru.faults.say(answer, FaultCondition(making, "POST", after=2 * n, first=1), done=done)
             ground.attacks += 1
         mine = lists if gru is stage.bron else (tickets, *lists[1:])
         for n, answer in enumerate(mine):
-            gru.faults.say(answer, When(path, "GET", after=2 * n + 1, first=1))
+            gru.faults.say(answer, FaultCondition(path, "GET", after=2 * n + 1, first=1))
             ground.attacks += 1
     for n, answer in enumerate((lists[3], lists[1], lists[2], creations[2])):
-        stage.glc.faults.say(answer, When(after=2 * n, first=1))
+        stage.glc.faults.say(answer, FaultCondition(after=2 * n, first=1))
         stage.portal.faults.say(
-            answer, When(f"/api/forms/{ANOMALY}/", "POST", after=3 * n, first=1), done=n % 2 == 0
+            answer,
+            FaultCondition(f"/api/forms/{ANOMALY}/", "POST", after=3 * n, first=1),
+            done=n % 2 == 0,
         )
         ground.attacks += 2
 

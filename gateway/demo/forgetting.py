@@ -26,7 +26,7 @@ from gateway.demo.scenarios import scenario
 from gateway.demo.stage import BRON, Stage, intake
 from gateway.demo.story import Story
 from gateway.demo.texts import say
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.glc import Lie
 from gateway.store import erasures, scrub, trail
@@ -183,7 +183,7 @@ async def _planted(
     met &= await watch.until(lambda: bool(stage.portal.events(first.form.slug, first.id)))
     await _push(stage, first, {"action": "message", "message": f"Toujours là ! {MARKER}"})
     met &= await watch.until(lambda: _true(watch.deliveries, State.PARKED))
-    stage.bron.faults.fail(400, when=When(path="/requests", method="POST"))
+    stage.bron.faults.fail(400, when=FaultCondition(path="/requests", method="POST"))
     second = stage.portal.submit_sample(street)
     await stage.push(second)
 
@@ -200,7 +200,7 @@ async def _planted(
 
 async def _one_in_flight(stage: Stage, story: Story, watch: GatewayTables) -> bool:
     """Push a form of hers just before: its commune works on it when the erasure begins."""
-    stage.villeurbanne.faults.slow(4.0, When(path="/api/tickets", method="POST"))
+    stage.villeurbanne.faults.slow(4.0, FaultCondition(path="/api/tickets", method="POST"))
     await stage.push(stage.portal.submit_sample(_marked(SCHOOL)))
     met = await watch.until(lambda: _true(watch.deliveries, State.SENDING))
     story.say("villeurbanne", say("slow_to_answer"))

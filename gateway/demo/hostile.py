@@ -19,7 +19,7 @@ from gateway.demo.stage import Stage
 from gateway.demo.story import Story
 from gateway.demo.tally import tally
 from gateway.demo.texts import say
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.server import run_server
 
@@ -55,7 +55,7 @@ async def hostile(stage: Stage, story: Story) -> dict[str, Any]:
     async with _elsewhere() as (address, strays):
         victims = [stage.portal.submit_sample(_street(stage)) for _ in range(3)]
         ground = Ground(stage, 1.0 if stage.size is None else 0.1, victims, address)
-        stage.portal.faults.say(bad.page(404, b"?"), When("/api/users/", "POST"))
+        stage.portal.faults.say(bad.page(404, b"?"), FaultCondition("/api/users/", "POST"))
         async with at_work(stage, story):
             story.title(say("everybody_attacks"))
             before = await read_figures(stage)

@@ -18,7 +18,7 @@ from gateway.demo.scenarios import scenario
 from gateway.demo.stage import Stage
 from gateway.demo.story import Story
 from gateway.demo.texts import say
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.lies import Lies
 
@@ -38,7 +38,7 @@ QUIET = 7.0
 
 
 @dataclass(slots=True)
-class _Said:
+class _ExpectedTexts:
     """The texts that somebody must hear: agents' notes by formdata, and citizens' messages."""
 
     notes: list[tuple[str, str, str]] = field(default_factory=list)
@@ -53,7 +53,7 @@ class _Said:
     say("lying_grus"),
 )
 async def lying_grus(stage: Stage, story: Story) -> dict[str, Any]:
-    begun, said = time.monotonic(), _Said()
+    begun, said = time.monotonic(), _ExpectedTexts()
     story.title(say("both_lie"))
     _lie(stage)
     items: list[SimulatedFormdata] = []
@@ -92,14 +92,16 @@ async def lying_grus(stage: Stage, story: Story) -> dict[str, Any]:
 def _lie(stage: Stage) -> None:
     for gru, path in ((stage.bron, "/requests"), (stage.villeurbanne, "/api/tickets")):
         for n, status in enumerate(ANSWERS):
-            when = When(path, "POST", after=n * EVERY, first=1)
+            when = FaultCondition(path, "POST", after=n * EVERY, first=1)
             location = f"{path}/ailleurs" if status < 400 else None
             retry_after = 1 if status in (429, 503) else None
             gru.faults.answer_after(status, when, location=location, retry_after=retry_after)
         gru.lies = Lies(hide=5, repeat=3, shift=True, bad_row=True, echo=True)
 
 
-async def _ticket(stage: Stage, said: _Said, item: SimulatedFormdata, n: int, until: float) -> None:
+async def _ticket(
+    stage: Stage, said: _ExpectedTexts, item: SimulatedFormdata, n: int, until: float
+) -> None:
     """Play one request: its citizen writes, its agents work."""
     slug, id_ = item.form.slug, item.id
     if not await _until(lambda: _told(stage, slug, id_, Status.ACCEPTED), until):
@@ -174,7 +176,7 @@ class _Villeurbanne:
         self._gru.lies.ahead[self._id] = by
 
 
-async def _operator(stage: Stage, story: Story, said: _Said, until: float) -> None:
+async def _operator(stage: Stage, story: Story, said: _ExpectedTexts, until: float) -> None:
     """Look at what waits for a person until every unknown word was seen there."""
     wanted = 2 * len(range(0, REQUESTS, 5))
     while len(said.seen) < wanted and time.monotonic() < until and not stage.stop.is_set():
@@ -241,7 +243,7 @@ def _note_told(stage: Stage, slug: str, id_: str, text: str) -> bool:
     return any(one.get("message") == text for one in _events(stage, slug, id_))
 
 
-def _count(stage: Stage, said: _Said, items: list[SimulatedFormdata]) -> dict[str, int]:
+def _count(stage: Stage, said: _ExpectedTexts, items: list[SimulatedFormdata]) -> dict[str, int]:
     held: Counter[str | None] = Counter(
         ticket.param("attribute[toodego_ref]") for ticket in stage.bron.tickets
     )

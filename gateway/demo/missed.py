@@ -38,7 +38,7 @@ _FILES = ("livret_famille", "justificatif_domicile", "jugement_garde")
 
 
 @dataclass(slots=True)
-class Wanted:
+class ExpectedRequests:
     """The requests that the GRU must have, with what was added to them; and those that it must
     not."""
 
@@ -54,7 +54,7 @@ class Wanted:
 async def missed_pushes(stage: Stage, story: Story) -> dict[str, Any]:
     begun = time.monotonic()
     count = stage.size or DUE
-    wanted = Wanted()
+    wanted = ExpectedRequests()
     story.title(say("while_well", count=_share(count, KNOWN)))
     known = []
     for n in range(_share(count, KNOWN)):
@@ -138,20 +138,20 @@ def _enter(stage: Stage, item: SimulatedFormdata, status: str, words: str | None
     item.touch()
 
 
-def _written(stage: Stage, item: SimulatedFormdata, name: str, wanted: Wanted) -> None:
+def _written(stage: Stage, item: SimulatedFormdata, name: str, wanted: ExpectedRequests) -> None:
     words = f"Avez-vous reçu {name} ?"
     _enter(stage, item, "evtmsg", words)
     wanted.events.append((name, words))
 
 
-def _edited(stage: Stage, item: SimulatedFormdata, name: str, wanted: Wanted) -> None:
+def _edited(stage: Stage, item: SimulatedFormdata, name: str, wanted: ExpectedRequests) -> None:
     street = f"Rue de {name}"
     item.change({"adresse_voie": street}, stage.portal.clock())
     _enter(stage, item, "evtmod")
     wanted.events.append((name, f"→ « {street} »"))
 
 
-def _cancelled(stage: Stage, item: SimulatedFormdata, name: str, wanted: Wanted) -> None:
+def _cancelled(stage: Stage, item: SimulatedFormdata, name: str, wanted: ExpectedRequests) -> None:
     _enter(stage, item, "evtann")
     wanted.events.append((name, "a annulé sa demande"))
 
@@ -195,7 +195,7 @@ async def _quiet(stage: Stage, at_least: int, until: float) -> None:
         await asyncio.sleep(0.1)
 
 
-def _counted(stage: Stage, wanted: Wanted, known: int) -> dict[str, Any]:
+def _counted(stage: Stage, wanted: ExpectedRequests, known: int) -> dict[str, Any]:
     """Count at the GRU alone: our own tables prove nothing."""
     tickets: Counter[str] = Counter()
     said: Counter[tuple[str, str]] = Counter()
@@ -209,7 +209,7 @@ def _counted(stage: Stage, wanted: Wanted, known: int) -> dict[str, Any]:
 
 
 def _summary(
-    wanted: Wanted,
+    wanted: ExpectedRequests,
     known: int,
     tickets: Mapping[str, int],
     said: Mapping[tuple[str, str], int],

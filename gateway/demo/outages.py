@@ -15,7 +15,7 @@ from gateway.demo.stage import Stage
 from gateway.demo.story import Story
 from gateway.demo.tally import tally
 from gateway.demo.texts import say
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.wire.clients import open_client
 
 #: Requests of the healthy commune during its neighbour's outage; as many again, half before it and
@@ -41,7 +41,7 @@ async def dead_commune(stage: Stage, story: Story) -> dict[str, Any]:
         await _timed(stage, 3)  # warms up connections and code
         without = await _timed(stage, HEALTHY // 2)
         story.title(say("hangs_now", count=STUCK))
-        stage.villeurbanne.faults.slow(HANG, When(path="/api/"))
+        stage.villeurbanne.faults.slow(HANG, FaultCondition(path="/api/"))
         try:
             for _ in range(STUCK):
                 form = registration(sample(SCHOOL), stage.dice)
@@ -83,7 +83,7 @@ async def catch_up(stage: Stage, story: Story) -> dict[str, Any]:
             await stage.push(item)
             pushed.append(item.id)
         stage.bron.faults.clear()
-        stage.bron.faults.slow(SLOW, When(method="POST", path="/requests"))
+        stage.bron.faults.slow(SLOW, FaultCondition(method="POST", path="/requests"))
         back = datetime.now(UTC)
         story.title(say("bron_back"))
         guesses, reopened = await _watch(stage, story)

@@ -17,7 +17,7 @@ from gateway.demo.stage import Stage
 from gateway.demo.story import Story, Watcher
 from gateway.demo.tally import Tally, tally
 from gateway.demo.texts import say
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 
 #: Seconds without movement after which a scenario is judged as it is. Its whole length depends on
 #: the machine.
@@ -72,8 +72,8 @@ async def lost_replies(stage: Stage, story: Story) -> dict[str, Any]:
     spared = stage.dice.randrange(3)
     story.title(say("third_lost"))
 
-    def third(path: str) -> When:
-        return When(path=path, method="POST", every=3, after=spared)
+    def third(path: str) -> FaultCondition:
+        return FaultCondition(path=path, method="POST", every=3, after=spared)
 
     stage.bron.faults.cut_after(third("/requests"))
     stage.villeurbanne.faults.cut_after(third("/api/tickets"))

@@ -16,7 +16,7 @@ from typing import Final, Literal
 import structlog
 
 from gateway.catalogue.catalogue import AttachmentStore
-from gateway.core.content import Content, InMemory, Placed
+from gateway.core.content import Content, InMemory, ObjectContent
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.flow.environment import Environment
 from gateway.flow.texts import say as say_flow
@@ -81,7 +81,7 @@ class Attachments:
             return contents
         known = await self.store.read(blobs.stored_among, list(contents))
         fresh = {
-            sha256: Placed(content, new_place())
+            sha256: ObjectContent(content, new_place())
             for sha256, content in contents.items()
             if sha256 not in known
         }
@@ -100,7 +100,7 @@ class Attachments:
 
     async def drop(self, contents: Iterable[Content]) -> None:
         """Have those of these files deleted that the ended transaction did not keep."""
-        left = [content.place for content in contents if isinstance(content, Placed)]
+        left = [content.place for content in contents if isinstance(content, ObjectContent)]
         if left:
             await self.store.write(object_gc.condemn, left)
 
@@ -201,7 +201,7 @@ async def _try(asking: Callable[[Operation], AbstractContextManager[Objects]], p
         await objects.delete(place)
 
 
-async def _put(objects: Objects, contents: Iterable[Placed], within: float | None) -> None:
+async def _put(objects: Objects, contents: Iterable[ObjectContent], within: float | None) -> None:
     try:
         async with asyncio.timeout(within):
             for content in contents:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from gateway.core.content import Content, InMemory
 from gateway.core.ids import displaced_ref
 from gateway.core.request import Attachment, Event, EventKind, ServiceRequest
-from gateway.wire.event import Announced
+from gateway.wire.event import AnnouncedEvent
 from gateway.wire.event_content import placed
 from gateway.wire.files import IncomingFile
 from gateway.wire.formdata import Formdata
@@ -71,7 +71,7 @@ def set_aside(request: ServiceRequest) -> ServiceRequest:
     )
 
 
-def event_key(event: Announced, content: str, at: datetime | None) -> str:
+def event_key(event: AnnouncedEvent, content: str, at: datetime | None) -> str:
     """Return the key of an event, by which GRUs are asked about it too.
 
     The instant in the history makes the key, where it is known. So push and reconcile give the same

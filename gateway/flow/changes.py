@@ -61,7 +61,7 @@ _FETCHED = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeTaker:
+class ChangeReceiver:
     """Polls GRUs and reads their webhooks. One per process."""
 
     store: Store
@@ -199,7 +199,7 @@ class ChangeTaker:
         log.info("changes.keyed", lane=gru.lane_name, reception=reception.value, told=len(lanes))
         return reception
 
-    async def _fetch(self, sifted: history.Sifted, *, polled: bool) -> Outcome | None:
+    async def _fetch(self, sifted: history.NewChanges, *, polled: bool) -> Outcome | None:
         """Fetch the documents that a change only names. Return the first failure, or None. A
         document that cannot be had now is left out: the next poll begins where this one did."""
         if not sifted.unfetched:
@@ -287,7 +287,7 @@ class ChangeTaker:
     async def _apply(
         self,
         gru: Gru,
-        sifted: history.Sifted,
+        sifted: history.NewChanges,
         judge: ChangeJudge,
         *,
         read: history.PollProgress | None = None,

@@ -11,24 +11,24 @@ from gateway.store.outbox.claiming import Claimed
 from gateway.store.rows import StoredRequest
 
 
-class NoWay(Exception):
+class NoRoute(Exception):
     """The configuration has no route to the far end any more; `args[0]` is the catalogue's code."""
 
 
-class Undecodable(Exception):
+class UndecodableEvent(Exception):
     """The stored event cannot be read."""
 
 
 def route_of(catalogue: Catalogue, request: StoredRequest) -> Route:
-    """Find the request's route in the current configuration. Raises NoWay."""
+    """Find the request's route in the current configuration. Raises NoRoute."""
     try:
         return catalogue.route(request.portal, request.commune, request.teleservice)
     except Rejected as error:
-        raise NoWay(error.code) from None
+        raise NoRoute(error.code) from None
 
 
 def body_of(claimed: Claimed) -> Mapping[str, Any]:
-    """Return the body of the event that a delivery carries. Raises Undecodable."""
+    """Return the body of the event that a delivery carries. Raises UndecodableEvent."""
     if claimed.body is None:
-        raise Undecodable
+        raise UndecodableEvent
     return claimed.body

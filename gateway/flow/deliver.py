@@ -30,7 +30,7 @@ from gateway.core.outcome import (
 from gateway.core.render import Rendered, Unmappable, render
 from gateway.core.request import EventKind
 from gateway.core.richtext import clean_text
-from gateway.flow.claimed import NoWay, Undecodable, body_of, route_of
+from gateway.flow.claimed import NoRoute, UndecodableEvent, body_of, route_of
 from gateway.flow.erase import erase_at
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.files import FileOpener
@@ -54,12 +54,12 @@ from gateway.store import requests
 from gateway.store.engine import Store
 from gateway.store.outbox.claiming import Claimed
 from gateway.store.rows import StoredRequest
-from gateway.wire.departures import Departures, departures
+from gateway.wire.departures import SentCalls, departures
 
 log = structlog.get_logger()
 
 #: An outcome, or what was found.
-_Said = TypeVar("_Said", bound=Outcome | Finding)
+_Answer = TypeVar("_Answer", bound=Outcome | Finding)
 #: Characters kept of a far end's number or word.
 _LONGEST = 2_000
 #: Events whose separate files are all their own. From a whole form the mapping chooses.
@@ -86,7 +86,7 @@ class Deliverer:
                 outcome = await self._attempt(claimed, timeout, within, left)
             return await self.cleaned(claimed, outcome)
 
-    async def cleaned(self, claimed: Claimed, outcome: _Said) -> _Said:
+    async def cleaned(self, claimed: Claimed, outcome: _Answer) -> _Answer:
         """Return an outcome as it can be kept: storable, and without the request's own values."""
         return await self._mask(claimed, _storable(outcome))
 
@@ -96,12 +96,12 @@ class Deliverer:
         catalogue = self.far_ends.catalogue
         try:
             mapping = route_of(catalogue, request).mapping
-        except NoWay:
+        except NoRoute:
             return None, None
         digest = (catalogue.releases or {}).get(request.commune)
         return digest, f"{mapping.key} v{mapping.version}"
 
-    async def _mask(self, claimed: Claimed, outcome: _Said) -> _Said:
+    async def _mask(self, claimed: Claimed, outcome: _Answer) -> _Answer:
         """Mask the request's own values in the far end's words."""
         if isinstance(outcome, Accepted | Found | Absent) or outcome.answer is None:
             return outcome
@@ -119,7 +119,7 @@ class Deliverer:
         return dataclasses.replace(outcome, answer=said)
 
     async def _attempt(
-        self, claimed: Claimed, timeout: float, within: float, left: Departures
+        self, claimed: Claimed, timeout: float, within: float, left: SentCalls
     ) -> Outcome | Finding:
         asking = claimed.delivery.asking
         try:
@@ -136,11 +136,11 @@ class Deliverer:
             if asking:
                 return CannotTell("took_too_long", error.text)
             return unusable(UnusableAnswer("took_too_long", error.text), safe=not left.unsafe)
-        except NoWay as error:
+        except NoRoute as error:
             if asking:
                 return CannotTell("no_route", str(error))
             return Misconfigured("no_route", str(error))
-        except Undecodable:
+        except UndecodableEvent:
             kept = "what the database holds of it is damaged"
             if asking:
                 return CannotTell("undecodable", kept, forever=True)
@@ -197,7 +197,7 @@ class Deliverer:
     async def compose(self, claimed: Claimed) -> Submission | Amendment | Outcome:
         """Make what is owed to a GRU without sending it, or the outcome that it cannot be made.
 
-        Raises NoWay and Undecodable.
+        Raises NoRoute and UndecodableEvent.
         """
         if claimed.delivery.kind is Kind.SUBMIT:
             return await self._submission(claimed)
@@ -263,11 +263,11 @@ class Deliverer:
     def _adapter(self, claimed: Claimed) -> Adapter:
         adapter = self.far_ends.adapters.get(claimed.request.gru_lane)
         if adapter is None:
-            raise NoWay("unknown_gru")
+            raise NoRoute("unknown_gru")
         return adapter
 
 
-def _storable(outcome: _Said) -> _Said:
+def _storable(outcome: _Answer) -> _Answer:
     """Make the far end's texts storable: no U+0000, no more than `_LONGEST` characters. A number or
     link that is too long is dropped, since a cut one would be another one."""
     mended: dict[str, Any] = {}

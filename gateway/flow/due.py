@@ -19,8 +19,8 @@ from gateway.core.sighting import SKEW
 from gateway.flow.far_ends import FarEnds
 from gateway.store import cursors, intake
 from gateway.store.engine import Store
-from gateway.store.intake import KnownRequest, Passed
-from gateway.wire.event import Announced
+from gateway.store.intake import KnownRequest, PassedOverRequest
+from gateway.wire.event import AnnouncedEvent
 from gateway.wire.event_content import spoken
 from gateway.wire.history import HistoryEntry, events_in, read_history
 from gateway.wire.localtime import parse_local
@@ -53,7 +53,7 @@ def _asked_at_once(refs: Sequence[str]) -> Iterator[list[str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Missing:
+class MissingRequest:
     """A request that is missing here as a whole (`created`), or of which later events are. `events`
     are (instant in the history, event), oldest first."""
 
@@ -61,7 +61,7 @@ class Missing:
     commune: str
     due_at: datetime
     created: bool
-    events: tuple[tuple[datetime, Announced], ...]
+    events: tuple[tuple[datetime, AnnouncedEvent], ...]
     row: Mapping[str, Json]
 
 
@@ -74,7 +74,7 @@ class DueFound:
     requests that were passed over and need no look any more.
     """
 
-    missing: list[Missing] = field(default_factory=list)
+    missing: list[MissingRequest] = field(default_factory=list)
     refused: list[tuple[str, str | None, str]] = field(default_factory=list)
     placed: dict[str, datetime] = field(default_factory=dict)
     settled: list[str] = field(default_factory=list)
@@ -148,7 +148,7 @@ class DueReader:
         read = datetime.fromisoformat(cursor.value)
         return read if read <= now else None
 
-    def _worth_a_look(self, teleservice: Teleservice, one: Passed) -> bool:
+    def _worth_a_look(self, teleservice: Teleservice, one: PassedOverRequest) -> bool:
         """May its commune have a route now?"""
         if not one.ref:
             return False
@@ -202,7 +202,9 @@ class DueReader:
             elif _changed(row, entries) > now - self.settle:
                 continue
             if here is None or told:
-                found.missing.append(Missing(ref, commune, due_at, here is None, tuple(told), row))
+                found.missing.append(
+                    MissingRequest(ref, commune, due_at, here is None, tuple(told), row)
+                )
             else:
                 found.settled.append(ref)
         return found
@@ -270,8 +272,8 @@ def _changed(row: Mapping[str, Json], entries: Sequence[HistoryEntry]) -> dateti
 
 
 def _unseen(
-    told: Sequence[tuple[datetime, Announced]], here: KnownRequest, placed: dict[str, datetime]
-) -> list[tuple[datetime, Announced]]:
+    told: Sequence[tuple[datetime, AnnouncedEvent]], here: KnownRequest, placed: dict[str, datetime]
+) -> list[tuple[datetime, AnnouncedEvent]]:
     """Return the entries that are not here. Record in `placed` the entry of an event that was
     pushed without its history: the entry with the same content, or else the latest before it."""
     unseen = [
@@ -298,7 +300,7 @@ def _unseen(
     return unseen
 
 
-def _kinds(event: Announced) -> tuple[EventKind, ...]:
+def _kinds(event: AnnouncedEvent) -> tuple[EventKind, ...]:
     """List the kinds that an entry may have here: a message of one file alone may be a document."""
     if event.kind is EventKind.MESSAGE and not event.message:
         return EventKind.MESSAGE, EventKind.DOCUMENT

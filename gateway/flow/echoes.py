@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from gateway.core.echo import Written, fingerprint, is_echo, texts, unsigned
+from gateway.core.echo import WrittenText, fingerprint, is_echo, texts, unsigned
 from gateway.core.mapping import RequestMapping
 from gateway.core.render import Unmappable, render
-from gateway.store.history import Memory
+from gateway.store.history import RequestHistory
 from gateway.store.rows import IncomingChange
 
 
 def echo_names(
-    mapping: RequestMapping, news: IncomingChange, message: str, memory: Memory
+    mapping: RequestMapping, news: IncomingChange, message: str, memory: RequestHistory
 ) -> tuple[str, ...]:
     """List the names to remember of a text that we wrote; none when it is not ours."""
     mark = fingerprint(message)
@@ -29,14 +29,14 @@ def echo_names(
     return (f"echo:{mark}:{heard + 1}",)
 
 
-def _written(mapping: RequestMapping, memory: Memory) -> list[Written]:
+def _written(mapping: RequestMapping, memory: RequestHistory) -> list[WrittenText]:
     """Return what we wrote into the GRU about this request."""
-    found: list[Written] = []
+    found: list[WrittenText] = []
     for one in memory.sent():
         message = (one.body.get("event") or {}).get("message")
         if isinstance(message, str):
-            found.append(Written(message, one.since, one.until))
+            found.append(WrittenText(message, one.since, one.until))
         rendered = render(mapping, one.body, one.kind)
         if not isinstance(rendered, Unmappable):
-            found += [Written(t, one.since, one.until) for t in texts(rendered.payload)]
+            found += [WrittenText(t, one.since, one.until) for t in texts(rendered.payload)]
     return found

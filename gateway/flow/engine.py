@@ -16,7 +16,7 @@ from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import Fault, Unavailable
 from gateway.flow import operator
 from gateway.flow.attachments import Attachments, open_attachments, open_objects
-from gateway.flow.changes import ChangeTaker
+from gateway.flow.changes import ChangeReceiver
 from gateway.flow.deliver import Deliverer
 from gateway.flow.environment import Environment
 from gateway.flow.erase import Eraser
@@ -61,7 +61,7 @@ class Engine:
     lanes: Lanes
     intake: Intake
     receiver: Receiver
-    changes: ChangeTaker
+    changes: ChangeReceiver
     reconciler: Reconciler
     eraser: Eraser
     attachments: Attachments
@@ -205,7 +205,7 @@ async def open_engine(
             identity = IdentityWatch(
                 store, glc, source, hasher, environment, lambda: far_ends.using(GLC)
             )
-        changes = ChangeTaker(
+        changes = ChangeReceiver(
             store, far_ends, environment, lanes.wake, attachments, waits=lanes.waits_for_its_far_end
         )
         lanes.attempts.on_number = changes.numbered

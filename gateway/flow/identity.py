@@ -12,7 +12,7 @@ import httpx
 import structlog
 
 from gateway.catalogue.catalogue import Glc, GlcAuth
-from gateway.core.erasure import ProviderRun, Void
+from gateway.core.erasure import ProviderRun, VoidRun
 from gateway.core.ids import request_id
 from gateway.core.messages import Message
 from gateway.flow.environment import Environment
@@ -117,7 +117,7 @@ class IdentityWatch:
             lambda: f"ERA-{self._id()}",
             now,
         )
-        if isinstance(judged, Void):
+        if isinstance(judged, VoidRun):
             log.warning("glc.failed", run=run, reason=judged.reason, detail=judged.detail)
             return PollResult(
                 run,

@@ -25,7 +25,7 @@ from gateway.sdk import beside
 from gateway.store import intake, nonces, requests
 from gateway.store.engine import Store
 from gateway.store.rows import Acceptance, Reception, StoredRequest
-from gateway.wire.event import Announced
+from gateway.wire.event import AnnouncedEvent
 from gateway.wire.event_content import without_form
 from gateway.wire.formdata import Formdata
 
@@ -107,7 +107,9 @@ class Intake:
             with contextlib.suppress(Unavailable):
                 await self.store.write(intake.pass_over, portal, slug, ref, code, commune, now)
 
-    async def push(self, target: CallTarget, formdata: Formdata, event: Announced) -> IntakeResult:
+    async def push(
+        self, target: CallTarget, formdata: Formdata, event: AnnouncedEvent
+    ) -> IntakeResult:
         """Take in a request or a later event of one.
 
         Notes a request without a route. Raises as `Receiver.receive`, and Rejected (404, 409, 410)
@@ -128,7 +130,7 @@ class Intake:
         return await self._add(target, found, formdata, event)
 
     async def receive_event(
-        self, target: CallTarget, found: StoredRequest, formdata: Formdata, event: Announced
+        self, target: CallTarget, found: StoredRequest, formdata: Formdata, event: AnnouncedEvent
     ) -> IntakeResult:
         """Take in a later event. Raises as `push`, and Rejected 400 when there is no event."""
         if event.kind is EventKind.CREATION:
@@ -189,7 +191,7 @@ class Intake:
         return catalogue.route(target.sender.portal, commune, target.teleservice.slug)
 
     async def _add(
-        self, target: CallTarget, found: StoredRequest, formdata: Formdata, event: Announced
+        self, target: CallTarget, found: StoredRequest, formdata: Formdata, event: AnnouncedEvent
     ) -> IntakeResult:
         route = self._route(target, found.commune)
         aside = found.ref != named(found.ref, found.commune)
@@ -200,7 +202,7 @@ class Intake:
         target: CallTarget,
         route: Route,
         formdata: Formdata,
-        event: Announced,
+        event: AnnouncedEvent,
         *,
         aside: bool = False,
     ) -> IntakeResult:

@@ -16,7 +16,7 @@ from gateway.catalogue.catalogue import Gru
 from gateway.core.delivery import Kind, State
 from gateway.core.error_place import error_place
 from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, TryLater
-from gateway.flow.claimed import NoWay, Undecodable
+from gateway.flow.claimed import NoRoute, UndecodableEvent
 from gateway.flow.deliver import Deliverer
 from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
@@ -207,9 +207,9 @@ class CommuneMailbox:
             event = await client.event(sent, now)
             # One that cannot be written must not keep back the others.
             return await beside(message_weight(event), partial(_sized, event))
-        except NoWay as error:
+        except NoRoute as error:
             return Misconfigured("no_route", str(error))
-        except Undecodable:
+        except UndecodableEvent:
             return Refused("undecodable", "what the database holds of it is damaged")
         except TookTooLong as error:
             return TryLater("took_too_long", error.text)

@@ -12,7 +12,7 @@ import orjson
 from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.mapping import canonical
-from gateway.flow.changes import ChangeTaker
+from gateway.flow.changes import ChangeReceiver
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.files import FileOpener
 from gateway.sdk import Change, Document, File, beside, read_base64
@@ -41,7 +41,7 @@ class PivotDesk:
 
     store: Store
     far_ends: FarEnds
-    changes: ChangeTaker
+    changes: ChangeReceiver
     files: FileOpener
     largest: int
 

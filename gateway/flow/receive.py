@@ -31,12 +31,12 @@ from gateway.store.engine import Store
 from gateway.store.objects import UPLOAD_PATIENCE
 from gateway.store.rows import Acceptance, Incoming, Reception
 from gateway.wire.addresses import own_api_url, own_file_url
-from gateway.wire.event import Announced
+from gateway.wire.event import AnnouncedEvent
 from gateway.wire.event_content import content_of
 from gateway.wire.files import IncomingFile, agrees, sniff
 from gateway.wire.formdata import Formdata
 from gateway.wire.history import instant_of
-from gateway.wire.spool import Inflow
+from gateway.wire.spool import BodyReader
 
 log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ class Receiver:
         self,
         route: Route,
         formdata: Formdata,
-        event: Announced,
+        event: AnnouncedEvent,
         *,
         at: datetime | None = None,
         nonce: SpentNonce | None = None,
@@ -116,7 +116,7 @@ class Receiver:
             # Its files are about to be fetched with our rights.
             await self.commune_proof.require(route, formdata.ref)
             vouched = True
-        with Inflow(self.far_ends.catalogue.settings.data_dir) as inflow:
+        with BodyReader(self.far_ends.catalogue.settings.data_dir) as inflow:
             files = [await self._content(route.portal, file, inflow) for file in formdata.files]
             if files:
                 formdata = dataclasses.replace(formdata, files=tuple(files))
@@ -146,7 +146,7 @@ class Receiver:
         self,
         route: Route,
         formdata: Formdata,
-        event: Announced,
+        event: AnnouncedEvent,
         at: datetime | None,
         nonce: SpentNonce | None,
         *,
@@ -260,7 +260,7 @@ class Receiver:
             return ()
         return self.hasher.hashes_of(request.user.uuid)
 
-    async def _content(self, portal: str, file: IncomingFile, inflow: Inflow) -> IncomingFile:
+    async def _content(self, portal: str, file: IncomingFile, inflow: BodyReader) -> IncomingFile:
         """Return the file with its bytes, fetched from the portal when only an address came."""
         content = file.content
         content_type = file.content_type

@@ -16,7 +16,7 @@ from gateway.catalogue.catalogue import Teleservice
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.outcome import Misconfigured, Outcome, Refused
 from gateway.core.request import EventKind, Json
-from gateway.flow.due import DueFound, DueReader, Missing, cursor_name
+from gateway.flow.due import DueFound, DueReader, MissingRequest, cursor_name
 from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.receive import Receiver
@@ -24,12 +24,12 @@ from gateway.sdk import beside
 from gateway.sdk.patience import LONGEST_READING, Patience
 from gateway.store import cursors, intake
 from gateway.store.engine import Store
-from gateway.store.intake import OTHER_COMMUNE, Passed
+from gateway.store.intake import OTHER_COMMUNE, PassedOverRequest
 from gateway.store.rows import Acceptance, Reception
-from gateway.wire.event import CREATION, Announced
+from gateway.wire.event import CREATION, AnnouncedEvent
 from gateway.wire.formdata import Formdata, Limits, formdata_of, parse_formdata
 from gateway.wire.history import events_in, read_history
-from gateway.wire.spool import NO_TEXTS, Inflow, SpooledBody, read_document
+from gateway.wire.spool import NO_TEXTS, BodyReader, SpooledBody, read_document
 
 log = structlog.get_logger()
 
@@ -39,7 +39,7 @@ AT_ONCE = 5
 SETTLE = timedelta(minutes=1)
 
 
-class _Unread(Exception):
+class _UnreadableFormdata(Exception):
     """A formdata cannot be read; `outcome` says why."""
 
     def __init__(self, outcome: Outcome) -> None:
@@ -108,12 +108,12 @@ class Reconciler:
         return taken
 
     async def preview(
-        self, portal: str, slug: str, item: Missing
+        self, portal: str, slug: str, item: MissingRequest
     ) -> list[tuple[EventKind, datetime, str | None]]:
         """List what would be taken of a request, or why not: (kind, time, code of the refusal)."""
-        return await _Taking(self, portal, slug, item).preview()
+        return await _Recovery(self, portal, slug, item).preview()
 
-    async def left(self, portal: str, slug: str) -> tuple[str | None, list[Passed]]:
+    async def left(self, portal: str, slug: str) -> tuple[str | None, list[PassedOverRequest]]:
         """Return why the last run could not read the form (None: it could), and the requests passed
         over."""
         cursor = await self.store.read(cursors.get, cursor_name(portal, slug))
@@ -143,12 +143,12 @@ class Reconciler:
         log.warning("reconcile.passed_over", portal=portal, teleservice=slug, code=code)
 
     async def _receive(
-        self, portal: str, slug: str, missing: Sequence[Missing]
+        self, portal: str, slug: str, missing: Sequence[MissingRequest]
     ) -> tuple[int, str | None]:
         """Take requests in. Return how many events, and why no more can be taken now."""
         taken = 0
         for start in range(0, len(missing), AT_ONCE):
-            some = [_Taking(self, portal, slug, one) for one in missing[start : start + AT_ONCE]]
+            some = [_Recovery(self, portal, slug, one) for one in missing[start : start + AT_ONCE]]
             results = await asyncio.gather(*[one.receive() for one in some])
             taken += sum(one.taken for one in results)
             if len(results) == AT_ONCE and all(one.passing for one in results):
@@ -176,13 +176,13 @@ class _Result:
 
 
 @dataclass(frozen=True, slots=True)
-class _Taking:
+class _Recovery:
     """Takes one request in."""
 
     reconciler: Reconciler
     portal: str
     slug: str
-    item: Missing
+    item: MissingRequest
 
     async def receive(self) -> _Result:
         """Take the events in order. An event that can never be taken is passed over alone."""
@@ -206,7 +206,7 @@ class _Taking:
             return _Result(0, error.code)
         except Unavailable:
             return _Result(0, "unavailable", passing=True)
-        except _Unread as error:
+        except _UnreadableFormdata as error:
             match error.outcome:
                 case Refused("unknown_formdata"):
                     return _Result(0, over=True)  # deleted since the list was made
@@ -236,7 +236,7 @@ class _Taking:
         return looked
 
     async def _read_only(
-        self, read: Callable[[Inflow], Awaitable[object]]
+        self, read: Callable[[BodyReader], Awaitable[object]]
     ) -> tuple[bool, str | None]:
         """Return whether a read gives something, or the code of its refusal."""
         gave = False
@@ -257,7 +257,7 @@ class _Taking:
         entries = read_history(self.item.row.get("evolution")) if edits else ()
         return max((one.at for one in entries if one.at < edits[0]), default=None)
 
-    async def _handed_over(self, inflow: Inflow) -> Formdata:
+    async def _handed_over(self, inflow: BodyReader) -> Formdata:
         return await self._read(inflow, self._handed_over_at)
 
     async def _create(self) -> Reception:
@@ -267,7 +267,7 @@ class _Taking:
             formdata = await self._handed_over(inflow)
             return (await self._receive(formdata, CREATION, None)).reception
 
-    async def _event(self, at: datetime, event: Announced) -> Reception:
+    async def _event(self, at: datetime, event: AnnouncedEvent) -> Reception:
         reception = Reception.SAME
         with self._inflow() as inflow:
             for formdata, told in await self._brought(inflow, at, event):
@@ -275,8 +275,8 @@ class _Taking:
         return reception
 
     async def _brought(
-        self, inflow: Inflow, at: datetime, event: Announced
-    ) -> list[tuple[Formdata, Announced]]:
+        self, inflow: BodyReader, at: datetime, event: AnnouncedEvent
+    ) -> list[tuple[Formdata, AnnouncedEvent]]:
         """List what to receive for an entry of the history. Nothing when the entry says nothing, or
         when a later one says it all. Raises Rejected as a push would be."""
         match event.kind:
@@ -293,7 +293,7 @@ class _Taking:
             case EventKind.MESSAGE:
                 # Lists show no files. Documents come first: a known message is not looked at again.
                 documents = await self._documents(inflow, at)
-                along = [(documents, Announced(EventKind.DOCUMENT))] if documents.files else []
+                along = [(documents, AnnouncedEvent(EventKind.DOCUMENT))] if documents.files else []
                 return along + ([(self._bare({}, None), event)] if event.message else [])
             case _:
                 return [(self._bare({}, None), event)]
@@ -307,16 +307,16 @@ class _Taking:
         return self.reconciler.far_ends.catalogue.portals[self.portal].teleservices[self.slug]
 
     async def _receive(
-        self, formdata: Formdata, event: Announced, at: datetime | None
+        self, formdata: Formdata, event: AnnouncedEvent, at: datetime | None
     ) -> Acceptance:
         catalogue, receiver = self.reconciler.far_ends.catalogue, self.reconciler.receiver
         route = catalogue.route(self.portal, self.item.commune, self.slug)
         return await receiver.receive(route, formdata, event, at=at, pulled=True)
 
-    def _inflow(self) -> Inflow:
-        return Inflow(self.reconciler.far_ends.catalogue.settings.data_dir)
+    def _inflow(self) -> BodyReader:
+        return BodyReader(self.reconciler.far_ends.catalogue.settings.data_dir)
 
-    async def _read(self, inflow: Inflow, at: datetime | None) -> Formdata:
+    async def _read(self, inflow: BodyReader, at: datetime | None) -> Formdata:
         """Return the whole formdata, as it was `at` that time if given. Raises Rejected when it was
         filled in for another commune, as its push would be."""
         body = await self._body(inflow, at)
@@ -330,20 +330,20 @@ class _Taking:
 
         return await beside(body.size, parsed)
 
-    async def _body(self, inflow: Inflow, at: datetime | None) -> SpooledBody:
+    async def _body(self, inflow: BodyReader, at: datetime | None) -> SpooledBody:
         client = self.reconciler.far_ends.portals[self.portal]
         address = self._address()
         body = await client.formdata(address, inflow, at=at)
         if at is not None and isinstance(body, Refused) and body.reason == "refused":
             body = await client.formdata(address, inflow)  # it has no values from that time
         if not isinstance(body, SpooledBody):
-            raise _Unread(body)
+            raise _UnreadableFormdata(body)
         return body
 
     def _address(self) -> str:
         return self.reconciler.far_ends.portals[self.portal].api_url(self.slug, self.item.ref)
 
-    async def _documents(self, inflow: Inflow, at: datetime) -> Formdata:
+    async def _documents(self, inflow: BodyReader, at: datetime) -> Formdata:
         """Return the request without its fields, with the files of one entry of its history."""
         body = await self._body(inflow, None)
         extra: dict[str, Json] = {}

@@ -47,7 +47,7 @@ class Reporter:
     files: FileOpener
 
     async def send(self, claimed: Claimed, timeout: float) -> Outcome:
-        """Tell the portal. `timeout` bounds one call, in seconds. Raises NoWay, Undecodable."""
+        """Tell the portal. `timeout` bounds one call, in seconds. Raises NoRoute, UndecodableEvent."""
         request = claimed.request
         if request.api_url is None:
             return Refused("no_address", "the request has no address at the portal")
@@ -76,7 +76,7 @@ class Reporter:
         return attached or told or Accepted(proof={"portal": "carried out before"})
 
     async def find(self, claimed: Claimed) -> Finding:
-        """Ask the portal whether it was told. Raises NoWay, Undecodable."""
+        """Ask the portal whether it was told. Raises NoRoute, UndecodableEvent."""
         client, mapping = self._portal(claimed)
         call = portal_call(mapping, _status(claimed))
         if call is None:

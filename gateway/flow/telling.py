@@ -29,9 +29,9 @@ from gateway.core.request import Attachment
 from gateway.core.status import FINAL, Status
 from gateway.flow.echoes import echo_names
 from gateway.flow.keeping import as_body
-from gateway.store.history import ConcernedRequest, Memory
+from gateway.store.history import ConcernedRequest, RequestHistory
 from gateway.store.outbox.rows import NewReport
-from gateway.store.rows import IncomingChange, Judged, Withheld
+from gateway.store.rows import ChangeEffects, IncomingChange, WithheldPart
 
 log = structlog.get_logger()
 
@@ -79,7 +79,9 @@ class ChangeJudge:
     asked_at: datetime | None = None
     asks: bool = False
 
-    def __call__(self, known: ConcernedRequest, news: IncomingChange, memory: Memory) -> Judged:
+    def __call__(
+        self, known: ConcernedRequest, news: IncomingChange, memory: RequestHistory
+    ) -> ChangeEffects:
         try:
             return self._judged(known, news, memory)
         except Exception as error:
@@ -87,7 +89,9 @@ class ChangeJudge:
             log.error("change.bug", request=known.request.id, error=type(error).__name__)
             return self._later(news, memory, "bug", _BUG)
 
-    def _judged(self, known: ConcernedRequest, news: IncomingChange, memory: Memory) -> Judged:
+    def _judged(
+        self, known: ConcernedRequest, news: IncomingChange, memory: RequestHistory
+    ) -> ChangeEffects:
         request = known.request
         try:
             route = self.catalogue.route(request.portal, request.commune, request.teleservice)
@@ -97,10 +101,10 @@ class ChangeJudge:
             return self._later(news, memory, "no_route", _no_rules(others))
         ours = self._ours(route, news, memory)
         if ours:
-            return Judged(names=ours)
+            return ChangeEffects(names=ours)
         wanted = news.more is not None and note_is_public(route.mapping, news.public)
         if wanted and f"key:{news.key}" not in memory.heard:
-            return Judged(unfetched=True)
+            return ChangeEffects(unfetched=True)
         told = self._status(route, known, news, memory)
         note = self._note(route, news, memory)
         status, message = told.status, note.message
@@ -112,16 +116,18 @@ class ChangeJudge:
             judged_by=_rules(route.mapping),
         )
 
-    def _later(self, news: IncomingChange, memory: Memory, reason: str, rules: str) -> Judged:
+    def _later(
+        self, news: IncomingChange, memory: RequestHistory, reason: str, rules: str
+    ) -> ChangeEffects:
         """Keep the whole change."""
         name = f"change:{news.key or fingerprint(f'{news.status} {news.message}')}"
         if memory.is_kept(name, rules):
-            return Judged()
-        return Judged(
-            withheld=(Withheld(name, reason, as_body(news), person=True),), judged_by=rules
+            return ChangeEffects()
+        return ChangeEffects(
+            withheld=(WithheldPart(name, reason, as_body(news), person=True),), judged_by=rules
         )
 
-    def _ours(self, route: Route, news: IncomingChange, memory: Memory) -> tuple[str, ...]:
+    def _ours(self, route: Route, news: IncomingChange, memory: RequestHistory) -> tuple[str, ...]:
         """List the names to remember of a journal entry that we wrote; none when it is not ours.
         Neither its text nor its status is the commune's."""
         key = f"key:{news.key}"
@@ -142,18 +148,18 @@ class ChangeJudge:
     # --- the status ---------------------------------------------------------------------------
 
     def _status(
-        self, route: Route, known: ConcernedRequest, news: IncomingChange, memory: Memory
-    ) -> _Told:
+        self, route: Route, known: ConcernedRequest, news: IncomingChange, memory: RequestHistory
+    ) -> _StatusReport:
         if news.status is None:
-            return _Told()
+            return _StatusReport()
         standing = known.standing
         word = status_key(news.status)
         name = _status_name(news, word)
         if name is not None and name in memory.heard and not news.again:
-            return _Told()
+            return _StatusReport()
         at = news.at if news.dated else None
         if self._overtaken(known, news):
-            return _Told(judged=Judged(unread=True))
+            return _StatusReport(judged=ChangeEffects(unread=True))
         rule = canonical(route.mapping, news.status)
         status = None if rule is None else rule.status
         verdict = judge_status(
@@ -165,24 +171,24 @@ class ChangeJudge:
             or standing.changed_at is None
             or at > standing.changed_at
         )
-        judged = Judged(
+        judged = ChangeEffects(
             names=names,
             word=word if verdict.keep else None,
             changed_at=at if moved and at != standing.changed_at else None,
         )
         if verdict.why == "out_of_order":
             if self.polled:
-                return _Told(judged=judged)
-            return _Told(judged=_withheld(judged, news, "out_of_order", person=True))
+                return _StatusReport(judged=judged)
+            return _StatusReport(judged=_withheld(judged, news, "out_of_order", person=True))
         if verdict.keep and rule is None:
             parked = route.mapping.unknown_status is UnknownStatus.PARK
             log.warning("changes.unknown_status", request=known.request.id, parked=parked)
-            return _Told(judged=_withheld(judged, news, "unknown_status", person=parked))
+            return _StatusReport(judged=_withheld(judged, news, "unknown_status", person=parked))
         if verdict.keep and "status" in memory.untold:
             judged = dataclasses.replace(judged, settled=("status",))
         if not verdict.move or rule is None:
-            return _Told(judged=judged)
-        return _Told(status, rule.message, judged)
+            return _StatusReport(judged=judged)
+        return _StatusReport(status, rule.message, judged)
 
     def _overtaken(self, known: ConcernedRequest, news: IncomingChange) -> bool:
         """Did the GRU call during the poll, and say something newer?"""
@@ -200,7 +206,7 @@ class ChangeJudge:
 
     # --- the note -----------------------------------------------------------------------------
 
-    def _note(self, route: Route, news: IncomingChange, memory: Memory) -> _Note:
+    def _note(self, route: Route, news: IncomingChange, memory: RequestHistory) -> _Note:
         message = news.message
         if message is None and not news.documents and not news.unreadable:
             return _Note()
@@ -217,23 +223,30 @@ class ChangeJudge:
         fresh = _new_files(news, memory, names)
         if key is not None and not told:
             names.append(key)
-        judged = _unreadable(news, memory, Judged(names=tuple(names)))
+        judged = _unreadable(news, memory, ChangeEffects(names=tuple(names)))
         name = _note_name(news)
         if name in memory.untold:
             judged = dataclasses.replace(judged, settled=(*judged.settled, name))
         return _Note(message, fresh, judged)
 
-    def _kept_back(self, route: Route, news: IncomingChange, memory: Memory) -> Judged:
+    def _kept_back(
+        self, route: Route, news: IncomingChange, memory: RequestHistory
+    ) -> ChangeEffects:
         """Drop an internal note. Keep a public one that the mapping does not let through, in case
         the mapping changes."""
         name = _note_name(news)
         if not news.public or memory.is_kept(name, _rules(route.mapping)):
-            return Judged()
+            return ChangeEffects()
         body = as_body(dataclasses.replace(news, status=None))
-        return Judged(withheld=(Withheld(name, "note_kept_back", body),))
+        return ChangeEffects(withheld=(WithheldPart(name, "note_kept_back", body),))
 
     def _text(
-        self, route: Route, news: IncomingChange, message: str, memory: Memory, names: list[str]
+        self,
+        route: Route,
+        news: IncomingChange,
+        message: str,
+        memory: RequestHistory,
+        names: list[str],
     ) -> str | None:
         """Return the text if it is news. Adds to `names` what is to be remembered of it."""
         mark = fingerprint(message)
@@ -301,12 +314,12 @@ class ChangeJudge:
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
+class _StatusReport:
     """The status that is told, with the mapping's message for it."""
 
     status: Status | None = None
     message: str | None = None
-    judged: Judged = Judged()  # noqa: RUF009 - frozen
+    judged: ChangeEffects = ChangeEffects()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,10 +328,10 @@ class _Note:
 
     message: str | None = None
     documents: tuple[tuple[Attachment, Content], ...] = ()
-    judged: Judged = Judged()  # noqa: RUF009 - frozen
+    judged: ChangeEffects = ChangeEffects()  # noqa: RUF009 - frozen
 
 
-def _both(one: Judged, other: Judged) -> Judged:
+def _both(one: ChangeEffects, other: ChangeEffects) -> ChangeEffects:
     return dataclasses.replace(
         one,
         names=one.names + other.names,
@@ -327,10 +340,12 @@ def _both(one: Judged, other: Judged) -> Judged:
     )
 
 
-def _withheld(judged: Judged, news: IncomingChange, reason: str, *, person: bool) -> Judged:
+def _withheld(
+    judged: ChangeEffects, news: IncomingChange, reason: str, *, person: bool
+) -> ChangeEffects:
     alone = dataclasses.replace(news, message=None, documents=(), unreadable=0)
     detail = (news.status or "")[:_SHOWN]
-    withheld = Withheld("status", reason, as_body(alone), detail, person)
+    withheld = WithheldPart("status", reason, as_body(alone), detail, person)
     return dataclasses.replace(judged, withheld=(withheld,))
 
 
@@ -350,7 +365,7 @@ def _note_name(news: IncomingChange) -> str:
 
 
 def _new_files(
-    news: IncomingChange, memory: Memory, names: list[str]
+    news: IncomingChange, memory: RequestHistory, names: list[str]
 ) -> tuple[tuple[Attachment, Content], ...]:
     """Return the files that the citizen neither has nor sent. A GRU that makes a file anew at each
     question gives it the same name."""
@@ -366,13 +381,15 @@ def _new_files(
     return tuple(fresh)
 
 
-def _unreadable(news: IncomingChange, memory: Memory, judged: Judged) -> Judged:
+def _unreadable(
+    news: IncomingChange, memory: RequestHistory, judged: ChangeEffects
+) -> ChangeEffects:
     """Keep files that could not be read, for a person, until they can."""
     name = f"files:{news.key or ''}"
     waits = name in memory.untold
     if news.unreadable and name not in memory.heard:
         detail = f"{news.unreadable} of them"
-        withheld = Withheld(name, "unreadable_document", detail=detail, person=True)
+        withheld = WithheldPart(name, "unreadable_document", detail=detail, person=True)
         return dataclasses.replace(
             judged, names=(*judged.names, name), withheld=(*judged.withheld, withheld)
         )

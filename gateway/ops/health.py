@@ -35,8 +35,8 @@ from gateway.ops.shapes import (
     LaneState,
     Overall,
     Part,
-    PassedGroup,
-    PassedPart,
+    PassedOverGroup,
+    PassedOverPart,
     ReleasesPart,
     SecretsPart,
     TimerPart,
@@ -321,14 +321,14 @@ async def _drift(engine: Engine) -> DriftPart | None:
     return DriftPart(Overall.DEGRADED if found else Overall.OK, tuple(found))
 
 
-async def _passed_over(engine: Engine) -> PassedPart | None:
+async def _passed_over(engine: Engine) -> PassedOverPart | None:
     """Return None when the database is away."""
     counts = await _in_time(engine.store.read(intake.passed_counts))
     if counts is None:
         return None
-    found = tuple(PassedGroup(*astuple(one)) for one in counts)
+    found = tuple(PassedOverGroup(*astuple(one)) for one in counts)
     amiss = any(not (one.later and one.code == intake.OTHER_COMMUNE) for one in found)
-    return PassedPart(Overall.DEGRADED if amiss else Overall.OK, found)
+    return PassedOverPart(Overall.DEGRADED if amiss else Overall.OK, found)
 
 
 async def _attachments(engine: Engine, now: datetime) -> AttachmentsPart | None:

@@ -165,7 +165,7 @@ class DriftPart:
 
 
 @dataclass(frozen=True, slots=True)
-class PassedGroup:
+class PassedOverGroup:
     """Requests that the portal has for us and that were not taken, all for one reason.
 
     `commune` is the code told (None: none, or no code), `code` that of the refusal. `later`: the
@@ -182,7 +182,7 @@ class PassedGroup:
 
 
 @dataclass(frozen=True, slots=True)
-class PassedPart:
+class PassedOverPart:
     """The requests that were passed over: pushed without a route, or due at the portal and not to
     be taken.
 
@@ -191,7 +191,7 @@ class PassedPart:
     """
 
     state: Overall
-    found: tuple[PassedGroup, ...]
+    found: tuple[PassedOverGroup, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ class Health:
     releases: ReleasesPart | None = None
     drift: DriftPart | None = None
     attachments: AttachmentsPart | None = None
-    passed_over: PassedPart | None = None
+    passed_over: PassedOverPart | None = None
 
 
 def lane_state(lane: LanePart) -> Overall:

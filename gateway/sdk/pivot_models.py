@@ -22,13 +22,13 @@ Key = Annotated[str, Field(min_length=1, max_length=LONGEST_KEY, pattern=r"^[\x2
 Number = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class PivotSent(BaseModel):
+class OutgoingModel(BaseModel):
     """Base of what we send: there may be more in it one day."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-class PivotTold(BaseModel):
+class IncomingModel(BaseModel):
     """Base of what a commune tells: nothing that is not described, lest it be lost in silence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -56,14 +56,14 @@ class PivotStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
-class Recipient(PivotSent):
+class Recipient(OutgoingModel):
     """The one that a message is meant for: refuse what names another."""
 
     commune: str = Field(description="INSEE code, five characters.")
     environment: Literal["production", "test"]
 
 
-class PivotService(PivotSent):
+class PivotService(OutgoingModel):
     """The service in charge of the request, and how it is reached (CRPA, R112-11-1)."""
 
     name: str = Field(min_length=1, max_length=200)
@@ -72,7 +72,7 @@ class PivotService(PivotSent):
     address: str | None = Field(None, max_length=500)
 
 
-class PivotRequest(PivotSent):
+class PivotRequest(OutgoingModel):
     """A citizen's request, as it was filed."""
 
     reference: str = Field(description="Ours, for ever: the key of everything about the request.")
@@ -86,7 +86,7 @@ class PivotRequest(PivotSent):
     received_at: datetime = Field(description="When the gateway took it (UTC).")
 
 
-class PivotFile(PivotSent):
+class PivotFile(OutgoingModel):
     """A citizen's file: its bytes in `content`, or to be read at `url`, never both."""
 
     field: str = Field(description="The form's field.")
@@ -101,7 +101,7 @@ class PivotFile(PivotSent):
     expires_at: datetime | None = None
 
 
-class PivotEvent(PivotSent):
+class PivotEvent(OutgoingModel):
     """One event of a request. `id` is the same however often it is sent: take each `id` once."""
 
     id: str
@@ -115,7 +115,7 @@ class PivotEvent(PivotSent):
     files: tuple[PivotFile, ...]
 
 
-class PivotErasure(PivotSent):
+class PivotErasure(OutgoingModel):
     """A person is to be forgotten: erase what is held of this request, and answer a receipt."""
 
     id: str
@@ -126,7 +126,7 @@ class PivotErasure(PivotSent):
     gru_reference: str | None
 
 
-class ErasureReceipt(PivotTold):
+class ErasureReceipt(IncomingModel):
     """The end of a person's data at the commune. `kept` needs its ground and, if known, its end."""
 
     outcome: Literal["erased", "anonymised", "kept", "absent"]
@@ -134,7 +134,7 @@ class ErasureReceipt(PivotTold):
     until: AwareDatetime | None = None
 
 
-class Acknowledgement(PivotSent):
+class Acknowledgement(OutgoingModel):
     """The answer to a pushed event: a 2xx, with this body or none. Anything else is tried again
     or, for 4xx, shown to a person. What else it says is passed over."""
 
@@ -143,7 +143,7 @@ class Acknowledgement(PivotSent):
     erasure: ErasureReceipt | None = None
 
 
-class PivotDocument(PivotTold):
+class PivotDocument(IncomingModel):
     """A file for the citizen."""
 
     filename: str = Field(min_length=1, max_length=255)
@@ -151,7 +151,7 @@ class PivotDocument(PivotTold):
     content: str = Field(min_length=1, description="Base64.")
 
 
-class PivotChange(PivotTold):
+class PivotChange(IncomingModel):
     """Something that the commune tells of a request: all of it is taken, or nothing.
 
     `key` is the commune's own, once per request: the same key with the same content is known
@@ -176,7 +176,7 @@ class PivotChange(PivotTold):
     )
 
 
-class ChangeReceipt(PivotSent):
+class ChangeReceipt(OutgoingModel):
     """The change is on disk."""
 
     reference: str
@@ -184,7 +184,7 @@ class ChangeReceipt(PivotSent):
     known: bool = Field(description="True when this key had come before, with the same content.")
 
 
-class ClaimResultTold(PivotTold):
+class ClaimResultTold(IncomingModel):
     """A result of what was fetched before. `token` is the one that the item bore.
 
     `done`: kept, with the commune's number if it has one. `refused`: it will never be taken as it
@@ -201,7 +201,7 @@ class ClaimResultTold(PivotTold):
     erasure: ErasureReceipt | None = None
 
 
-class PivotClaim(PivotTold):
+class PivotClaim(IncomingModel):
     """Settles what was fetched before, and takes what is next: one call does both.
 
     `lease`: seconds within which the results are told; then it may be fetched again. `wait`:
@@ -214,7 +214,7 @@ class PivotClaim(PivotTold):
     settled: tuple[ClaimResultTold, ...] = Field((), max_length=MOST_ITEMS)
 
 
-class SettledClaim(PivotSent):
+class SettledClaim(OutgoingModel):
     """The fate of a result. `recorded`: kept. `known`: it was over already, with the same number.
     `lost`: somebody else has fetched it since, or it is over otherwise, or it is none of yours."""
 
@@ -222,7 +222,7 @@ class SettledClaim(PivotSent):
     outcome: Literal["recorded", "known", "lost"]
 
 
-class ClaimedItem(PivotSent):
+class ClaimedItem(OutgoingModel):
     """A message to take. Of each request one at a time, in its order."""
 
     token: str = Field(description="To be told with the result. It outlives our restarts.")
@@ -231,7 +231,7 @@ class ClaimedItem(PivotSent):
     event: PivotEvent | PivotErasure
 
 
-class Heartbeat(PivotSent):
+class Heartbeat(OutgoingModel):
     """The state of the mailbox: told each time, also when there is nothing to take."""
 
     at: datetime
@@ -240,7 +240,7 @@ class Heartbeat(PivotSent):
     last_seq: int = Field(description="The last number in the feed; 0 while there is none.")
 
 
-class ClaimAnswer(PivotSent):
+class ClaimAnswer(OutgoingModel):
     """The fate of each result, what is next, and whether there is more."""
 
     settled: tuple[SettledClaim, ...]
@@ -249,7 +249,7 @@ class ClaimAnswer(PivotSent):
     heartbeat: Heartbeat
 
 
-class FedEvent(PivotSent):
+class FedEvent(OutgoingModel):
     """A message in the feed. `event` is None for one that was erased since, whose number stays, and
     for one that cannot be made as things are now."""
 
@@ -260,7 +260,7 @@ class FedEvent(PivotSent):
     event: PivotEvent | PivotErasure | None
 
 
-class EventsPage(PivotSent):
+class EventsPage(OutgoingModel):
     """A part of the feed. Go on from the last `seq` that you read, while there is `more`."""
 
     items: tuple[FedEvent, ...]
@@ -268,7 +268,7 @@ class EventsPage(PivotSent):
     last_seq: int = Field(description="The last number in the feed; 0 while there is none.")
 
 
-class PivotFailure(PivotSent):
+class PivotFailure(OutgoingModel):
     """RFC 9457, with who is at fault and whether to send it again.
 
     `type` is constant; the registry of problems lists all of them. `pointer` is the field (JSON
@@ -285,7 +285,7 @@ class PivotFailure(PivotSent):
     correlation: str
 
 
-class AccessToken(PivotSent):
+class AccessToken(OutgoingModel):
     """RFC 6749, 5.1."""
 
     access_token: str

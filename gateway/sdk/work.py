@@ -68,7 +68,7 @@ def work_of(whose: str) -> Iterator[None]:
         _WHOSE.reset(before)
 
 
-class Beside:
+class WorkerThreads:
     """The threads for such work, `share` of them for one `work_of`. `given_up` pieces took too
     long, and the threads of `lingering` of them have not come to their end."""
 
@@ -152,7 +152,7 @@ class _Piece:
 
 
 #: Those of this process.
-threads: Final = Beside()
+threads: Final = WorkerThreads()
 os.register_at_fork(after_in_child=threads.begin)
 
 

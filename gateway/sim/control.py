@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
-from gateway.sim.faults import FaultGate, FaultKind, Faults, InjectedFault, When
+from gateway.sim.faults import FaultCondition, FaultGate, FaultKind, Faults, InjectedFault
 
 #: Gives an aware time. Tests may give their own.
 Clock = Callable[[], datetime]
@@ -35,7 +35,7 @@ def _told_over_http(kind: FaultKind) -> FaultKind:
 
 
 class FaultOrder(BaseModel):
-    """One rule posted to `/_sim/faults`: the fields of `InjectedFault` and `When`, flat."""
+    """One rule posted to `/_sim/faults`: the fields of `InjectedFault` and `FaultCondition`, flat."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -53,7 +53,7 @@ class FaultOrder(BaseModel):
     seed: int = 0
 
     def as_fault(self) -> InjectedFault:
-        when = When(
+        when = FaultCondition(
             self.path, self.method, self.after, self.first, self.every, self.ratio, self.seed
         )
         return InjectedFault(

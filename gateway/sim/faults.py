@@ -29,7 +29,7 @@ class FaultKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class When:
+class FaultCondition:
     """The calls that a fault hits. All given conditions must hold.
 
     `path` is a substring of the path, `method` a verb. Of the calls that fit both, the first
@@ -48,7 +48,7 @@ class When:
 @dataclass(frozen=True, slots=True)
 class InjectedFault:
     kind: FaultKind
-    when: When = When()
+    when: FaultCondition = FaultCondition()
     seconds: float = 0.0
     status: int = 500
     retry_after: int | None = None
@@ -89,7 +89,7 @@ class _Rule:
 
 
 @dataclass(frozen=True, slots=True)
-class Injected:
+class CommittedFault:
     """One fault that was committed."""
 
     kind: FaultKind
@@ -102,36 +102,38 @@ class Faults:
     """The ordered plan. Delays add up; of the other faults that hit, the first planned one wins.
     `injected` records what was committed, in order. The same calls always meet the same faults."""
 
-    injected: list[Injected] = field(default_factory=list)
+    injected: list[CommittedFault] = field(default_factory=list)
     rules: list[_Rule] = field(default_factory=list)
 
     def add(self, fault: InjectedFault) -> None:
         self.rules.append(_Rule(fault, random.Random(fault.when.seed)))
 
-    def slow(self, seconds: float, when: When = When()) -> None:
+    def slow(self, seconds: float, when: FaultCondition = FaultCondition()) -> None:
         """Wait `seconds` before the call is handled."""
         self.add(InjectedFault(FaultKind.SLOW, when, seconds=seconds))
 
-    def hold(self, until: asyncio.Event, when: When = When()) -> None:
+    def hold(self, until: asyncio.Event, when: FaultCondition = FaultCondition()) -> None:
         """Wait for `until` before the call is handled."""
         self.add(InjectedFault(FaultKind.SLOW, when, until=until))
 
-    def fail(self, status: int, retry_after: int | None = None, when: When = When()) -> None:
+    def fail(
+        self, status: int, retry_after: int | None = None, when: FaultCondition = FaultCondition()
+    ) -> None:
         """Answer `status` and do nothing; `retry_after` in seconds goes into the header."""
         self.add(InjectedFault(FaultKind.FAIL, when, status=status, retry_after=retry_after))
 
-    def cut_before(self, when: When = When()) -> None:
+    def cut_before(self, when: FaultCondition = FaultCondition()) -> None:
         """Do nothing, and drop the connection."""
         self.add(InjectedFault(FaultKind.CUT_BEFORE, when))
 
-    def cut_after(self, when: When = When()) -> None:
+    def cut_after(self, when: FaultCondition = FaultCondition()) -> None:
         """Do all, then drop the connection without an answer."""
         self.add(InjectedFault(FaultKind.CUT_AFTER, when))
 
     def answer_after(
         self,
         status: int,
-        when: When = When(),
+        when: FaultCondition = FaultCondition(),
         *,
         location: str | None = None,
         retry_after: int | None = None,
@@ -147,7 +149,9 @@ class Faults:
             )
         )
 
-    def say(self, answer: ASGIApp, when: When = When(), *, done: bool = False) -> None:
+    def say(
+        self, answer: ASGIApp, when: FaultCondition = FaultCondition(), *, done: bool = False
+    ) -> None:
         """Give `answer` instead, after everything is `done` or with nothing done."""
         self.add(InjectedFault(FaultKind.SAY, when, answer=answer, done=done))
 
@@ -161,9 +165,9 @@ class Faults:
         delays = [fault for fault in hits if fault.kind is FaultKind.SLOW]
         other = next((fault for fault in hits if fault.kind is not FaultKind.SLOW), None)
         if delays:
-            self.injected.append(Injected(FaultKind.SLOW, method, path))
+            self.injected.append(CommittedFault(FaultKind.SLOW, method, path))
         if other is not None:
-            self.injected.append(Injected(other.kind, method, path))
+            self.injected.append(CommittedFault(other.kind, method, path))
         return delays, other
 
     def state(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from gateway.sim.form import Form, roles_of
 PARIS = ZoneInfo("Europe/Paris")
 
 
-class Busy(Exception):
+class FormdataBusy(Exception):
     """The formdata runs actions: 403, to be tried again."""
 
 

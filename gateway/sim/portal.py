@@ -13,7 +13,7 @@ from gateway.core.request import Json
 from gateway.sim.faults import Faults
 from gateway.sim.form import Form
 from gateway.sim.formdata import (
-    Busy,
+    FormdataBusy,
     SimulatedFormdata,
     Trigger,
     comment_part,
@@ -64,7 +64,7 @@ class Callout:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class ReceivedCall:
     """A call of ours that was executed: a hook or a jump."""
 
     at: datetime
@@ -111,7 +111,7 @@ class SimulatedPortal(Holdings):
     kill_at: str | None = None
     client: httpx.AsyncClient | None = None
     faults: Faults = field(default_factory=Faults)
-    received: list[Received] = field(default_factory=list)
+    received: list[ReceivedCall] = field(default_factory=list)
     pushes: list[MadeCall] = field(default_factory=list)
     verifier: WcsVerifier = field(init=False)
     _callouts: dict[tuple[str, str], Callout] = field(default_factory=dict)
@@ -270,7 +270,7 @@ class SimulatedPortal(Holdings):
         if item.processing is not None and _freed(item.processing) <= now:
             item.processing = None
         if item.processing is not None or (item.busy_until is not None and now < item.busy_until):
-            raise Busy
+            raise FormdataBusy
 
     async def run_hook(
         self, item: SimulatedFormdata, hook: Hook, payload: Json, *, keeps: bool = True
@@ -297,7 +297,9 @@ class SimulatedPortal(Holdings):
         self._note(item, "jump", trigger, payload)
 
     def _note(self, item: SimulatedFormdata, kind: str, name: str, payload: Json) -> None:
-        self.received.append(Received(self.clock(), item.form.slug, item.id, kind, name, payload))
+        self.received.append(
+            ReceivedCall(self.clock(), item.form.slug, item.id, kind, name, payload)
+        )
 
     def state(self) -> dict[str, Json]:
         """For `GET /_sim/state`: counts, and every call executed."""

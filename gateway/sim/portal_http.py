@@ -20,7 +20,7 @@ from gateway.sim import texts
 from gateway.sim.control import build_app
 from gateway.sim.faults import cut_answer
 from gateway.sim.form import Form
-from gateway.sim.formdata import PARIS, Busy, SimulatedFormdata
+from gateway.sim.formdata import PARIS, FormdataBusy, SimulatedFormdata
 from gateway.sim.listing import OFF, ON, SWITCHES, BadQuery, list_page, matching, row_of
 from gateway.sim.running import WorkerKilled
 from gateway.sim.wcs_signature import AccessDenied
@@ -159,7 +159,7 @@ def _guarded(
             return _error(portal, refusal.status, refusal.code, refusal.text, *refusal.values)
         except BadQuery as fault:
             return _error(portal, 400, "invalid-request", fault.text, *fault.values)
-        except Busy:
+        except FormdataBusy:
             return _error(portal, 403, "access-denied", texts.BUSY)
         except WorkerKilled:
             return _Cut()

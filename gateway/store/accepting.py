@@ -16,7 +16,7 @@ from gateway.core.sighting import Sighting, same_event
 from gateway.core.status import Status
 from gateway.store import erasures, nonces, statements
 from gateway.store.outbox import enqueuing
-from gateway.store.outbox.enqueuing import Owed
+from gateway.store.outbox.enqueuing import QueuedDelivery
 from gateway.store.reading import as_text, lock_request, request_by_id, request_by_ref
 from gateway.store.rows import (
     Acceptance,
@@ -235,7 +235,7 @@ def _insert_event(
             if file.sha256 in earlier and not file.field.startswith("extra."):
                 continue
         owed.append(
-            Owed(
+            QueuedDelivery(
                 id=planned.id,
                 request_id=request_id,
                 event_id=incoming.event_id,

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from gateway.store import releases, trail
 from gateway.store.dialect import upsert
 from gateway.store.release_tables import APPLIED_FILE
-from gateway.store.releases import SET, STREAM, ContractRun, Urgent, sha256
+from gateway.store.releases import SET, STREAM, ContractRun, UrgentActivation, sha256
 
 
 def files(connection: Connection) -> dict[str, str]:
@@ -46,7 +46,7 @@ def apply(
     now: datetime,
     *,
     dev: bool = False,
-    urgent: Mapping[str, Urgent] = MappingProxyType({}),
+    urgent: Mapping[str, UrgentActivation] = MappingProxyType({}),
 ) -> None:
     """Record contract runs, activate releases (digests by commune), and record the texts of files,
     as one change. Raises as `releases.record_runs` and `releases.activate` do."""

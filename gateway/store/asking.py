@@ -14,7 +14,7 @@ from gateway.store import untold
 from gateway.store.conditions import ASKABLE
 from gateway.store.dialect import among
 from gateway.store.reading import REQUEST_COLUMNS, to_request
-from gateway.store.rows import StoredRequest, Withheld
+from gateway.store.rows import StoredRequest, WithheldPart
 from gateway.store.tables import REQUEST
 
 _OVER = [status.value for status in sorted(FINAL)]
@@ -125,6 +125,6 @@ def record_asked(
             count = (row.unseen or 0) + 1
             values = {"unseen": count}
             if count >= UNSEEN:
-                withheld = Withheld(untold.GONE, "not_told_of", person=True)
+                withheld = WithheldPart(untold.GONE, "not_told_of", person=True)
                 untold.record(connection, request, withheld, "", now, now, new_id())
         connection.execute(update(REQUEST).where(REQUEST.c.id == row.id).values(**values))

@@ -1,11 +1,11 @@
 """Files' bytes, stored once each by SHA-256, in pieces, for both databases and all replicas. A
-`Placed` content lies in the object store: one row without bytes names the place."""
+`ObjectContent` lies in the object store: one row without bytes names the place."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, delete, exists, select
 
-from gateway.core.content import Content, Placed
+from gateway.core.content import Content, ObjectContent
 from gateway.store import object_gc
 from gateway.store.dialect import add
 from gateway.store.tables import ATTACHMENT, BLOB
@@ -22,7 +22,7 @@ class ObjectKey(str):
 def store(connection: Connection, content: Content) -> None:
     """Store these bytes unless they are here. One piece at a time is in memory."""
     sha256 = content.sha256
-    place = content.place if isinstance(content, Placed) else None
+    place = content.place if isinstance(content, ObjectContent) else None
     # The lock keeps an erasure from dropping them as orphans.
     kept = select(BLOB.c.n).where(BLOB.c.sha256 == sha256, BLOB.c.n == 0).with_for_update(read=True)
     if connection.execute(kept).first() is not None:

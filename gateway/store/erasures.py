@@ -17,7 +17,7 @@ from gateway.core.erasure import (
     Phase,
     ProviderRun,
     Suspect,
-    Void,
+    VoidRun,
     judge_run,
     same_person,
 )
@@ -120,12 +120,12 @@ def known_accounts(connection: Connection) -> list[str]:
 
 def record_run(
     connection: Connection, run: DeletionRun, new_id: Callable[[], str], now: datetime
-) -> Judgement | Void:
+) -> Judgement | VoidRun:
     """Judge a run and store all that follows from it, the cursor included."""
     judged = judge_run(
         run.reading, _before(connection, run, now), run.brake, run.confirm_after, now
     )
-    if isinstance(judged, Void):
+    if isinstance(judged, VoidRun):
         record_failed_run(connection, judged.reason, now)
         return judged
     connection.execute(delete(SUSPECT))

@@ -20,7 +20,7 @@ from gateway.store.asking import AskedNumbers, record_asked
 from gateway.store.dialect import add_all, among
 from gateway.store.outbox import settling
 from gateway.store.reading import REQUEST_COLUMNS, lock_request, to_request
-from gateway.store.rows import IncomingChange, Judged, StoredRequest
+from gateway.store.rows import ChangeEffects, IncomingChange, StoredRequest
 from gateway.store.tables import ATTACHMENT, DELIVERY, EVENT, HEARD, REQUEST
 
 #: A number that so many requests share identifies none of them.
@@ -52,7 +52,7 @@ class SentEvent:
 
 
 @dataclass(slots=True)
-class Memory:
+class RequestHistory:
     """The past of one request, with which a change is compared. Most is read on demand."""
 
     connection: Connection
@@ -115,7 +115,7 @@ class Memory:
         return frozenset(row.sha256 for row in rows)
 
 
-Judge = Callable[[ConcernedRequest, IncomingChange, Memory], Judged]
+Judge = Callable[[ConcernedRequest, IncomingChange, RequestHistory], ChangeEffects]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class PollProgress:
 
 
 @dataclass(slots=True)
-class Sifted:
+class NewChanges:
     """The part of a batch that `apply_changes` needs: news, and changes of unknown requests.
 
     These may become known a moment later. `contents` are the files of the news, by SHA-256.
@@ -152,10 +152,10 @@ def sift(
     news: Sequence[IncomingChange],
     judge: Judge,
     now: datetime,
-) -> Sifted:
+) -> NewChanges:
     """Leave out what `apply_changes` would ignore: GRUs repeat themselves at each poll, and tell of
     erased requests."""
-    sifted = Sifted([], {})
+    sifted = NewChanges([], {})
     taken: Counter[str] = Counter()
     for start in range(0, len(news), _AT_ONCE):
         part = news[start : start + _AT_ONCE]
@@ -172,7 +172,7 @@ def sift(
             for one in alive:
                 request_id = one.request.id
                 untold_here = waiting.get(request_id, {})
-                memory = Memory(connection, request_id, now, heard[request_id], untold_here)
+                memory = RequestHistory(connection, request_id, now, heard[request_id], untold_here)
                 judged = judge(one, item, memory)
                 sifted.unread = sifted.unread or judged.unread
                 if judged.unfetched:
@@ -265,10 +265,10 @@ def _now_held(connection: Connection, request_id: str) -> ConcernedRequest:
     return _standing(connection, rows)[request_id]
 
 
-def read_memory(connection: Connection, request_id: str, now: datetime) -> Memory:
+def read_memory(connection: Connection, request_id: str, now: datetime) -> RequestHistory:
     heard = _heard(connection, [request_id])[request_id]
     waiting = untold.of_requests(connection, [request_id]).get(request_id, {})
-    return Memory(connection, request_id, now, heard, waiting)
+    return RequestHistory(connection, request_id, now, heard, waiting)
 
 
 def _many(
@@ -368,7 +368,7 @@ def _apply(
     connection: Connection,
     request: StoredRequest,
     item: IncomingChange,
-    judged: Judged,
+    judged: ChangeEffects,
     now: datetime,
     new_id: Callable[[], str],
 ) -> list[str]:

@@ -27,7 +27,7 @@ _HERE = ~PASSED_OVER.c.later & exists().where(
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class PassedOverRequest:
     """A request of the portal that could not be taken. `code` says why, as our answers do. `later`:
     the request is here; a later event of it could not be taken."""
 
@@ -43,8 +43,8 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True)
-class PassedCount:
-    """The number of passed-over requests of one kind, and since when; `later` as in `Passed`."""
+class PassedOverCount:
+    """The number of passed-over requests of one kind, and since when; `later` as in `PassedOverRequest`."""
 
     portal: str
     teleservice: str
@@ -166,10 +166,10 @@ def passed_over(
     portal: str | None = None,
     teleservice: str | None = None,
     limit: int = 500,
-) -> list[Passed]:
+) -> list[PassedOverRequest]:
     """List requests passed over, those looked at longest ago first."""
     statement = (
-        select(*(PASSED_OVER.c[name] for name in Passed.__slots__))
+        select(*(PASSED_OVER.c[name] for name in PassedOverRequest.__slots__))
         .where(~_HERE)
         .order_by(PASSED_OVER.c.at, PASSED_OVER.c.ref)
         .limit(limit)
@@ -178,19 +178,19 @@ def passed_over(
         statement = statement.where(PASSED_OVER.c.portal == portal)
     if teleservice is not None:
         statement = statement.where(PASSED_OVER.c.teleservice == teleservice)
-    return [Passed(*row) for row in connection.execute(statement)]
+    return [PassedOverRequest(*row) for row in connection.execute(statement)]
 
 
 def to_look_at(
     connection: Connection, portal: str, teleservice: str, communes: Sequence[str], limit: int
-) -> list[Passed]:
+) -> list[PassedOverRequest]:
     """List passed-over requests that may be taken now, those looked at longest ago first.
 
     Each is for one of these communes or for an unknown one, has a number that an address can name,
     and was not moved to another commune. Others do not count against `limit`.
     """
     statement = (
-        select(*(PASSED_OVER.c[name] for name in Passed.__slots__))
+        select(*(PASSED_OVER.c[name] for name in PassedOverRequest.__slots__))
         .where(~_HERE, PASSED_OVER.c.portal == portal, PASSED_OVER.c.teleservice == teleservice)
         .where(or_(PASSED_OVER.c.commune.is_(None), PASSED_OVER.c.commune.in_(communes)))
         .where(PASSED_OVER.c.ref.not_like("%,%"))
@@ -198,10 +198,10 @@ def to_look_at(
         .order_by(PASSED_OVER.c.at, PASSED_OVER.c.ref)
         .limit(limit)
     )
-    return [Passed(*row) for row in connection.execute(statement)]
+    return [PassedOverRequest(*row) for row in connection.execute(statement)]
 
 
-def passed_counts(connection: Connection) -> list[PassedCount]:
+def passed_counts(connection: Connection) -> list[PassedOverCount]:
     """Count passed-over requests by teleservice, commune and reason."""
     by = [PASSED_OVER.c[name] for name in ("portal", "teleservice", "commune", "code", "later")]
     rows = connection.execute(
@@ -211,7 +211,9 @@ def passed_counts(connection: Connection) -> list[PassedCount]:
         .order_by(*by)
     )
     return [
-        PassedCount(row.portal, row.teleservice, row.commune, row.code, row.later, row.n, row.since)
+        PassedOverCount(
+            row.portal, row.teleservice, row.commune, row.code, row.later, row.n, row.since
+        )
         for row in rows
     ]
 

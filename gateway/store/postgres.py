@@ -71,7 +71,7 @@ class NoConnection(psycopg.OperationalError):
         self.sqlstate = error.sqlstate
 
 
-class Pooled(GatewayError):
+class PoolerFound(GatewayError):
     """A pooler gives each transaction another session."""
 
 
@@ -152,7 +152,7 @@ def _why_none(error: str, given: Mapping[str, Any]) -> Message:
 
 
 def require_sessions(url: str) -> None:
-    """Raises Pooled when a session loses its settings. Another fault of this test says nothing."""
+    """Raises PoolerFound when a session loses its settings. Another fault of this test says nothing."""
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
     try:
         with (
@@ -166,7 +166,7 @@ def require_sessions(url: str) -> None:
     except psycopg.Error:
         return
     if found != ["", mark]:
-        raise Pooled(say("pooled"))
+        raise PoolerFound(say("pooled"))
 
 
 def _marked(connection: psycopg.Connection[Any]) -> str:

@@ -73,21 +73,21 @@ def request_by_ref(
     return None if row is None else to_request(row)
 
 
-class Locked(NamedTuple):
+class LockedRequest(NamedTuple):
     """A request that this transaction has locked."""
 
     status: str
     erased: bool
 
 
-def lock_requests(connection: Connection, request_ids: Iterable[str]) -> dict[str, Locked]:
+def lock_requests(connection: Connection, request_ids: Iterable[str]) -> dict[str, LockedRequest]:
     """Lock these requests until the transaction ends; return the known ones, by id.
 
     A request's next delivery depends on its others, so two transactions must not decide it at once.
     SQLite has one writer and needs no lock.
     """
     rows = _LOCK.rows(connection, ids=sorted(set(request_ids)))
-    return {row[0]: Locked(row[1], row[2] is not None) for row in rows}
+    return {row[0]: LockedRequest(row[1], row[2] is not None) for row in rows}
 
 
 def lock_request(connection: Connection, request_id: str) -> bool:

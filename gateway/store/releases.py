@@ -62,7 +62,7 @@ class ContractRun:
 
 
 @dataclass(frozen=True, slots=True)
-class Urgent:
+class UrgentActivation:
     """A release that ran before its commune signed: by whom, why, and the signed one (`basis`),
     from which only addresses differ."""
 
@@ -86,11 +86,11 @@ class Activation:
     at: datetime
     n: int = 0
     act: int = 0
-    urgent: Urgent | None = None
+    urgent: UrgentActivation | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Last:
+class LastAct:
     """The last act for a commune, and what ran before it (None: nothing)."""
 
     kind: str
@@ -113,7 +113,7 @@ class ReleaseLedger:
     #: Contracts that passed, each by the digest of all that it depends on.
     contracts: frozenset[str] = frozenset()
     #: By commune.
-    last: Mapping[str, Last] = field(default_factory=dict)
+    last: Mapping[str, LastAct] = field(default_factory=dict)
 
     def signed(self, digest: str) -> bool:
         return bool(self.signatures.get(digest))
@@ -228,7 +228,7 @@ def activate(
     now: datetime,
     *,
     dev: bool = False,
-    urgent: Mapping[str, Urgent] = MappingProxyType({}),
+    urgent: Mapping[str, UrgentActivation] = MappingProxyType({}),
 ) -> list[Activation]:
     """Make releases (digests by commune) those that run: one act.
 
@@ -367,12 +367,14 @@ def _fold(entries: Sequence[TrailEntry]) -> ReleaseLedger:
     history: dict[str, tuple[Activation, ...]] = {}
     active: dict[str, Activation] = {}
     contracts: set[str] = set()
-    last: dict[str, Last] = {}
+    last: dict[str, LastAct] = {}
     for entry in entries:
         text = {key: str(value) for key, value in entry.data.items()}
         commune, digest = text.get("commune", ""), text.get("digest", "")
         if entry.kind in (SIGNED, REVOKED, APPLIED, ROLLED_BACK, WITHDRAWN):
-            last[commune] = Last(entry.kind, digest, _act_of(entry), entry.at, active.get(commune))
+            last[commune] = LastAct(
+                entry.kind, digest, _act_of(entry), entry.at, active.get(commune)
+            )
         match entry.kind:
             case "kept":
                 kept[digest] = text.get("sha256", "")
@@ -420,7 +422,7 @@ def _activation(entry: TrailEntry) -> Activation:
     )
 
 
-def _urgent(data: Any) -> Urgent | None:
+def _urgent(data: Any) -> UrgentActivation | None:
     if not isinstance(data, dict):
         return None
-    return Urgent(*(str(data.get(key, "")) for key in ("by", "why", "basis")))
+    return UrgentActivation(*(str(data.get(key, "")) for key in ("by", "why", "basis")))

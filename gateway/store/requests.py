@@ -20,9 +20,9 @@ from gateway.store.reading import (
     to_request,
 )
 from gateway.store.rows import (
-    Answered,
     Attempt,
     EventSummary,
+    StoredAnswer,
     StoredRequest,
     Trace,
 )
@@ -161,16 +161,16 @@ def first_body(connection: Connection, request_id: str) -> Mapping[str, Any] | N
     return None if event is None else event_body(connection, event)
 
 
-def answers(connection: Connection, request_id: str) -> list[Answered]:
+def answers(connection: Connection, request_id: str) -> list[StoredAnswer]:
     """Return far ends' answers to the last attempts of each delivery, oldest first. Though masked,
     they may tell of the person: show them on demand alone."""
     rows = connection.execute(
-        select(*(ATTEMPT.c[name] for name in Answered.__slots__))
+        select(*(ATTEMPT.c[name] for name in StoredAnswer.__slots__))
         .join(DELIVERY, DELIVERY.c.id == ATTEMPT.c.delivery_id)
         .where(DELIVERY.c.request_id == request_id, ATTEMPT.c.answer.is_not(None))
         .order_by(ATTEMPT.c.id)
     )
-    return [Answered(*row) for row in rows]
+    return [StoredAnswer(*row) for row in rows]
 
 
 def counts(connection: Connection) -> dict[str, int]:

@@ -151,7 +151,7 @@ class Untold:
 
 
 @dataclass(frozen=True, slots=True)
-class Withheld:
+class WithheldPart:
     """A part of a change that cannot be told now: see `Untold`."""
 
     name: str
@@ -162,7 +162,7 @@ class Withheld:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ChangeEffects:
     """The judgement of a change: what it makes us do.
 
     `names` count as told from now on, `word` is the last one heard, `changed_at` when the GRU says
@@ -174,7 +174,7 @@ class Judged:
     names: tuple[str, ...] = ()
     word: str | None = None
     changed_at: datetime | None = None
-    withheld: tuple[Withheld, ...] = ()
+    withheld: tuple[WithheldPart, ...] = ()
     settled: tuple[str, ...] = ()
     judged_by: str = ""
     unread: bool = False
@@ -212,7 +212,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class StoredAnswer:
     """A far end's answer to an attempt: shown on demand alone."""
 
     delivery_id: str

@@ -22,7 +22,7 @@ from gateway.store.dialect import add_all
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.erasures import STREAM, lock_account
 from gateway.store.outbox import enqueuing, operator
-from gateway.store.outbox.enqueuing import Owed
+from gateway.store.outbox.enqueuing import QueuedDelivery
 from gateway.store.reading import lock_request
 from gateway.store.tables import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, HEARD, REQUEST, UNTOLD
 from gateway.store.texts import say
@@ -328,7 +328,7 @@ def _owe(
         )
     )
     lock_request(connection, request_id)
-    owed = Owed(delivery_id, request_id, event_id, Kind.ERASE, lane, now, due)
+    owed = QueuedDelivery(delivery_id, request_id, event_id, Kind.ERASE, lane, now, due)
     enqueuing.enqueue(connection, [owed])
     connection.execute(
         update(TARGET)

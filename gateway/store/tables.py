@@ -343,7 +343,7 @@ class Cursor(SQLModel, table=True):
     fault: str | None = None
 
 
-class Connected(SQLModel, table=True):
+class ConnectedRow(SQLModel, table=True):
     """The time since which a commune's teleservice has a route: earlier requests are not ours."""
 
     __tablename__ = "connected"
@@ -353,7 +353,7 @@ class Connected(SQLModel, table=True):
     since: datetime = Field(sa_column=moment_column())
 
 
-class PassedOver(SQLModel, table=True):
+class PassedOverRow(SQLModel, table=True):
     """A request of the portal that could not be taken; deleted once it is here. `later`: the
     request is here; a later event of it could not be taken."""
 

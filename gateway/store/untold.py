@@ -35,7 +35,7 @@ from gateway.store.conditions import FOR_A_PERSON
 from gateway.store.dialect import add, upsert
 from gateway.store.erasure_tables import TARGET
 from gateway.store.reading import as_text
-from gateway.store.rows import StoredRequest, Untold, Withheld
+from gateway.store.rows import StoredRequest, Untold, WithheldPart
 from gateway.store.tables import HEARD, REQUEST, UNTOLD
 from gateway.store.texts import say
 
@@ -68,7 +68,7 @@ class Waiting:
 def record(
     connection: Connection,
     request: StoredRequest,
-    withheld: Withheld,
+    withheld: WithheldPart,
     judged_by: str,
     at: datetime,
     now: datetime,
@@ -115,7 +115,7 @@ def _has_room(connection: Connection, request_id: str, name: str, size: int) -> 
     return len(rows) < MOST_OF_ONE and sum(row.size for row in rows) + size <= MOST_OF_ONE_SIZE
 
 
-def _left_out(connection: Connection, request_id: str, name: str) -> Withheld:
+def _left_out(connection: Connection, request_id: str, name: str) -> WithheldPart:
     """Return the row of all that had no room. Each is remembered by its name, since a GRU repeats
     itself."""
     before = _count_left_out(connection, request_id)
@@ -123,7 +123,7 @@ def _left_out(connection: Connection, request_id: str, name: str) -> Withheld:
         add(connection, HEARD, request_id=request_id, name=left_out(name))
         before = _count_left_out(connection, request_id)
     many = f"{before} or more" if before >= MOST_LEFT_OUT else str(before)
-    return Withheld(LEFT_OUT, "too_much_untold", detail=f"{many} left out", person=True)
+    return WithheldPart(LEFT_OUT, "too_much_untold", detail=f"{many} left out", person=True)
 
 
 def left_out(name: str) -> str:

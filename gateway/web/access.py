@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.ops.metrics import Metrics
 from gateway.telemetry import sparingly
 from gateway.web.problems import problem_of, response_of
-from gateway.web.state import Exchange
+from gateway.web.state import CallInProgress
 
 log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ class AccessLog:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = Exchange(f"{self.run}{next(self.numbers):08x}")
+        exchange = CallInProgress(f"{self.run}{next(self.numbers):08x}")
         scope["gateway.exchange"] = exchange
         header = (b"x-correlation-id", exchange.correlation.encode())
         clock, status = time.perf_counter(), 0
@@ -64,7 +64,7 @@ class AccessLog:
             finally:
                 self._log(scope, exchange, status, time.perf_counter() - clock)
 
-    def _log(self, scope: Scope, exchange: Exchange, status: int, seconds: float) -> None:
+    def _log(self, scope: Scope, exchange: CallInProgress, status: int, seconds: float) -> None:
         route = self._template(scope)
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self.metrics.answered(method, route, status, seconds)

@@ -24,7 +24,7 @@ from gateway.web.pivot import pivot_router
 from gateway.web.portal import portal_router
 from gateway.web.problems import problem_of, response_of
 from gateway.web.room import BodyBudget
-from gateway.web.state import Condition, Web, exchange_of
+from gateway.web.state import DaemonCondition, Web, exchange_of
 
 log = structlog.get_logger()
 
@@ -42,7 +42,7 @@ CONTRACT = "/contract/v1/openapi.json"
 
 
 def application(
-    engine: Engine, condition: Condition, metrics: Metrics, *, intake: bool = True
+    engine: Engine, condition: DaemonCondition, metrics: Metrics, *, intake: bool = True
 ) -> FastAPI:
     """Build the HTTP side over a running engine, whose observer `metrics` are. Without `intake` it
     serves operators alone, and takes nothing from portals and GRUs."""

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from gateway.core.errors import Rejected
 from gateway.sdk import beside
 from gateway.web.room import Lease
-from gateway.wire.spool import Inflow, SpooledBody, TooLarge, TooManyBodyValues
+from gateway.wire.spool import BodyReader, SpooledBody, TooLarge, TooManyBodyValues
 
 #: Seconds for a whole body; the portal itself gives up after 28.
 READ_SECONDS = 60.0
@@ -42,7 +42,7 @@ async def read_body(request: Request, limit: int, lease: Lease) -> bytes:
     return await beside(size, lambda: b"".join(chunks))
 
 
-async def take_body(request: Request, limit: int, inflow: Inflow) -> SpooledBody:
+async def take_body(request: Request, limit: int, inflow: BodyReader) -> SpooledBody:
     """Take the body as `read_body` does; long texts of a large JSON body go to disk.
 
     Raises Rejected 400 once it has more values than a formdata can, and Unavailable when the disk

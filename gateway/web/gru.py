@@ -15,7 +15,7 @@ from gateway.sdk import WebhookCall
 from gateway.sdk.work import work_of
 from gateway.web.body import read_body
 from gateway.web.contract import Insee, failures
-from gateway.web.room import Seat
+from gateway.web.room import BodyTurn
 from gateway.web.state import Web, exchange_of
 from gateway.wire.spool import LARGE
 
@@ -47,7 +47,7 @@ def gru_router(web: Web) -> APIRouter:
             lease = web.proven.lease(gru.lane_name) if proven else web.unproven.lease()
             # A caller without proof takes none of the GRU's own threads.
             whose = gru.lane_name if proven else f"{gru.lane_name} unproven"
-            with lease, Seat(web.webhooks, gru.lane_name) as seat, work_of(whose):
+            with lease, BodyTurn(web.webhooks, gru.lane_name) as seat, work_of(whose):
                 body = await read_body(request, largest, lease)
                 if len(body) > LARGE:
                     await seat.wait_turn()

@@ -39,7 +39,7 @@ from gateway.web.pivot_document import (
     pivot_openapi,
     takes_told,
 )
-from gateway.web.room import Seat
+from gateway.web.room import BodyTurn
 from gateway.web.state import Web, exchange_of
 from gateway.wire.spool import LARGE
 
@@ -218,7 +218,7 @@ class _Calls:
         """Return the body of a call that proved its sender. Raises PivotRefusal 400, as `read_body`
         does, and TookTooLong."""
         largest, lane = largest_webhook(self.web.engine.catalogue), gru.lane_name
-        lease, seat = self.web.proven.lease(lane), Seat(self.web.webhooks, lane)
+        lease, seat = self.web.proven.lease(lane), BodyTurn(self.web.webhooks, lane)
         with lease, seat, work_of(lane):
             raw = await read_body(request, largest, lease)
             if len(raw) > LARGE:

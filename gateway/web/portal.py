@@ -25,12 +25,12 @@ from gateway.sdk.work import work_of
 from gateway.web.body import take_body
 from gateway.web.contract import SIGNED, Insee, Ref, Slug, failures, takes
 from gateway.web.models import AcceptedAnswer, EventBody, PushBody, StandingAnswer
-from gateway.web.room import Seat
+from gateway.web.room import BodyTurn
 from gateway.web.senders import sender_of
 from gateway.web.state import Web, exchange_of
-from gateway.wire.event import Announced, read_event
+from gateway.wire.event import AnnouncedEvent, read_event
 from gateway.wire.formdata import Formdata, parse_formdata
-from gateway.wire.spool import Inflow, SpooledBody
+from gateway.wire.spool import BodyReader, SpooledBody
 
 _ONE = "/portal/v1/communes/{insee}/teleservices/{slug}/requests"
 _ANY = "/portal/v1/teleservices/{slug}/requests"
@@ -151,18 +151,18 @@ class _Calls:
         return sender
 
     @contextlib.contextmanager
-    def _turn(self, sender: Sender) -> Iterator[Seat]:
+    def _turn(self, sender: Sender) -> Iterator[BodyTurn]:
         """Give a sender its share of the common resources: large bodies, and work on them."""
-        with Seat(self.web.room, sender.name) as seat, work_of(sender.name):
+        with BodyTurn(self.web.room, sender.name) as seat, work_of(sender.name):
             yield seat
 
-    def _inflow(self, seat: Seat) -> Inflow:
-        return Inflow(self.catalogue.settings.data_dir, seat.wait_turn)
+    def _inflow(self, seat: BodyTurn) -> BodyReader:
+        return BodyReader(self.catalogue.settings.data_dir, seat.wait_turn)
 
-    async def _body(self, request: Request, inflow: Inflow) -> SpooledBody:
+    async def _body(self, request: Request, inflow: BodyReader) -> SpooledBody:
         return await take_body(request, self.engine.limits.max_bytes, inflow)
 
-    async def _ref(self, request: Request, inflow: Inflow) -> str | None:
+    async def _ref(self, request: Request, inflow: BodyReader) -> str | None:
         """Return the id of a refused formdata; None when it cannot be read."""
         with contextlib.suppress(Rejected, Unavailable, ClientDisconnect):
             formdata, _ = await self._parsed(request, await self._body(request, inflow))
@@ -171,11 +171,11 @@ class _Calls:
 
     async def _parsed(
         self, request: Request, body: SpooledBody, names: Sequence[str] = ()
-    ) -> tuple[Formdata, Announced]:
+    ) -> tuple[Formdata, AnnouncedEvent]:
         content_type = request.headers.get("content-type")
         limits = self.engine.limits
 
-        def read() -> tuple[Formdata, Announced]:
+        def read() -> tuple[Formdata, AnnouncedEvent]:
             made = parse_formdata(
                 body.text, content_type, limits=limits, texts=body.texts, names=names
             )

@@ -25,7 +25,7 @@ BODIES = 200
 AGAIN = 5
 
 
-class Room:
+class BodyTurns:
     """Turns for large bodies: `most` at once, `share` of them for one sender."""
 
     def __init__(self, most: int = LARGE_AT_ONCE, share: int = OF_ONE_SENDER) -> None:
@@ -67,10 +67,10 @@ class Room:
                 turn.set_result(None)
 
 
-class Seat:
+class BodyTurn:
     """One body's turn: taken on demand, given back at the end of the context."""
 
-    def __init__(self, room: Room, sender: str) -> None:
+    def __init__(self, room: BodyTurns, sender: str) -> None:
         self._room = room
         self._sender = sender
         self._taken = False
@@ -147,4 +147,4 @@ class Lease:
         self._held += more
 
 
-__all__ = ["BodyBudget", "Lease", "Room", "Seat"]
+__all__ = ["BodyBudget", "BodyTurn", "BodyTurns", "Lease"]

@@ -10,11 +10,11 @@ from starlette.types import Scope
 from gateway.flow.engine import Engine
 from gateway.ops.metrics import Metrics
 from gateway.ops.stalls import StallMeter
-from gateway.web.room import BodyBudget, Room
+from gateway.web.room import BodyBudget, BodyTurns
 
 
 @dataclass(slots=True)
-class Condition:
+class DaemonCondition:
     """`ready`: the daemon takes requests. Set after the start, reset when it begins to stop."""
 
     ready: bool = False
@@ -27,19 +27,19 @@ class Web:
     """Everything a handler needs."""
 
     engine: Engine
-    condition: Condition
+    condition: DaemonCondition
     metrics: Metrics
     #: Bytes of webhooks whose senders are not proven, and are.
     unproven: BodyBudget
     proven: BodyBudget
     #: Turns for large bodies of proven senders.
-    room: Room = field(default_factory=Room)
+    room: BodyTurns = field(default_factory=BodyTurns)
     #: Turns to work on large webhooks, which costs several times their size.
-    webhooks: Room = field(default_factory=lambda: Room(2, 1))
+    webhooks: BodyTurns = field(default_factory=lambda: BodyTurns(2, 1))
 
 
 @dataclass(slots=True)
-class Exchange:
+class CallInProgress:
     """One call under way, for its log line and counters."""
 
     correlation: str
@@ -48,7 +48,7 @@ class Exchange:
     proven: bool = False
 
 
-def exchange_of(scope: Scope) -> Exchange:
+def exchange_of(scope: Scope) -> CallInProgress:
     """Return the call that is under way."""
-    exchange: Exchange = scope["gateway.exchange"]
+    exchange: CallInProgress = scope["gateway.exchange"]
     return exchange

@@ -28,7 +28,7 @@ from gateway.sdk.http import NotConnected, PrivateAddress
 from gateway.sdk.inflate import ACCEPTED
 from gateway.wire.budget import CallBudget, CallSource, has_turn
 from gateway.wire.connecting import unconnected
-from gateway.wire.departures import Noting
+from gateway.wire.departures import RecordingTransport
 from gateway.wire.network import GuardedResolver, Network, PrivateAddressError, is_private
 
 _PIECE = 64 * 1024
@@ -61,7 +61,7 @@ def open_client(
     if transport is None:
         transport = ConnectorTransport(connections, shared, commune, far_end, network, served)
     return httpx.AsyncClient(
-        transport=Noting(transport),
+        transport=RecordingTransport(transport),
         # Connecting has half of it: a far end that was not reached has nothing of the call.
         timeout=httpx.Timeout(timeout, connect=min(timeout / 2, 10.0)),
         follow_redirects=False,

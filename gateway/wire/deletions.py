@@ -67,7 +67,7 @@ class _Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _WantedAccounts:
     """The accounts that a run looks for, in normal form: those we know, and the canary."""
 
     accounts: frozenset[str]
@@ -173,7 +173,9 @@ class Deletions:
             return Outage("malformed", say("no_new_page"))
         return None
 
-    async def _page(self, asked: _Asked, place: str | None, since: str | None) -> _Page | Outage:
+    async def _page(
+        self, asked: _WantedAccounts, place: str | None, since: str | None
+    ) -> _Page | Outage:
         url = self._url(place, since)
         if isinstance(url, Outage):
             return url
@@ -186,7 +188,7 @@ class Deletions:
 
         return await fetch(self.client, self.access, "GET", url, None, read)
 
-    def _parsed(self, answer: Any, asked: _Asked) -> _Page | Outage:
+    def _parsed(self, answer: Any, asked: _WantedAccounts) -> _Page | Outage:
         if isinstance(answer, dict) and not no_error(answer.get("err", 0)):
             return Outage("error_told", say("err_told"))
         items = self.shape.items.search(answer)
@@ -214,7 +216,7 @@ class Deletions:
                 newest = at
         return _Page(frozenset(listed), len(items), skipped, newest, following)
 
-    def _item(self, item: Any, asked: _Asked) -> tuple[str, datetime | None]:
+    def _item(self, item: Any, asked: _WantedAccounts) -> tuple[str, datetime | None]:
         """Return the account and time of an entry's deletion. Raises ValueError for an unusable
         entry."""
         account = self.shape.uuid.search(item)
@@ -246,12 +248,12 @@ class Deletions:
         return str(url)
 
 
-def _asked(known: Sequence[str], canary: str | None, now: datetime) -> _Asked:
+def _asked(known: Sequence[str], canary: str | None, now: datetime) -> _WantedAccounts:
     accounts = {normal_account(one) for one in known}
     if canary is not None:
         canary = normal_account(canary)
         accounts.add(canary)
-    return _Asked(frozenset(accounts), canary, now)
+    return _WantedAccounts(frozenset(accounts), canary, now)
 
 
 def _mark(cursor: str | None) -> _Mark:

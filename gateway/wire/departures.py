@@ -14,19 +14,19 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 @dataclass(slots=True)
-class Departures:
+class SentCalls:
     """The calls handed to a client meanwhile. `unsafe`: one of them may have altered something."""
 
     unsafe: bool = False
 
 
-_watched: ContextVar[Departures | None] = ContextVar("departures", default=None)
+_watched: ContextVar[SentCalls | None] = ContextVar("departures", default=None)
 
 
 @contextmanager
-def departures() -> Iterator[Departures]:
+def departures() -> Iterator[SentCalls]:
     """Record the calls of this task and its children within the block."""
-    found = Departures()
+    found = SentCalls()
     token = _watched.set(found)
     try:
         yield found
@@ -41,7 +41,7 @@ def note_departure() -> None:
         watched.unsafe = True
 
 
-class Noting(httpx.AsyncBaseTransport):
+class RecordingTransport(httpx.AsyncBaseTransport):
     """Records what leaves through another transport; a streamed body once it has a first piece."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
@@ -53,15 +53,15 @@ class Noting(httpx.AsyncBaseTransport):
             if isinstance(request.stream, httpx.SyncByteStream):
                 watched.unsafe = True
             else:
-                request.stream = _Leaving(request.stream, watched)
+                request.stream = _OutgoingBody(request.stream, watched)
         return await self._inner.handle_async_request(request)
 
     async def aclose(self) -> None:
         await self._inner.aclose()
 
 
-class _Leaving(httpx.AsyncByteStream):
-    def __init__(self, inner: httpx.AsyncByteStream, watched: Departures) -> None:
+class _OutgoingBody(httpx.AsyncByteStream):
+    def __init__(self, inner: httpx.AsyncByteStream, watched: SentCalls) -> None:
         self._inner = inner
         self._watched = watched
 

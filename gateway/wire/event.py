@@ -24,7 +24,7 @@ MAX_MESSAGE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
+class AnnouncedEvent:
     """A creation or a later event, as the portal tells it. `message` is plain text. `key` is the
     workflow's name of it, None without one. A key may be unsound: another event may have it too."""
 
@@ -34,10 +34,10 @@ class Announced:
 
 
 #: A request that is new here.
-CREATION = Announced(EventKind.CREATION)
+CREATION = AnnouncedEvent(EventKind.CREATION)
 
 
-def read_event(extra: Mapping[str, Json]) -> Announced:
+def read_event(extra: Mapping[str, Json]) -> AnnouncedEvent:
     """Return the event in a payload's `action`, `event`, `evenement` and `message`.
 
     `action` is a word of `WORDS`, whatever its accents and case; `event` and `evenement` are a word
@@ -62,7 +62,7 @@ def read_event(extra: Mapping[str, Json]) -> Announced:
             key = key or text
     if key is not None and (len(key) > _MAX_KEY or not key.isprintable()):
         raise Rejected(400, "bad_event_key", "La clé de l'événement est mal formée.")
-    return Announced(kind or EventKind.CREATION, key, _message(extra.get("message")))
+    return AnnouncedEvent(kind or EventKind.CREATION, key, _message(extra.get("message")))
 
 
 def _text(value: object) -> str | None:

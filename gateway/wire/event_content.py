@@ -12,7 +12,7 @@ import orjson
 
 from gateway.core.content import InMemory
 from gateway.core.request import EventKind, Json
-from gateway.wire.event import Announced
+from gateway.wire.event import AnnouncedEvent
 from gateway.wire.files import IncomingFile
 from gateway.wire.formdata import Formdata
 from gateway.wire.history import words_of
@@ -40,7 +40,7 @@ def digest(formdata: Formdata) -> str:
     return _sha256(orjson.dumps(value, option=orjson.OPT_SORT_KEYS))
 
 
-def content_of(formdata: Formdata, event: Announced) -> str:
+def content_of(formdata: Formdata, event: AnnouncedEvent) -> str:
     """Return the hash of an event's content; the whole formdata where the event is about it."""
     if event.kind is EventKind.CREATION or (event.kind is EventKind.CHANGE and formdata.fields):
         return digest(formdata)
@@ -50,7 +50,7 @@ def content_of(formdata: Formdata, event: Announced) -> str:
     return spoken(event, files)
 
 
-def spoken(event: Announced, files: Sequence[str] = ()) -> str:
+def spoken(event: AnnouncedEvent, files: Sequence[str] = ()) -> str:
     """Return the hash of an event of words alone, with `files` by their hashes."""
     said = [event.kind.value]
     if event.kind is not EventKind.CANCELLATION:

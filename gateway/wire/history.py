@@ -13,7 +13,7 @@ from datetime import datetime
 
 from gateway.core.request import EventKind, Json
 from gateway.core.richtext import is_html, to_text
-from gateway.wire.event import MAX_MESSAGE, Announced
+from gateway.wire.event import MAX_MESSAGE, AnnouncedEvent
 from gateway.wire.localtime import parse_aware
 
 #: Entries read: the latest ones.
@@ -45,7 +45,7 @@ def read_history(evolution: Json) -> tuple[HistoryEntry, ...]:
 
 
 def instant_of(
-    entries: Sequence[HistoryEntry], announced: Announced, statuses: Mapping[str, EventKind]
+    entries: Sequence[HistoryEntry], announced: AnnouncedEvent, statuses: Mapping[str, EventKind]
 ) -> datetime | None:
     """Return the instant of the entry of a pushed event; None when the history has none.
 
@@ -65,14 +65,14 @@ def instant_of(
 
 def events_in(
     entries: Sequence[HistoryEntry], statuses: Mapping[str, EventKind]
-) -> list[tuple[HistoryEntry, Announced]]:
+) -> list[tuple[HistoryEntry, AnnouncedEvent]]:
     """Return the later events in the history, in order: entries that led to one of `statuses`. A
     message without words may hold a file, which a list does not show."""
     found = []
     for entry in entries:
         kind = statuses.get(entry.status or "")
         if kind is not None:
-            found.append((entry, Announced(kind, None, entry.words)))
+            found.append((entry, AnnouncedEvent(kind, None, entry.words)))
     return found
 
 

@@ -50,7 +50,7 @@ from gateway.wire.formdata_state import (
 )
 from gateway.wire.localtime import filter_text
 from gateway.wire.portal_calls import Payload, PortalCalls, PortalCredentials
-from gateway.wire.spool import Inflow, SpooledBody
+from gateway.wire.spool import BodyReader, SpooledBody
 
 _MIB = 1024 * 1024
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,200}")
@@ -213,7 +213,7 @@ class PortalClient:
     # --- reads -------------------------------------------------------------------------------
 
     async def formdata(
-        self, api_url: str, inflow: Inflow | None = None, *, at: datetime | None = None
+        self, api_url: str, inflow: BodyReader | None = None, *, at: datetime | None = None
     ) -> SpooledBody | Outcome:
         """Fetch the JSON text of one formdata with its file contents, for `parse_formdata`.
 
@@ -392,7 +392,7 @@ class PortalClient:
             return TryLater("unreadable_answer", "the portal's cards are not a list")
         return tuple(str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row)
 
-    async def download(self, url: str, inflow: Inflow) -> tuple[Content, str] | Outcome:
+    async def download(self, url: str, inflow: BodyReader) -> tuple[Content, str] | Outcome:
         """Fetch a file's bytes by `inflow`, and its media type. Raises Unavailable as `inflow`
         does. `Misconfigured("foreign_address")` for any origin but the portal's."""
         limit = self._max_file_bytes

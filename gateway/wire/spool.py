@@ -98,7 +98,7 @@ class Spool:
         return self._file.fileno()
 
 
-class Spooled(Content):
+class SpooledContent(Content):
     """A file's bytes in a spool."""
 
     __slots__ = ("_at", "_spool")
@@ -161,7 +161,7 @@ class LongText:
             raise bad_base64()
         self.spool.write(self.at + size, data)
         digest.update(data)
-        return Spooled(self.spool, self.at, size + len(data), digest.hexdigest())
+        return SpooledContent(self.spool, self.at, size + len(data), digest.hexdigest())
 
 
 NO_TEXTS: Mapping[str, LongText] = {}
@@ -193,7 +193,7 @@ class TooManyBodyValues(TooLarge):
     """A body has more values than it may."""
 
 
-class Inflow:
+class BodyReader:
     """Takes bodies and files in. `close` gives back the disk of large ones.
 
     Use the results of `take` and `take_file` before that. It takes one JSON body at most. `admit`
@@ -246,7 +246,7 @@ class Inflow:
         size, small = await _read(chunks, limit, lambda data: self._lay(data, digest), self._admit)
         if small is not None:
             return InMemory(small)
-        return Spooled(self._open(), begun, size, digest.hexdigest())
+        return SpooledContent(self._open(), begun, size, digest.hexdigest())
 
     def _lay(self, data: bytes, digest: hashlib._Hash) -> None:
         self._open().write(self._end, data)
@@ -427,11 +427,11 @@ __all__ = [
     "MOST_TEXT",
     "MOST_VALUES",
     "NO_TEXTS",
-    "Inflow",
+    "BodyReader",
     "LongText",
     "Spool",
-    "Spooled",
     "SpooledBody",
+    "SpooledContent",
     "TooLarge",
     "TooManyBodyValues",
     "bad_base64",

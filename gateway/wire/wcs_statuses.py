@@ -88,7 +88,7 @@ _LABELS: Final[Mapping[str, str]] = {
 }
 
 
-class Writer:
+class RelayWriter:
     """Writes the statuses and actions of one relay."""
 
     def __init__(self, relay: Relay) -> None:

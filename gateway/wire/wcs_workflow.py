@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from gateway.wire.relay import Relay
-from gateway.wire.wcs_statuses import AGENTS, GATEWAY, Writer
+from gateway.wire.wcs_statuses import AGENTS, GATEWAY, RelayWriter
 from gateway.wire.wcs_xml import FieldElement, workflow
 
 #: The prefix of the field that names the workflow in service. The field holds nothing: its name is
@@ -17,7 +17,7 @@ VERSION: Final = "bo_relais_"
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class WorkflowOutline:
     """The outline of a workflow in the portal's API: its version, fields and statuses by id."""
 
     version: str
@@ -28,28 +28,28 @@ class Outline:
 def workflow_of(relay: Relay) -> str:
     """Return the workflow of a relay, as the text of a `.wcs` file. The same relay gives the same
     text."""
-    writer = Writer(relay)
+    writer = RelayWriter(relay)
     version = FieldElement("version", _version(writer), "Version du relais")
     return _text(writer, [*writer.fields, version])
 
 
-def outline_of(relay: Relay) -> Outline:
+def outline_of(relay: Relay) -> WorkflowOutline:
     """Return the outline of a relay's workflow, as seen in service."""
-    writer = Writer(relay)
+    writer = RelayWriter(relay)
     version = _version(writer)
-    return Outline(
+    return WorkflowOutline(
         version,
         frozenset({version, *(one.varname for one in writer.fields)}),
         frozenset(status.id for status in writer.statuses()),
     )
 
 
-def _version(writer: Writer) -> str:
+def _version(writer: RelayWriter) -> str:
     text = _text(writer, writer.fields)
     return VERSION + hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _text(writer: Writer, fields: Sequence[FieldElement]) -> str:
+def _text(writer: RelayWriter, fields: Sequence[FieldElement]) -> str:
     return workflow(
         writer.relay.name,
         writer.relay.slug,

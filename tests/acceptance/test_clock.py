@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from tests.acceptance.clock import MachineClock
 from tests.acceptance.plays import Outcomes, Play, asked_for, long, played, tell
 from tests.acceptance.town import TIMEOUT, Town, until
@@ -22,7 +22,7 @@ from tests.store.postgres import Server
 HOURS = timedelta(hours=2)
 AT_ONCE = 4
 #: Every other creation takes long, so that there is room to ask about those that do.
-CREATION = When(path="/requests", method="POST", every=2)
+CREATION = FaultCondition(path="/requests", method="POST", every=2)
 
 
 def clock_of(town: Town, *, along: bool) -> MachineClock:
@@ -43,9 +43,11 @@ async def under_way(town: Town) -> None:
     claims under a lease, the other one an open breaker, a hold and waiting deliveries."""
     stage = town.stage
     stage.bron.faults.slow(0.7, CREATION)
-    stage.villeurbanne.faults.fail(500, when=When(path="/api/tickets", method="POST", first=5))
     stage.villeurbanne.faults.fail(
-        503, 3600, when=When(path="/api/tickets", method="POST", after=5)
+        500, when=FaultCondition(path="/api/tickets", method="POST", first=5)
+    )
+    stage.villeurbanne.faults.fail(
+        503, 3600, when=FaultCondition(path="/api/tickets", method="POST", after=5)
     )
     await town.gateway.start()
     town.send(24, 8)

@@ -14,7 +14,7 @@ import pytest
 
 from gateway.catalogue.settings import DEFAULT_LANE
 from gateway.flow.crash_points import CRASH_POINTS
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from tests.acceptance.plays import Outcomes, Play, asked_for, long, played, tell
 from tests.acceptance.town import TIMEOUT, Town, until
 from tests.files import edit
@@ -38,7 +38,9 @@ def play(name: str) -> Callable[[Play], Play]:
     return register
 
 
-def lose_replies(town: Town, *, gru: When | None = None, portal: When | None = None) -> None:
+def lose_replies(
+    town: Town, *, gru: FaultCondition | None = None, portal: FaultCondition | None = None
+) -> None:
     """The far end does what was asked, and the answer never comes."""
     if gru is not None:
         town.stage.bron.faults.cut_after(gru)
@@ -51,10 +53,10 @@ async def eight_kills(town: Town) -> None:
     stage = town.stage
     lose_replies(
         town,
-        gru=When(path="/requests", method="POST", every=3),
-        portal=When(path="/hooks/", method="POST", every=3),
+        gru=FaultCondition(path="/requests", method="POST", every=3),
+        portal=FaultCondition(path="/hooks/", method="POST", every=3),
     )
-    stage.villeurbanne.faults.cut_after(When(path="/api/tickets", method="POST", every=3))
+    stage.villeurbanne.faults.cut_after(FaultCondition(path="/api/tickets", method="POST", every=3))
     for _ in range(8):
         await town.gateway.start()
         town.send(3, 2)
@@ -70,7 +72,7 @@ async def eight_kills(town: Town) -> None:
 @play("SIGSTOP until its leases are over, then SIGCONT")
 async def frozen(town: Town) -> None:
     bron = town.stage.bron
-    bron.faults.slow(0.3, When(path="/requests", method="POST"))
+    bron.faults.slow(0.3, FaultCondition(path="/requests", method="POST"))
     await town.gateway.start()
     town.send(9, 3)
     await until(lambda: len(bron.faults.injected) >= 3, "calls are under way")
@@ -89,7 +91,7 @@ def stopped_by(number: signal.Signals) -> Play:
         edit(gateway.config / "gateway.yaml", "shutdown_grace: 3", "shutdown_grace: 60")
         edit(gateway.config / "communes/69029-bron.yaml", f"timeout: {TIMEOUT}", "timeout: 60")
         let_go = asyncio.Event()
-        bron.faults.hold(let_go, When(path="/requests", method="POST", after=3))
+        bron.faults.hold(let_go, FaultCondition(path="/requests", method="POST", after=3))
         await gateway.start()
         town.send(9, 3)
         await until(lambda: len(bron.faults.injected) >= 1, "it is under load")
@@ -119,7 +121,9 @@ for number in (signal.SIGTERM, signal.SIGINT):
     play(f"{number.name} under load")(stopped_by(number))
 
 
-def killed_at(*crashes: str, gru: When | None = None, portal: When | None = None) -> Play:
+def killed_at(
+    *crashes: str, gru: FaultCondition | None = None, portal: FaultCondition | None = None
+) -> Play:
     """A life that ends at each of these, then one that is left alone."""
 
     async def crash(town: Town) -> None:
@@ -135,8 +139,8 @@ def killed_at(*crashes: str, gru: When | None = None, portal: When | None = None
     return crash
 
 
-ONE_CREATION = When(path="/requests", method="POST", first=1)
-ONE_REPORT = When(path="/hooks/", method="POST", first=1)
+ONE_CREATION = FaultCondition(path="/requests", method="POST", first=1)
+ONE_REPORT = FaultCondition(path="/hooks/", method="POST", first=1)
 
 for point in POINTS:
     # The second time, so that something was done before and something is under way.

@@ -24,7 +24,7 @@ from gateway.sdk import (
     Unsure,
 )
 from gateway.sdk.conformance import REFERENCE, file
-from gateway.sim.faults import FaultKind, InjectedFault, When
+from gateway.sim.faults import FaultCondition, FaultKind, InjectedFault
 from gateway.sim.open311 import Open311
 
 PAYLOAD = {
@@ -116,7 +116,7 @@ async def test_a_list_that_knows_open_and_closed_alone_silences_no_update() -> N
 async def test_a_lost_reply_is_asked_about_and_makes_no_second_ticket(format: str) -> None:
     sim = Open311()
     sim.faults.add(
-        InjectedFault(FaultKind.CUT_AFTER, When(path="/requests", method="POST", first=1))
+        InjectedFault(FaultKind.CUT_AFTER, FaultCondition(path="/requests", method="POST", first=1))
     )
     async with speaking_to(sim, format=format) as adapter:
         assert isinstance(await adapter.submit(Submission(REFERENCE, PAYLOAD)), Unsure)

@@ -28,12 +28,12 @@ from gateway.sdk import (
     WebhookCall,
 )
 from gateway.sdk.conformance import NOW, REFERENCE, file
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.ticketing import TicketDocument, Ticketing
 from tests.adapters.rest_systems import adapter, options
 
 PAYLOAD = {"title": "Nid de poule", "requester": {"name": "Zoé Fictive-Exemple"}}
-CREATION = When(path="/api/tickets", method="POST", first=1)
+CREATION = FaultCondition(path="/api/tickets", method="POST", first=1)
 
 
 class Hands:
@@ -164,13 +164,13 @@ async def test_calls_whose_token_was_forgotten_share_one_new_one(sim: Ticketing)
 
 
 async def test_a_broken_line_while_reading_is_tried_again_at_once(sim: Ticketing) -> None:
-    sim.faults.cut_before(When(path="/api/tickets", method="GET", first=2))
+    sim.faults.cut_before(FaultCondition(path="/api/tickets", method="GET", first=2))
     async with connected(sim) as rest:
         assert await rest.find(REFERENCE) == Absent()
 
 
 async def test_a_message_can_be_asked_about_after_a_lost_reply(sim: Ticketing) -> None:
-    sim.faults.cut_after(When(path="/comments", method="POST", first=1))
+    sim.faults.cut_after(FaultCondition(path="/comments", method="POST", first=1))
     async with connected(sim) as rest:
         await rest.submit(submission())
         assert await rest.find_amend(message()) == Absent()
@@ -218,7 +218,7 @@ async def test_a_poll_of_many_pages_misses_nothing(sim: Ticketing, clock: Hands)
 
 
 async def test_a_far_end_that_fails_keeps_the_cursor(sim: Ticketing) -> None:
-    sim.faults.fail(503, retry_after=30, when=When(path="/api/tickets", method="GET"))
+    sim.faults.fail(503, retry_after=30, when=FaultCondition(path="/api/tickets", method="GET"))
     cursor = NOW.isoformat()
     async with connected(sim) as rest:
         changes = await rest.statuses([], cursor)

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, event
 from gateway.store import asking, history, untold
 from gateway.store.opening import open_database_engine
 from gateway.store.outbox import backlog, claiming, clock, leases, settling
-from gateway.store.rows import IncomingChange, Judged
+from gateway.store.rows import ChangeEffects, IncomingChange
 from tests.bench.bundle import insee, lane
 from tests.bench.queueing import settled
 
@@ -104,9 +104,9 @@ def _reap(connection: Connection) -> None:
 
 
 def _nothing(
-    _known: history.ConcernedRequest, _news: IncomingChange, _memory: history.Memory
-) -> Judged:
-    return Judged()
+    _known: history.ConcernedRequest, _news: IncomingChange, _memory: history.RequestHistory
+) -> ChangeEffects:
+    return ChangeEffects()
 
 
 def _take_news(connection: Connection) -> None:

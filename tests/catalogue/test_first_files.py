@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.config_faults import validate
 from gateway.catalogue.parts import build_parts
-from gateway.catalogue.secrets import Needed, SecretSource
-from gateway.catalogue.yaml_reader import Located, load_yaml
+from gateway.catalogue.secrets import NeededSecrets, SecretSource
+from gateway.catalogue.yaml_reader import LocatedData, load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.messages import plain
 from gateway.sdk import Secret, Secrets
@@ -34,7 +34,7 @@ def resolved(
     file = tmp_path / "secret"
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
     source = SecretSource(os.environ)
-    where = Located({key: f"file:{file}"}, "bron.yaml", {(key,): 3})
+    where = LocatedData({key: f"file:{file}"}, "bron.yaml", {(key,): 3})
     found = validate(Shown, where, source)
     secrets = found.theirs if found.token is None else (found.token,)
     assert {one.reference for one in secrets} == {f"file:{file}"}
@@ -131,7 +131,7 @@ def test_a_mapping_is_not_whole_without_its_cases(tmp_path: Path, part: str) -> 
     lost.mkdir()
     unread: list[Fault] = []
     bundle = read_bundle(config, mappings, unread)
-    parts = build_parts(bundle, environ={}, secrets=Needed.NONE, unread=tuple(unread))
+    parts = build_parts(bundle, environ={}, secrets=NeededSecrets.NONE, unread=tuple(unread))
     assert "69029" in parts.communes.values()
     assert "69029" not in parts.catalogue.communes
     both = part.endswith(".json")

@@ -15,7 +15,7 @@ from adapters.rest.options import RestOptions
 from gateway.catalogue.config_faults import PATTERNS, validate
 from gateway.catalogue.mapping_model import MappingFile
 from gateway.catalogue.settings import CommuneFile, SettingsFile
-from gateway.catalogue.yaml_reader import Located
+from gateway.catalogue.yaml_reader import LocatedData
 from gateway.contracts.case_model import CasesFile, Expected, Given
 from gateway.core.errors import ConfigurationFault
 
@@ -70,7 +70,7 @@ def test_every_error_has_a_sentence_and_a_remedy(model: type[BaseModel]) -> None
             for name in reversed(path):
                 value = {name: value}
             try:
-                validate(model, Located(value, "f.yaml", {(): 1}))
+                validate(model, LocatedData(value, "f.yaml", {(): 1}))
             except ConfigurationFault as error:
                 said |= {fault.said.word: fault.told() for fault in error.faults}
                 for fault in error.faults:

@@ -10,8 +10,8 @@ import pytest
 from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue
-from gateway.catalogue.secrets import Needed
-from gateway.cli.check import Line, _print
+from gateway.catalogue.secrets import NeededSecrets
+from gateway.cli.check import CheckLine, _print
 from gateway.core.errors import Fault
 from gateway.core.messages import plain
 from tests.cli.conftest import MAPPINGS, Home
@@ -22,7 +22,7 @@ WARNED = plain("nothing to try from here", "try it with a request")
 @pytest.fixture
 def sixty(home: Home) -> Catalogue:
     bundle = read_bundle(home.config, MAPPINGS)
-    one = build(bundle, environ={}, secrets=Needed.NONE)
+    one = build(bundle, environ={}, secrets=NeededSecrets.NONE)
     bron = one.communes["69029"]
     gru = replace(next(iter(bron.grus.values())), name="main")
     codes = [f"69{n:03}" for n in range(60)]
@@ -33,9 +33,9 @@ def sixty(home: Home) -> Catalogue:
     return replace(one, communes=communes)
 
 
-def lines(catalogue: Catalogue, level: Literal["ok", "warning"] = "ok") -> list[Line]:
+def lines(catalogue: Catalogue, level: Literal["ok", "warning"] = "ok") -> list[CheckLine]:
     communes = catalogue.communes.values()
-    return [Line(one.grus["main"].lane_name, level, WARNED) for one in communes]
+    return [CheckLine(one.grus["main"].lane_name, level, WARNED) for one in communes]
 
 
 def test_sixty_communes_that_are_well_fit_on_a_screen(
@@ -58,7 +58,7 @@ def test_the_same_warning_of_sixty_is_one_line_below_the_fault(
     sixty: Catalogue, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = lines(sixty, "warning")
-    found[30] = Line(found[30].far_end, "fault", plain("nothing listens", "start it"))
+    found[30] = CheckLine(found[30].far_end, "fault", plain("nothing listens", "start it"))
     odd = Fault("config/communes/69000-x.yaml", 3, plain("has no route", "add one"))
     _print(sixty, (odd,), tuple(found), offline=False, verbose=False)
     told = capsys.readouterr()

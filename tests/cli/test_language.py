@@ -9,7 +9,7 @@ import pytest
 
 from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
-from gateway.catalogue.secrets import Needed
+from gateway.catalogue.secrets import NeededSecrets
 from gateway.cli.language import language
 from gateway.core.errors import ConfigurationFault, Fault
 from tests.cli.conftest import MAPPINGS, Home, run
@@ -99,7 +99,7 @@ def test_what_is_found_when_asking_is_in_one_language(home: Home) -> None:
 
 def faults(home: Home) -> tuple[Fault, ...]:
     try:
-        build(read_bundle(home.config, MAPPINGS), environ={}, secrets=Needed.NONE)
+        build(read_bundle(home.config, MAPPINGS), environ={}, secrets=NeededSecrets.NONE)
     except ConfigurationFault as error:
         return error.faults
     return ()

@@ -18,7 +18,7 @@ from gateway.store import requests, untold
 from gateway.store.engine import Database
 from gateway.store.outbox import backlog, settling
 from gateway.store.outbox.rows import AttemptRecord, SettlementWrite
-from gateway.store.rows import Withheld
+from gateway.store.rows import WithheldPart
 from gateway.store.schema import upgrade
 from gateway.wire.formdata import parse_formdata
 from tests.builders import take
@@ -215,7 +215,7 @@ def test_what_a_gru_told_and_cannot_be_told_yet_is_listed(kept: Kept) -> None:
             trace = await database.read(requests.trace, kept.id)
             assert trace is not None
             now = datetime.now(UTC)
-            told = Withheld(f"{reason}!", reason, body, "En pause", person=True)
+            told = WithheldPart(f"{reason}!", reason, body, "En pause", person=True)
             await database.write(
                 untold.record, trace.request, told, "rules", now, now, f"u-{reason}"
             )

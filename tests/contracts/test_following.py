@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from gateway import timers
 from gateway.catalogue.bundle import read_bundle
 from gateway.cli.setting import located
-from gateway.contracts.running import Released
+from gateway.contracts.running import ReleasedSource
 from gateway.flow.engine import Engine, open_engine
 from gateway.following import Following
 from gateway.ops.health import health
@@ -28,7 +28,7 @@ from gateway.ops.metrics import Metrics
 from gateway.store import renewals
 from gateway.store.engine import Database
 from gateway.web.application import application
-from gateway.web.state import Condition
+from gateway.web.state import DaemonCondition
 from gateway.wire.signature import sign_url
 from tests.contracts.conftest import KEY
 from tests.contracts.five import DEAD, FIRST, SLUG, Home
@@ -88,7 +88,7 @@ async def running(home: Home) -> AsyncIterator[Running]:
     database = Database(home.url)
     locate = partial(located, config=home.config, mappings=home.mappings)
     files = partial(read_bundle, home.config, home.mappings)
-    source = Released(files, {"FIVE_KEY": KEY}, locate=locate)
+    source = ReleasedSource(files, {"FIVE_KEY": KEY}, locate=locate)
     transport = httpx.MockTransport(lambda request: httpx.Response(503))
     try:
         catalogue = await source.catalogue(database)
@@ -259,7 +259,7 @@ async def test_a_key_is_changed_under_pushes_and_none_is_refused(home: Home, who
     base = json.loads((home.mappings / SLUG / "base.json").read_text("utf-8"))
     numbers = count(100)
     async with running(home) as one:
-        app = application(one.engine, Condition(ready=True), Metrics())
+        app = application(one.engine, DaemonCondition(ready=True), Metrics())
         transport = httpx.ASGITransport(app)
 
         async def pushed(key: str) -> int:

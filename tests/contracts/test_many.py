@@ -428,7 +428,7 @@ def test_a_trail_that_calls_more_than_addresses_urgent_is_not_believed(released:
     release = releases_of(bundle, build(bundle, environ=os.environ))["69001"]
     now = datetime.now(UTC)
     run = stored.ContractRun(release.digest, "69001", True, (), now)
-    urgent = {"69001": stored.Urgent("Qui Voudra", "rien", basis)}
+    urgent = {"69001": stored.UrgentActivation("Qui Voudra", "rien", basis)}
     database = Database(released.url)
     try:
         content = release.content()

@@ -11,10 +11,10 @@ import pytest
 
 from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
-from gateway.catalogue.catalogue import Catalogue, Due
+from gateway.catalogue.catalogue import Catalogue, DueMark
 from gateway.catalogue.relays import relay_of
 from gateway.contracts import drift
-from gateway.contracts.portal_check import Noted, check_form, said_of
+from gateway.contracts.portal_check import PortalFinding, check_form, said_of
 from gateway.core.expression import compile_expression
 from gateway.core.messages import plain as said
 from gateway.flow.engine import open_engine
@@ -40,7 +40,7 @@ async def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 async def checked(
     place: Place, changed: Callable[[Catalogue], Catalogue] = lambda catalogue: catalogue
-) -> list[Noted]:
+) -> list[PortalFinding]:
     bundle = read_bundle(place.home.config, place.home.mappings)
     catalogue = changed(build(bundle, environ=os.environ))
     database = Database(place.home.url)
@@ -121,15 +121,15 @@ async def test_a_wrong_key_is_told_as_such(place: Place, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     ("reconcile", "due", "level", "words"),
     [
-        (600.0, Due("bo_a_transmettre"), "ok", "est dû ce qui a un bo_a_transmettre"),
-        (600.0, Due("bo_autre"), "warning", "le formulaire n'a pas de champ bo_autre"),
-        (600.0, Due(None, frozenset({"envoi"})), "ok", "est dû ce qui est passé par envoi"),
-        (600.0, Due(), "warning", "n'est pas recherché"),
-        (None, Due("bo_a_transmettre"), "warning", "n'est pas recherché"),
+        (600.0, DueMark("bo_a_transmettre"), "ok", "est dû ce qui a un bo_a_transmettre"),
+        (600.0, DueMark("bo_autre"), "warning", "le formulaire n'a pas de champ bo_autre"),
+        (600.0, DueMark(None, frozenset({"envoi"})), "ok", "est dû ce qui est passé par envoi"),
+        (600.0, DueMark(), "warning", "n'est pas recherché"),
+        (None, DueMark("bo_a_transmettre"), "warning", "n'est pas recherché"),
     ],
 )
 async def test_it_is_said_whether_lost_pushes_are_looked_for(
-    place: Place, reconcile: float | None, due: Due, level: str, words: str
+    place: Place, reconcile: float | None, due: DueMark, level: str, words: str
 ) -> None:
     def changed(catalogue: Catalogue) -> Catalogue:
         portal = catalogue.portals["toodego"]
@@ -174,7 +174,7 @@ async def test_a_workflow_that_is_not_the_one_we_write_now_is_told(place: Place)
             catalogue, settings=settings, portals={**catalogue.portals, "toodego": portal}
         )
 
-    async def told(catalogue: Callable[[Catalogue], Catalogue] = changed) -> list[Noted]:
+    async def told(catalogue: Callable[[Catalogue], Catalogue] = changed) -> list[PortalFinding]:
         noted = await checked(place, catalogue)
         return [one for one in noted if "workflow en service" in one.said.what("fr")]
 

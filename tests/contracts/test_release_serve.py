@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from gateway.catalogue.bundle import read_bundle
-from gateway.contracts.running import Released
+from gateway.contracts.running import ReleasedSource
 from gateway.core.errors import Unavailable
 from gateway.store import releases
 from gateway.store.engine import Database
@@ -357,7 +357,7 @@ class Away(Database):
 async def test_a_release_is_not_forgotten_when_the_database_goes_as_it_is_read(
     served: Home,
 ) -> None:
-    source = Released(lambda: read_bundle(served.config, served.mappings), os.environ)
+    source = ReleasedSource(lambda: read_bundle(served.config, served.mappings), os.environ)
     database = Away(served.url)
     try:
         running = await source.catalogue(database)

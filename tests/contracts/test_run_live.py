@@ -25,7 +25,7 @@ from gateway.sim.portal import SimulatedPortal
 from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
 from gateway.web.application import application
-from gateway.web.state import Condition
+from gateway.web.state import DaemonCondition
 from tests.wire.samples import sample
 
 ROOT = Path(__file__).parents[2]
@@ -164,7 +164,7 @@ async def test_a_gru_that_calls_is_waited_for_at_an_address_of_ours(stage: Stage
     @asynccontextmanager
     async def listen(engine: Engine) -> AsyncIterator[str]:
         nonlocal at
-        async with run_server(application(engine, Condition(ready=True), Metrics())) as here:
+        async with run_server(application(engine, DaemonCondition(ready=True), Metrics())) as here:
             at = here.url
             yield here.url
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from gateway.core.echo import ASKEW, LONG, Written, is_echo, same_key, texts, unsigned
+from gateway.core.echo import ASKEW, LONG, WrittenText, is_echo, same_key, texts, unsigned
 from gateway.sdk import note_text
 
 NOW = datetime(2026, 3, 12, 8, 0, tzinfo=UTC)
@@ -22,7 +22,7 @@ OURS = (
 def known(text: str, ours: str = OURS) -> bool:
     read = note_text(text)
     assert read is not None
-    return is_echo(read, None, [Written(ours, NOW, NOW)], 0)
+    return is_echo(read, None, [WrittenText(ours, NOW, NOW)], 0)
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_an_agent_s_words_are_not_ours(said: str) -> None:
 
 @pytest.mark.parametrize("length", [1_000, 20_000])
 def test_a_long_text_against_many_takes_no_time(length: int) -> None:
-    ours = [Written("a<" * length + str(n), NOW, NOW) for n in range(20)]
+    ours = [WrittenText("a<" * length + str(n), NOW, NOW) for n in range(20)]
     assert not is_echo("b…" * length, None, ours, 0)
 
 
 MINUTE = timedelta(minutes=1)
-THANKS = [Written("Merci !", NOW, NOW + MINUTE), Written("merci !", NOW, NOW + MINUTE)]
+THANKS = [WrittenText("Merci !", NOW, NOW + MINUTE), WrittenText("merci !", NOW, NOW + MINUTE)]
 
 
 @pytest.mark.parametrize(
@@ -107,9 +107,9 @@ def test_a_short_text_is_ours_as_often_and_when_we_wrote_it(
 
 def test_a_long_text_is_ours_however_often_and_whenever() -> None:
     text = "x" * LONG
-    written = [Written(text, NOW, NOW)]
+    written = [WrittenText(text, NOW, NOW)]
     assert is_echo(text, NOW + timedelta(days=9), written, 9)
-    assert not is_echo(text[1:], None, [Written(text[1:], NOW, NOW)], 1), "one shorter is not"
+    assert not is_echo(text[1:], None, [WrittenText(text[1:], NOW, NOW)], 1), "one shorter is not"
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ REASON_AT = {
     "Misconfigured": 0,
     "CannotTell": 0,
     "Settlement": 1,
-    "Withheld": 1,
+    "WithheldPart": 1,
     "UnusableAnswer": 0,
 }
 

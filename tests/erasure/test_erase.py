@@ -19,7 +19,7 @@ from gateway.core.request import EventKind
 from gateway.sdk import Change
 from gateway.store import blobs, erasures, requests, residue, scrub, trail, untold
 from gateway.store.rows import Reception
-from gateway.wire.event import Announced
+from gateway.wire.event import AnnouncedEvent
 from tests.erasure.conftest import Build
 from tests.erasure.following import MARKER, uuid
 from tests.flow.rig import BRON, GRU_A, GRU_B, SLUG, VILLEURBANNE
@@ -371,7 +371,7 @@ async def test_later_events_are_erased_too(follow: Build) -> None:
         assert accepted.request is not None
         request = accepted.request.id
         await rig.state(request, State.DONE)
-        event = Announced(EventKind.MESSAGE, "m1", MARKER)
+        event = AnnouncedEvent(EventKind.MESSAGE, "m1", MARKER)
         await take_in(rig.engine, "toodego", BRON, SLUG, rig.formdata(item), event=event)
         await rig.state(request, State.DONE, Kind.AMEND)
         assert world.places()

@@ -14,7 +14,7 @@ from gateway.core.erasure import (
     KnownAccounts,
     ProviderRun,
     Suspect,
-    Void,
+    VoidRun,
     judge_run,
     over,
     same_person,
@@ -48,7 +48,7 @@ def judged(
 def test_a_canary_that_is_gone_voids_the_run() -> None:
     before = KnownAccounts(KNOWN, {"a1": suspect("a1", 10)})
     found = judge_run(ProviderRun(frozenset({"a1"}), True), before, BRAKE, WAIT, NOW)
-    assert isinstance(found, Void)
+    assert isinstance(found, VoidRun)
     assert found.reason == "canary_gone"
 
 
@@ -162,7 +162,7 @@ def test_nobody_is_erased_against_a_guard(
         KNOWN, {account: suspect(account, age) for account, age in suspected.items()}, held, recent
     )
     found = judge_run(ProviderRun(gone, canary, positive), before, brake, WAIT, NOW)
-    if isinstance(found, Void):
+    if isinstance(found, VoidRun):
         assert canary
         return
     assert not canary

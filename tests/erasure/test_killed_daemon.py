@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Table, select
 from gateway.core.delivery import Kind, State
 from gateway.core.erasure import Phase
 from gateway.flow.crash_points import CRASH_VARIABLE
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.glc import SimulatedGlc
 from gateway.sim.portal import SimulatedPortal
 from gateway.sim.server import run_server
@@ -301,7 +301,7 @@ async def _killed_at(point: str, town: Town) -> None:
             await town.push(people[0], BRON, MARKER, photo=True)
             await wait_for(lambda: len(town.portal.received) >= 4)
             # Of the person's three requests one is delivered, one parked, one in flight.
-            created = When(method="POST", path="/api/tickets", first=1)
+            created = FaultCondition(method="POST", path="/api/tickets", first=1)
             town.grus[BRON].faults.fail(422, when=created)
             await town.push(people[0], BRON, MARKER, photo=True)
 

@@ -17,7 +17,7 @@ from gateway.flow.erased_accounts import KEY_FILE
 from gateway.flow.identity import IdentityWatch
 from gateway.ops.health import health
 from gateway.ops.shapes import GlcPart, Overall
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.glc import Deletion, Lie, Spelling
 from gateway.store import cursors, erasures, trail
 from gateway.store.erasure_tables import TOMBSTONE
@@ -250,7 +250,7 @@ async def test_one_batch_that_fails_voids_the_run(follow: Build) -> None:
         watch = IdentityWatch(
             engine.store, engine.identity.glc, small, engine.identity.hasher, engine.environment
         )
-        world.provider.faults.fail(500, when=When(every=3))
+        world.provider.faults.fail(500, when=FaultCondition(every=3))
         for _ in range(5):
             poll = await watch.poll()
             assert poll.failure == "far_end_error"

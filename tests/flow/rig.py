@@ -32,7 +32,7 @@ from gateway.sim.portal import SimulatedPortal
 from gateway.sim.ticketing import Ticket, Ticketing
 from gateway.store import requests
 from gateway.store.engine import Database
-from gateway.store.history import Sifted
+from gateway.store.history import NewChanges
 from gateway.store.outbox import lanes
 from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import Acceptance, Trace
@@ -404,7 +404,7 @@ class Rig:
         """The first GRU's changes, as if a poll had read them; how many reports this made."""
         taker, gru = self.engine.changes, self.gru_config
         news = [news_of(change, self.clock(), polled=True) for change in changes]
-        sifted = Sifted(news, {c.sha256: c for one in news for _, c in one.documents})
+        sifted = NewChanges(news, {c.sha256: c for one in news for _, c in one.documents})
         judge = taker._judge(gru, await taker._restored_lately())  # noqa: SLF001 - a poll without calls
         return await taker._apply(gru, sifted, judge)  # noqa: SLF001
 

@@ -15,7 +15,7 @@ from gateway.core.outcome import TryLater
 from gateway.core.status import Status
 from gateway.ops.health import health
 from gateway.sdk import Change, Changes, Document, WebhookCall
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.store import cursors
 from tests.flow.rig import BEGIN, GRU_A, Died, Rig
 from tests.flow.scripted import Script
@@ -79,7 +79,7 @@ async def test_the_first_poll_does_not_pass_over_what_is_still_being_sent(rig: R
 
 
 async def test_the_first_poll_reaches_back_to_what_was_found_late(rig: Rig) -> None:
-    rig.gru.faults.cut_after(When(method="POST", path="/api/tickets", first=1))
+    rig.gru.faults.cut_after(FaultCondition(method="POST", path="/api/tickets", first=1))
     async with rig.gateway() as engine:
         item, request = await rig.send()
         await rig.state(request, State.UNSURE)
@@ -94,7 +94,7 @@ async def test_the_first_poll_reaches_back_to_what_was_found_late(rig: Rig) -> N
 async def test_the_first_poll_reaches_back_to_the_oldest_that_is_owed(rig: Rig) -> None:
     """One is known and another, older one, is not: the poll begins before both."""
     async with rig.gateway() as engine:
-        rig.gru.faults.cut_after(When(method="POST", path="/api/tickets", first=1))
+        rig.gru.faults.cut_after(FaultCondition(method="POST", path="/api/tickets", first=1))
         older, first = await rig.send()
         await rig.state(first, State.UNSURE)
         rig.gru.advance(rig.ticket(first).id, "planned")
@@ -260,7 +260,7 @@ async def test_a_poll_that_cannot_be_read_loses_nothing(rig: Rig) -> None:
         item, request = await created(rig)
         rig.advance(60)
         rig.gru.advance(rig.ticket(request).id, "planned")
-        rig.gru.faults.fail(503, when=When(method="GET", first=1))
+        rig.gru.faults.fail(503, when=FaultCondition(method="GET", first=1))
         assert await engine.changes.poll(rig.gru_config) == 0
         assert await engine.changes.poll(rig.gru_config) == 1
         await rig.rest(request)

@@ -16,7 +16,7 @@ from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
 from gateway.flow.lanes.leases import REAP_EVERY
 from gateway.flow.lanes.ownership import SILENT, lane_weight
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.store.outbox import lanes as memory
 from gateway.store.outbox import replicas
 from tests.builders import take
@@ -24,7 +24,7 @@ from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, SLUG, Rig
 
 HOURS = timedelta(hours=2)
-POST = When(path="/api/tickets", method="POST")
+POST = FaultCondition(path="/api/tickets", method="POST")
 
 
 async def looks(rig: Rig, times: int = 30) -> None:
@@ -56,7 +56,7 @@ async def test_forward_a_call_under_way_is_not_taken_for_a_dead_one(rig: Rig) ->
 
 async def test_forward_what_is_unsure_is_asked_about_no_earlier(rig: Rig) -> None:
     """It was asked about at once, while the GRU was at work on it: absent, and sent again."""
-    rig.gru.faults.cut_after(When(path="/api/tickets", method="POST", first=1))
+    rig.gru.faults.cut_after(FaultCondition(path="/api/tickets", method="POST", first=1))
     async with rig.gateway():
         _, request = await rig.send()
         await rig.state(request, State.UNSURE)
@@ -65,7 +65,7 @@ async def test_forward_what_is_unsure_is_asked_about_no_earlier(rig: Rig) -> Non
 
 
 async def test_forward_over_a_death_what_is_unsure_is_asked_about_no_earlier(rig: Rig) -> None:
-    rig.gru.faults.cut_after(When(path="/api/tickets", method="POST", first=1))
+    rig.gru.faults.cut_after(FaultCondition(path="/api/tickets", method="POST", first=1))
     async with rig.gateway(stop=False):
         _, request = await rig.send()
         await rig.state(request, State.UNSURE)
@@ -88,7 +88,7 @@ async def asked_about_in_its_time(rig: Rig, request: str) -> None:
 
 
 async def test_back_what_waits_does_not_wait_for_the_old_hour(rig: Rig) -> None:
-    rig.gru.faults.fail(503, when=When(path="/api/tickets", method="POST", first=1))
+    rig.gru.faults.fail(503, when=FaultCondition(path="/api/tickets", method="POST", first=1))
     async with rig.gateway():
         _, request = await rig.send()
         await rig.state(request, State.WAITING)
@@ -113,7 +113,7 @@ async def test_back_what_is_behind_something_else_goes_on_after_it(rig: Rig) -> 
 
 
 async def test_back_what_is_unsure_is_asked_about_in_its_time_and_no_earlier(rig: Rig) -> None:
-    rig.gru.faults.cut_after(When(path="/api/tickets", method="POST", first=1))
+    rig.gru.faults.cut_after(FaultCondition(path="/api/tickets", method="POST", first=1))
     async with rig.gateway():
         _, request = await rig.send()
         await rig.state(request, State.UNSURE)
@@ -165,7 +165,7 @@ async def test_back_over_a_death_lanes_that_become_ours_later_wait_for_no_old_ho
 ) -> None:
     """They were still the dead one's when the next process looked, and nobody looked again."""
     rig.alone = False
-    rig.gru.faults.fail(503, when=When(path="/api/tickets", method="POST", first=1))
+    rig.gru.faults.fail(503, when=FaultCondition(path="/api/tickets", method="POST", first=1))
     async with rig.gateway(stop=False):
         _, request = await rig.send()
         await rig.until(lambda: _failed(rig, request))

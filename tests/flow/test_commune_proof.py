@@ -13,7 +13,7 @@ from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.ids import displaced_ref
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.store import requests
 from gateway.store.rows import Acceptance, Reception
@@ -144,7 +144,7 @@ async def test_a_portal_that_cannot_say_whose_it_is_is_waited_for(rig: Rig) -> N
     async with rig.gateway(run=False):
         item = rig.submit()
         await rig.push(item)
-        rig.portal.faults.fail(503, when=When(method="GET"))
+        rig.portal.faults.fail(503, when=FaultCondition(method="GET"))
         with pytest.raises(Unavailable):
             await by_key(rig, item, VILLEURBANNE)
 
@@ -153,7 +153,7 @@ async def test_a_portal_that_cannot_say_is_asked_again(rig: Rig) -> None:
     async with rig.gateway(run=False):
         item = rig.submit(VILLEURBANNE)
         await by_key(rig, item, BRON, description="inventé")
-        rig.portal.faults.fail(503, when=When(method="GET", first=1))
+        rig.portal.faults.fail(503, when=FaultCondition(method="GET", first=1))
         with pytest.raises(Unavailable):
             await by_key(rig, item, VILLEURBANNE)
         assert (await by_key(rig, item, VILLEURBANNE)).reception is Reception.NEW

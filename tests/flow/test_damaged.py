@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, text
 
 from gateway.core.delivery import Kind, State
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.store.outbox import operator
 from tests.flow.rig import Rig
 
@@ -51,7 +51,7 @@ def _body_of(connection: Connection, request: str) -> str | None:
 
 async def test_damaged_after_its_reply_was_lost_it_is_still_asked_about(rig: Rig) -> None:
     """The GRU is asked by the request's name, for which nothing need be decoded."""
-    rig.gru.faults.cut_after(When(path="/api/tickets", method="POST", first=1))
+    rig.gru.faults.cut_after(FaultCondition(path="/api/tickets", method="POST", first=1))
     async with rig.gateway():
         _, request = await rig.send()
         await rig.state(request, State.UNSURE)

@@ -9,7 +9,7 @@ from sqlalchemy import update
 from gateway.core.breaker import BreakerPolicy, Breaking
 from gateway.core.delivery import Kind, State
 from gateway.ops.why import explain, lane_settings
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.open311 import Open311, Service
 from gateway.store.outbox import lanes as memory
 from gateway.store.tables import REQUEST
@@ -50,7 +50,7 @@ async def test_a_withdrawn_category_delays_no_other(
 ) -> None:
     rig = geo(build_rig)
     async with rig.gateway():
-        rig.grus[GRU_A].faults.fail(status, when=When(method="POST"))
+        rig.grus[GRU_A].faults.fail(status, when=FaultCondition(method="POST"))
         bad = [(await rig.send(categorie_raw="depot-sauvage"))[1] for _ in range(8)]
         for request in bad:
             assert (await rig.failed(request, reason)).state is state
@@ -63,8 +63,8 @@ async def test_a_withdrawn_category_delays_no_other(
 
 async def test_what_calls_nobody_is_no_good_probe_of_a_dead_gru(build_rig: Builder) -> None:
     rig = build_rig(breaker=BreakerPolicy(minimum=3, pause=15), gru={"retry": {"delays": [600]}})
-    rig.gru.faults.fail(500, when=When(method="POST"))
-    rig.gru.faults.fail(500, when=When(method="GET"))
+    rig.gru.faults.fail(500, when=FaultCondition(method="POST"))
+    rig.gru.faults.fail(500, when=FaultCondition(method="GET"))
     async with rig.gateway():
         for _ in range(3):
             await rig.send()
@@ -125,7 +125,7 @@ async def test_a_formdata_of_another_host_takes_no_probe_of_the_others(build_rig
 @pytest.mark.parametrize("status", [502, 504, 500])
 async def test_a_far_end_that_is_still_at_work_has_its_time(rig: Rig, status: int) -> None:
     """A proxy gave up, and the GRU behind it commits later: what it holds is found."""
-    rig.gru.faults.answer_after(status, When(method="POST", path="/api/tickets", first=1))
+    rig.gru.faults.answer_after(status, FaultCondition(method="POST", path="/api/tickets", first=1))
     async with rig.gateway():
         _, request = await rig.send()
         unsure = await rig.state(request, State.UNSURE)

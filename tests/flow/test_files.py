@@ -13,7 +13,7 @@ from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
 from gateway.flow.judging import FILE_EMPTY, FILE_REFUSED
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.store.rows import Acceptance, Reception
 from gateway.wire.formdata import parse_formdata
@@ -97,7 +97,7 @@ async def test_a_file_refused_for_good_blocks_nothing_and_the_citizen_is_told(
     build_rig: Builder,
 ) -> None:
     rig = build_rig(options=AFTER)
-    rig.gru.faults.fail(422, when=When(path="/attachments"))
+    rig.gru.faults.fail(422, when=FaultCondition(path="/attachments"))
     async with rig.gateway():
         item = with_files(rig, photo=("a.png", "image/png", PNG))
         request = request_id(await rig.push(item))
@@ -198,7 +198,7 @@ async def test_a_file_that_lies_elsewhere_is_not_fetched(rig: Rig, address: str)
 
 
 async def test_a_file_that_cannot_be_read_now_makes_the_portal_try_again(rig: Rig) -> None:
-    rig.portal.faults.fail(503, when=When(path="/download", first=1))
+    rig.portal.faults.fail(503, when=FaultCondition(path="/download", first=1))
     async with rig.gateway(run=False):
         item = with_files(rig, photo=("a.png", "image/png", PNG))
         with pytest.raises(Unavailable):

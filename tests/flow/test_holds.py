@@ -16,14 +16,14 @@ from gateway.flow.lanes.state import BREAK, Lane
 from gateway.ops.health import health
 from gateway.ops.shapes import LaneState, Overall
 from gateway.ops.why import explain, lane_settings
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.store.outbox import backlog
 from gateway.store.outbox import lanes as memory
 from gateway.store.outbox.claiming import ClaimOrder
 from tests.flow.conftest import Builder
 from tests.flow.rig import BEGIN, BRON, GRU_A, PORTAL_A, Rig
 
-POST = When(method="POST", path="/api/tickets", first=1)
+POST = FaultCondition(method="POST", path="/api/tickets", first=1)
 FOR_EVER = 999_999
 
 
@@ -254,7 +254,7 @@ async def test_a_probe_is_one_that_has_not_failed(build_rig: Builder) -> None:
         breaker=BreakerPolicy(minimum=2, pause=15),
         gru={"retry": {"delays": [20]}, "lane": {"concurrency": 1}},
     )
-    rig.gru.faults.fail(403, when=When(method="POST", path="/api/tickets", first=2))
+    rig.gru.faults.fail(403, when=FaultCondition(method="POST", path="/api/tickets", first=2))
     async with rig.gateway():
         bad = [(await rig.send())[1] for _ in range(2)]
         await rig.until(lambda: breaking(rig) is Breaking.OPEN)
@@ -286,7 +286,9 @@ async def test_one_that_goes_on_failing_while_the_others_do_well_is_told(
     rig = build_rig(gru={"retry": {"delays": [10]}})
     async with rig.gateway() as engine:
         refused = 1_000
-        rig.gru.faults.fail(403, when=When(method="POST", path="/api/tickets", first=refused))
+        rig.gru.faults.fail(
+            403, when=FaultCondition(method="POST", path="/api/tickets", first=refused)
+        )
         _, bad = await rig.send()
         for n in range(1, STUCK_FAILURES + 1):
 

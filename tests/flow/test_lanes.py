@@ -10,7 +10,7 @@ from gateway.core.breaker import BreakerPolicy, Breaking
 from gateway.core.delivery import State
 from gateway.core.lane_name import GruLane
 from gateway.flow.lanes.state import Lane
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.store.outbox import lanes as memory
 from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, GRU_B, PORTAL_A, VILLEURBANNE, Rig
@@ -130,7 +130,7 @@ async def test_refusals_open_no_breaker(build_rig: Builder) -> None:
 
 
 async def test_retry_after_holds_the_whole_lane(rig: Rig) -> None:
-    rig.gru.faults.fail(429, retry_after=120, when=When(first=1))
+    rig.gru.faults.fail(429, retry_after=120, when=FaultCondition(first=1))
     async with rig.gateway():
         _, first = await rig.send()
         failed = await rig.failed(first, "busy")

@@ -17,7 +17,7 @@ from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected, Unavailable
 from gateway.sdk import Change, Document
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
@@ -25,7 +25,7 @@ from gateway.store.rows import Acceptance, Reception
 from gateway.store.tables import BLOB
 from gateway.wire.clients import ConnectorTransport
 from gateway.wire.formdata import parse_formdata
-from gateway.wire.spool import Inflow
+from gateway.wire.spool import BodyReader
 from tests.files import names, open_below
 from tests.flow.conftest import Builder
 from tests.flow.rig import (
@@ -67,7 +67,7 @@ async def _chunks(body: bytes) -> AsyncIterator[bytes]:
 async def push(rig: Rig, item: SimulatedFormdata, folder: Path) -> Acceptance:
     """As the portal's push, whose file is laid on disk while it comes."""
     body = json.dumps(item.document(rig.portal.base_url, push=True)).encode()
-    with Inflow(folder) as inflow:
+    with BodyReader(folder) as inflow:
         taken = await inflow.take(_chunks(body), len(body))
         assert len(taken.text) < 20_000
         formdata = parse_formdata(taken.text, None, limits=DEFAULT_LIMITS, texts=taken.texts)
@@ -117,7 +117,7 @@ async def test_a_reply_lost_behind_a_large_file_makes_no_second_one(
     build_rig: Builder, tmp_path: Path, way: str
 ) -> None:
     async with over_sockets(build_rig, **WAYS[way]) as rig, rig.gateway():
-        rig.gru.faults.cut_after(When(path="/api/tickets", method="POST", first=1))
+        rig.gru.faults.cut_after(FaultCondition(path="/api/tickets", method="POST", first=1))
         item = with_files(rig, photo=("plan.pdf", "application/pdf", PDF))
         request = request_id(await push(rig, item, tmp_path))
         await rig.failed(request, "no_answer")
@@ -128,7 +128,7 @@ async def test_a_reply_lost_behind_a_large_file_makes_no_second_one(
 
 async def test_a_busy_gru_is_sent_the_whole_file_anew(build_rig: Builder, tmp_path: Path) -> None:
     async with over_sockets(build_rig, **WAYS["first"]) as rig, rig.gateway():
-        rig.gru.faults.fail(503, when=When(path="/api/uploads", first=2))
+        rig.gru.faults.fail(503, when=FaultCondition(path="/api/uploads", first=2))
         item = with_files(rig, photo=("plan.pdf", "application/pdf", PDF))
         request = request_id(await push(rig, item, tmp_path))
         await rig.rest_in_time(request)

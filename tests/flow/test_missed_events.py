@@ -14,7 +14,7 @@ from gateway.core.request import EventKind
 from gateway.flow.due import DueFound
 from gateway.ops.health import health
 from gateway.ops.shapes import Overall
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.formdata import Evolution, attachment_part
 from gateway.store import intake, requests
 from gateway.store.rows import Reception
@@ -207,7 +207,7 @@ async def test_an_event_that_cannot_be_taken_is_seen_and_looked_at_again(rig: Ri
         rig.advance(3600)
         rig.adds(item, "evtmod", description="Le trou s'agrandit")
         rig.advance(3600)
-        rig.portal.faults.fail(503, when=When(path=f"/{SLUG}/{item.id}", method="GET"))
+        rig.portal.faults.fail(503, when=FaultCondition(path=f"/{SLUG}/{item.id}", method="GET"))
         assert await run(rig) == 0
         assert [(one.ref, one.later) for one in await passed(rig)] == [(item.id, True)]
         rig.portal.faults.clear()
@@ -223,7 +223,9 @@ async def test_of_a_request_that_was_lost_an_event_that_cannot_be_taken_is_seen(
         rig.advance(3600)
         rig.adds(item, "evtmod", description="Le trou s'agrandit")
         rig.advance(3600)
-        rig.portal.faults.fail(503, when=When(path=f"/{SLUG}/{item.id}", method="GET", after=1))
+        rig.portal.faults.fail(
+            503, when=FaultCondition(path=f"/{SLUG}/{item.id}", method="GET", after=1)
+        )
         assert await run(rig) == 1
         assert [(one.ref, one.later) for one in await passed(rig)] == [(item.id, True)]
 
@@ -237,7 +239,7 @@ async def test_what_follows_an_event_that_cannot_be_read_now_waits_for_it(rig: R
         rig.advance(60)
         rig.adds(item, "evtmsg", WORDS)
         rig.advance(3600)
-        read = When(path=f"/{SLUG}/{item.id}", method="GET", first=1)
+        read = FaultCondition(path=f"/{SLUG}/{item.id}", method="GET", first=1)
         rig.portal.faults.fail(503, when=read)
         assert await run(rig) == 0
         assert await kinds(rig, request) == ["creation"]

@@ -15,7 +15,7 @@ from gateway.core.errors import Unavailable
 from gateway.core.lane_policy import CALLS
 from gateway.core.outcome import Accepted, Finding, Outcome
 from gateway.flow.deliver import Deliverer
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.store.outbox import leases, operator, settling
 from gateway.store.outbox.claiming import Claimed
 from gateway.store.outbox.rows import AttemptRecord, SettlementWrite
@@ -24,7 +24,7 @@ from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, PORTAL_A, Rig
 from tests.flow.test_clock import looks as a_while
 
-POST = When(method="POST", path="/api/tickets", first=1)
+POST = FaultCondition(method="POST", path="/api/tickets", first=1)
 
 
 async def test_a_lost_reply_is_asked_about_and_not_sent_again(rig: Rig) -> None:
@@ -59,7 +59,7 @@ async def test_what_is_absent_is_sent_once_more(rig: Rig) -> None:
 
 
 async def test_a_gru_that_loses_everything_is_not_hammered(rig: Rig) -> None:
-    rig.gru.faults.fail(500, when=When(method="POST"))
+    rig.gru.faults.fail(500, when=FaultCondition(method="POST"))
     async with rig.gateway():
         _, request = await rig.send()
         await rig.state(request, State.UNSURE)
@@ -266,7 +266,7 @@ async def test_a_late_settlement_changes_nothing(rig: Rig) -> None:
 
 
 async def test_a_report_whose_reply_is_lost_is_told_once(rig: Rig) -> None:
-    rig.portal.faults.cut_after(When(path="/hooks/", first=1))
+    rig.portal.faults.cut_after(FaultCondition(path="/hooks/", first=1))
     async with rig.gateway():
         item, request = await rig.send()
         await rig.state(request, State.UNSURE, Kind.REPORT)
@@ -279,7 +279,7 @@ async def test_a_message_whose_reply_is_lost_is_added_once(rig: Rig) -> None:
     async with rig.gateway():
         item, request = await rig.send()
         await rig.state(request, State.DONE)
-        rig.gru.faults.cut_after(When(path="/comments", first=1))
+        rig.gru.faults.cut_after(FaultCondition(path="/comments", first=1))
         await rig.push(item, action="message", evenement="m1", message="Toujours là")
         await rig.state(request, State.UNSURE, Kind.AMEND)
         rig.advance(21)

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.core.delivery import State
 from gateway.core.status import Status
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.open311 import Open311
 from gateway.store import backup
 from tests.flow.conftest import Builder
@@ -65,7 +65,7 @@ async def test_the_whole_pass(rig: Rig) -> None:
 
 async def test_a_lost_reply_makes_no_second_report(rig: Rig) -> None:
     sim: Open311 = rig.grus[GRU_A]
-    sim.faults.cut_after(When(method="POST", first=1))
+    sim.faults.cut_after(FaultCondition(method="POST", first=1))
     async with rig.gateway():
         item, request = await rig.send()
         await rig.state(request, State.UNSURE)
@@ -82,7 +82,7 @@ async def test_what_is_answered_after_the_commit_makes_nothing_twice(
     """A creation, a message and a cancellation, each done and then lost (None) or denied."""
     sim: Open311 = rig.grus[GRU_A]
     for path in ("/requests.", "/servicerequestupdates."):
-        when = When(method="POST", path=path, first=2)
+        when = FaultCondition(method="POST", path=path, first=2)
         if answer is None:
             sim.faults.cut_after(when)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.core.delivery import Kind, State
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.store.outbox import operator
 from tests.flow.rig import Rig
 
@@ -45,7 +45,7 @@ async def test_a_parked_creation_holds_its_children_until_it_is_mended(rig: Rig)
 
 
 async def test_a_failing_request_holds_no_other_of_its_lane(rig: Rig) -> None:
-    rig.gru.faults.fail(503, when=When(method="POST", first=1))
+    rig.gru.faults.fail(503, when=FaultCondition(method="POST", first=1))
     async with rig.gateway():
         _, first = await rig.send()
         await rig.failed(first, "busy")

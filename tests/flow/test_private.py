@@ -21,7 +21,7 @@ from gateway.ops.health import commune_health, health
 from gateway.ops.metrics import Metrics
 from gateway.ops.why import explain
 from gateway.sdk import Change, Changes, Document, Refused, TryLater, WebhookCall
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.store import requests, untold
 from gateway.store.outbox import lanes as memory
@@ -88,7 +88,7 @@ async def refused_quoting(rig: Rig) -> None:
 
 
 async def lost(rig: Rig) -> None:
-    rig.gru.faults.cut_after(When(method="POST", path="/api/tickets"))
+    rig.gru.faults.cut_after(FaultCondition(method="POST", path="/api/tickets"))
 
 
 async def failing(rig: Rig) -> None:
@@ -101,7 +101,7 @@ async def buggy(rig: Rig) -> None:
 
 
 async def portal_failing(rig: Rig) -> None:
-    rig.portal.faults.fail(500, when=When(path="/hooks/"))
+    rig.portal.faults.fail(500, when=FaultCondition(path="/hooks/"))
 
 
 @pytest.mark.parametrize("trouble", [well, refused_quoting, lost, failing, buggy, portal_failing])

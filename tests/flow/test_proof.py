@@ -25,14 +25,14 @@ from gateway.sdk import (
     Submission,
     Unsure,
 )
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.store.outbox import operator
 from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, Rig
 from tests.flow.scripted import Script
 
-POST = When(method="POST", path="/api/tickets", first=1)
-HOOK = When(path="/hooks/", first=1)
+POST = FaultCondition(method="POST", path="/api/tickets", first=1)
+HOOK = FaultCondition(path="/hooks/", first=1)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 408, 409, 429, 500, 502, 503, 504])
@@ -52,7 +52,7 @@ async def test_a_message_that_a_gru_took_is_there_once_whatever_it_answered(
     rig: Rig, status: int
 ) -> None:
     """It can be asked for messages, though not for every kind of event."""
-    when = When(method="POST", path="/comments", first=1)
+    when = FaultCondition(method="POST", path="/comments", first=1)
     rig.gru.faults.answer_after(status, when, retry_after=60)
     async with rig.gateway():
         item, request = await rig.send()

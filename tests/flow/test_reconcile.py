@@ -13,12 +13,12 @@ import httpx
 import pytest
 from sqlalchemy import Connection
 
-from gateway.catalogue.catalogue import Due, Teleservice
+from gateway.catalogue.catalogue import DueMark, Teleservice
 from gateway.core.delivery import State
 from gateway.flow import due, reconcile
 from gateway.ops.health import health
 from gateway.ops.shapes import Overall
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.store import cursors, intake, requests
 from gateway.store.rows import Reception
@@ -40,7 +40,7 @@ async def cursor(rig: Rig) -> cursors.CursorValue | None:
     return await rig.database.read(cursors.get, NAME)
 
 
-async def passed(rig: Rig) -> list[intake.Passed]:
+async def passed(rig: Rig) -> list[intake.PassedOverRequest]:
     return await rig.database.read(intake.passed_over)
 
 
@@ -154,7 +154,7 @@ async def test_the_cursor_stays_where_the_portal_could_not_be_read(rig: Rig) -> 
             rig.submit()
         rig.advance(86_400)
         for path in ("/list", f"/{SLUG}/"):
-            rig.portal.faults.fail(503, when=When(path=path))
+            rig.portal.faults.fail(503, when=FaultCondition(path=path))
             assert await run(rig) == 0
             after = await cursor(rig)
             assert after is not None
@@ -172,7 +172,7 @@ async def test_one_formdata_that_cannot_be_read_costs_itself_alone(rig: Rig, sta
     async with rig.gateway(run=False):
         bad = [rig.submit() for _ in range(8)][2]
         rig.advance(120)
-        rig.portal.faults.fail(status, when=When(path=f"/{SLUG}/{bad.id}"))
+        rig.portal.faults.fail(status, when=FaultCondition(path=f"/{SLUG}/{bad.id}"))
         assert await run(rig) == 7
         assert [one.ref for one in await passed(rig)] == [bad.id]
         kept = await cursor(rig)
@@ -222,7 +222,7 @@ async def test_numbers_that_a_key_invents_keep_nobody_s_from_being_looked_for(ri
     async with rig.gateway(run=False):
         item, earlier = rig.submit(), rig.clock()
         rig.advance(120)
-        rig.portal.faults.fail(503, when=When(path=f"/{SLUG}/{item.id}"))
+        rig.portal.faults.fail(503, when=FaultCondition(path=f"/{SLUG}/{item.id}"))
         assert await run(rig) == 0
         rig.portal.faults.clear()
         await rig.database.write(_invented, earlier)
@@ -319,7 +319,7 @@ async def test_a_mark_that_holds_no_likely_time_counts_from_the_submission(
 
 
 async def test_a_form_without_the_mark_takes_nothing_and_says_so(rig: Rig) -> None:
-    teleservice = replace(form(rig), due=Due("bo_autre"))
+    teleservice = replace(form(rig), due=DueMark("bo_autre"))
     async with rig.gateway(run=False) as engine:
         rig.submit()
         rig.advance(3600)
@@ -328,12 +328,12 @@ async def test_a_form_without_the_mark_takes_nothing_and_says_so(rig: Rig) -> No
         assert kept is not None
         assert (kept.value, kept.failure) == (None, "no_due_field")
         asked(rig).clear()
-        nothing = replace(form(rig), due=Due())
+        nothing = replace(form(rig), due=DueMark())
         assert await engine.reconciler.reconcile("toodego", nothing) == 0
 
 
 async def test_statuses_may_tell_what_is_due(rig: Rig) -> None:
-    teleservice = replace(form(rig), due=Due(None, frozenset({"transmise"})))
+    teleservice = replace(form(rig), due=DueMark(None, frozenset({"transmise"})))
     async with rig.gateway(run=False) as engine:
         rig.submit()
         handed = rig.submit(due=False)

@@ -13,7 +13,7 @@ from gateway.core.status import Status
 from gateway.core.workflow import TOLD
 from gateway.flow.judging import WHILE_PROCESSING
 from gateway.sdk import Change, Document
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.formdata import Evolution, attachment_part
 from tests.flow.conftest import Builder
 from tests.flow.rig import PORTAL_A, SLUG, Rig, request_id
@@ -134,7 +134,7 @@ async def test_a_hook_whose_process_died_is_sent_again_once_it_is_free(rig: Rig)
 
 
 async def test_without_a_mark_a_lost_answer_is_a_question(rig: Rig) -> None:
-    hook = When(path="/hooks/retour_commune/", first=1)
+    hook = FaultCondition(path="/hooks/retour_commune/", first=1)
     async with rig.gateway():
         item = rig.submit()
         rig.portal.faults.cut_after(hook)
@@ -170,7 +170,7 @@ async def test_a_message_that_stands_in_the_history_is_not_said_again(
     async with rig.gateway() as engine:
         item, request = await rig.send()
         await rig.rest(request)
-        rig.portal.faults.cut_after(When(path="/hooks/retour_commune/", first=1))
+        rig.portal.faults.cut_after(FaultCondition(path="/hooks/retour_commune/", first=1))
         rig.lines["portal:toodego"].after.clear()
         rig.lines["portal:toodego"].only = "POST"
         script.tell(Change("n", gru_reference="1", message="Jeudi.", public=True))
@@ -216,7 +216,7 @@ async def test_a_document_whose_answer_is_lost_is_there_once(
     async with rig.gateway() as engine:
         item, request = await rig.send()
         await rig.rest(request)
-        rig.portal.faults.cut_after(When(path=f"/hooks/{lost}/", first=1))
+        rig.portal.faults.cut_after(FaultCondition(path=f"/hooks/{lost}/", first=1))
         change = Change("d", gru_reference="1", message="Voici", public=True, documents=(PDF,))
         script.tell(change)
         await engine.changes.poll(rig.gru_config)
@@ -242,7 +242,7 @@ async def test_a_document_that_a_dead_worker_attached_is_not_put_again(
         item, request = await rig.send()
         await rig.rest(request)
         # The worker dies between the document and the mark, so nothing but the history tells.
-        rig.portal.faults.cut_before(When(path="/hooks/document_commune/", first=1))
+        rig.portal.faults.cut_before(FaultCondition(path="/hooks/document_commune/", first=1))
         item.history[-1].parts.append(attachment_part("arr.pdf", "application/pdf", stands_there))
         script.tell(Change("d", gru_reference="1", message="Voici", public=True, documents=(PDF,)))
         await engine.changes.poll(rig.gru_config)

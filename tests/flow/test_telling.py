@@ -20,8 +20,8 @@ from gateway.core.progress import CurrentStatus
 from gateway.core.request import Attachment, EventKind
 from gateway.core.status import FINAL, Status
 from gateway.flow.telling import ChangeJudge, rules_of
-from gateway.store.history import ConcernedRequest, Memory, SentEvent
-from gateway.store.rows import IncomingChange, Judged, StoredRequest
+from gateway.store.history import ConcernedRequest, RequestHistory, SentEvent
+from gateway.store.rows import ChangeEffects, IncomingChange, StoredRequest
 from gateway.store.tables import ATTACHMENT, EVENT, REQUEST
 from tests.builders import file_of
 from tests.flow.rig import BRON, SLUG, catalogue
@@ -65,7 +65,7 @@ def connection() -> Iterator[Connection]:
     engine.dispose()
 
 
-Judge = Callable[..., Judged]
+Judge = Callable[..., ChangeEffects]
 
 
 @pytest.fixture
@@ -85,10 +85,10 @@ def judge(connection: Connection) -> Judge:
         status: Status = Status.TRANSMITTED,
         teleservice: str = SLUG,
         **standing: Any,
-    ) -> Judged:
+    ) -> ChangeEffects:
         request = dataclasses.replace(REQUEST_ROW, status=status, teleservice=teleservice)
         known = ConcernedRequest(request, CurrentStatus(status, request.status_at, **standing))
-        memory = Memory(connection, NOBODY, NOW, set(heard), untold or {}, list(sent))
+        memory = RequestHistory(connection, NOBODY, NOW, set(heard), untold or {}, list(sent))
         decide = ChangeJudge(where or mapped(), lambda: "new", polled, asked_at, asks)
         return decide(known, news, memory)
 
@@ -116,7 +116,7 @@ def file(content: bytes, name: str = "a.pdf") -> tuple[Attachment, InMemory]:
     return file_of(content, "document", name), InMemory(content)
 
 
-def said(judged: Judged) -> list[tuple[str | None, str | None]]:
+def said(judged: ChangeEffects) -> list[tuple[str | None, str | None]]:
     """The statuses and texts that the portal is told."""
     return [(one.status and one.status.value, one.body["message"]) for one in judged.reports]
 
@@ -364,7 +364,7 @@ def test_what_has_to_be_fetched_is_fetched_only_where_it_is_news(judge: Judge) -
     async def more() -> None: ...
 
     note = change(message=WORDS, more=more)
-    assert judge(note) == Judged(unfetched=True)
+    assert judge(note) == ChangeEffects(unfetched=True)
     assert not judge(note, heard=("key:n1",)).unfetched
     assert not judge(dataclasses.replace(note, public=False)).unfetched
     assert not judge(change(message=WORDS)).unfetched
@@ -378,7 +378,7 @@ SENT = SentEvent("M-1", EventKind.MESSAGE, {"event": {"message": WORDS}}, BEFORE
 def test_an_entry_that_bears_our_key_is_ours_whatever_it_says(judge: Judge) -> None:
     entry = change(status="Open", message="Autre chose", sender_key="m-1")
     made = judge(entry, sent=(SENT,))
-    assert made == Judged(names=("key:n1", "status:n1:open"))
+    assert made == ChangeEffects(names=("key:n1", "status:n1:open"))
     assert judge(entry, sent=(SENT,), heard=made.names).nothing
     assert judge(dataclasses.replace(entry, status=None), sent=(SENT,)).names == ("key:n1",)
     assert judge(dataclasses.replace(entry, sender_key="m-2"), sent=(SENT,)).reports

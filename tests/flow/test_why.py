@@ -13,7 +13,7 @@ import pytest
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.delivery import Kind, State
 from gateway.ops.why import Cause, LaneSetting, explain, lane_settings
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.store.outbox import lanes as memory
 from tests.builders import take
 from tests.flow.conftest import Builder
@@ -76,7 +76,7 @@ async def test_retry(rig: Rig, status: int, who: str, words: str) -> None:
 
 async def test_unsure_and_question(build_rig: Builder) -> None:
     rig = build_rig(options={"find": None})
-    rig.gru.faults.cut_after(When(method="POST"))
+    rig.gru.faults.cut_after(FaultCondition(method="POST"))
     async with rig.gateway():
         _, request = await rig.send()
         unsure = await rig.state(request, State.UNSURE)
@@ -170,7 +170,7 @@ async def test_the_chain_from_order_over_the_breaker_to_its_cause(build_rig: Bui
 
 
 async def test_held_by_retry_after_is_known_beside_the_process_too(rig: Rig) -> None:
-    rig.gru.faults.fail(429, retry_after=120, when=When(first=1))
+    rig.gru.faults.fail(429, retry_after=120, when=FaultCondition(first=1))
     async with rig.gateway():
         _, first = await rig.send()
         await rig.failed(first, "busy")
@@ -208,7 +208,7 @@ async def test_no_release_of_its_commune_is_active(rig: Rig) -> None:
 
 async def test_not_due_then_hurried(build_rig: Builder) -> None:
     rig = build_rig(breaker=BreakerPolicy(minimum=1, pause=30), gru={"retry": {"delays": [600]}})
-    rig.gru.faults.fail(425, when=When(first=1))
+    rig.gru.faults.fail(425, when=FaultCondition(first=1))
     async with rig.gateway():
         _, first = await rig.send()
         failed = await rig.failed(first, "busy")
@@ -228,7 +228,7 @@ async def test_not_due_then_hurried(build_rig: Builder) -> None:
 
 
 async def test_being_asked_about(rig: Rig) -> None:
-    rig.gru.faults.cut_after(When(method="POST", first=1))
+    rig.gru.faults.cut_after(FaultCondition(method="POST", first=1))
     async with rig.gateway():
         _, request = await rig.send()
         await rig.state(request, State.UNSURE)

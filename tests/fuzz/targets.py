@@ -21,7 +21,7 @@ import httpx
 
 from gateway.catalogue.build import build
 from gateway.catalogue.mapping_files import lint, load_mapping
-from gateway.catalogue.secrets import Needed
+from gateway.catalogue.secrets import NeededSecrets
 from gateway.core import richtext
 from gateway.core.errors import ConfigurationFault, Rejected
 from gateway.core.request import EventKind
@@ -272,7 +272,7 @@ def commune(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     for name in ("config/communes/x.yaml", "config/gateway.yaml"):
         bundle = {"config/gateway.yaml": _SETTINGS, name: text}
-        _told(lambda: build(bundle, environ={}, secrets=Needed.NONE))  # noqa: B023 (called at once)
+        _told(lambda: build(bundle, environ={}, secrets=NeededSecrets.NONE))  # noqa: B023 (called at once)
 
 
 def _told(work: Callable[[], object]) -> None:

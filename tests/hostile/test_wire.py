@@ -18,7 +18,7 @@ from gateway.wire.deletions import Deletions
 from gateway.wire.identity import Outage
 from gateway.wire.identity_call import BasicAccess
 from gateway.wire.portal import PortalClient
-from gateway.wire.spool import Inflow
+from gateway.wire.spool import BodyReader
 from gateway.wire.synchronization import Synchronization
 from tests.hostile.answers import Pieces, bad_answers, far_end
 from tests.hostile.bounds import MOST_STALLED, TRIES
@@ -72,11 +72,11 @@ async def test_a_list_of_the_portal(name: str) -> None:
 @pytest.mark.parametrize("name", ["a gzip bomb", "an answer without end", "a drip of the body"])
 async def test_a_formdata_and_a_file_of_the_portal(name: str, tmp_path: Path) -> None:
     async def formdata(url: str, client: httpx.AsyncClient) -> object:
-        with Inflow(tmp_path) as inflow:
+        with BodyReader(tmp_path) as inflow:
             return await portal(url, client).formdata(f"{url}/api/forms/s/1/", inflow)
 
     async def file(url: str, client: httpx.AsyncClient) -> object:
-        with Inflow(tmp_path) as inflow:
+        with BodyReader(tmp_path) as inflow:
             return await portal(url, client).download(f"{url}/api/forms/s/1/download?f=1", inflow)
 
     for call in (formdata, file):

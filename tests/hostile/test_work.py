@@ -69,7 +69,7 @@ async def test_it_is_given_up_and_its_thread_ends_by_itself(
 
 async def test_who_takes_long_takes_a_share_of_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seen: one GRU had all of them for 20 s, and the others' large pushes were told to wait."""
-    threads, begun = work.Beside(), Semaphore(0)
+    threads, begun = work.WorkerThreads(), Semaphore(0)
     with held() as endless:
 
         def long() -> bool:

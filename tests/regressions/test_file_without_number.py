@@ -9,7 +9,7 @@ was told that the commune treats the request without it.
 from __future__ import annotations
 
 from gateway.core.delivery import Kind, State
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.store.outbox import operator
 from tests.flow.conftest import Builder
 from tests.flow.rig import DOCUMENT_AFTER, request_id
@@ -30,7 +30,7 @@ async def test_a_file_that_cannot_be_addressed_waits_for_a_person(build_rig: Bui
             "amend": {"document": DOCUMENT_AFTER, "message": {"find": None}},
         }
     )
-    rig.gru.faults.cut_after(When(method="POST", path="/api/tickets", first=1))
+    rig.gru.faults.cut_after(FaultCondition(method="POST", path="/api/tickets", first=1))
     async with rig.gateway() as engine:
         await engine.changes.poll(rig.gru_config)
         item = rig.submit()

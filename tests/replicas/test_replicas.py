@@ -14,7 +14,7 @@ import httpx
 from gateway.core.lane_name import GruLane
 from gateway.demo.samples import ANOMALY, anomaly, sample
 from gateway.demo.stage import BRON, intake
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from tests.acceptance.town import until
 from tests.replicas.crowd import LEASE, Crowd, open_crowd
 from tests.replicas.havoc import BURST, play
@@ -38,7 +38,7 @@ async def test_replicas_that_start_at_once_make_the_schema_once_and_share_the_ti
         await crowd.town.settle()
         # Polled each second by whichever of the three wins the second. A poll asks for a page, and
         # whether there is another.
-        gru.slow(0.001, When(method="GET", path="/api/tickets", every=2))
+        gru.slow(0.001, FaultCondition(method="GET", path="/api/tickets", every=2))
         begun = time.monotonic()
         await until(lambda: len(gru.injected) >= 6, "six polls")
         assert len(gru.injected) <= time.monotonic() - begun + 2

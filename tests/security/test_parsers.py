@@ -67,7 +67,7 @@ BOUNDED: dict[str, dict[str, str]] = {
     "gateway/wire/signature.py": {"b64decode": "of a query, bounded by the connection"},
     "gateway/wire/spool.py": {
         "b64decode": "a piece at a time, in a thread",
-        "feed": "`Inflow`'s own: finds where strings begin and end, in a thread",
+        "feed": "`BodyReader`'s own: finds where strings begin and end, in a thread",
         "loads": "a piece at a time, in a thread; `read_document` is named where it is called",
     },
     "adapters/demo/ledger.py": {"model_validate_json": "the demonstration's own file"},

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from starlette.responses import PlainTextResponse
 
-from gateway.sim.faults import FaultKind, Faults, When
+from gateway.sim.faults import FaultCondition, FaultKind, Faults
 from gateway.sim.glc import SimulatedGlc
 from gateway.sim.server import run_server
 from gateway.sim.ticketing import Ticketing
@@ -28,7 +28,7 @@ async def _post(client: httpx.AsyncClient, reference: str) -> bool:
 
 async def test_each_third_post_is_committed_then_cut() -> None:
     gru = Ticketing()
-    gru.faults.cut_after(When(method="POST", path="/api/tickets", every=3))
+    gru.faults.cut_after(FaultCondition(method="POST", path="/api/tickets", every=3))
     async with (
         run_server(gru.app) as running,
         httpx.AsyncClient(base_url=running.url, headers=KEY) as client,
@@ -42,7 +42,7 @@ async def test_each_third_post_is_committed_then_cut() -> None:
 
 async def test_cut_before_does_nothing() -> None:
     gru = Ticketing()
-    gru.faults.cut_before(When(first=1))
+    gru.faults.cut_before(FaultCondition(first=1))
     async with (
         run_server(gru.app) as running,
         httpx.AsyncClient(base_url=running.url, headers=KEY) as client,
@@ -65,7 +65,7 @@ async def test_cut_with_a_large_body_still_unread_is_a_cut() -> None:
 
 async def test_without_a_socket_the_client_sees_the_same_error() -> None:
     gru = Ticketing()
-    gru.faults.cut_after(When(first=1))
+    gru.faults.cut_after(FaultCondition(first=1))
     transport = httpx.ASGITransport(gru.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://gru", headers=KEY) as client:
         assert not await _post(client, "TDG-1")
@@ -75,8 +75,8 @@ async def test_without_a_socket_the_client_sees_the_same_error() -> None:
 
 async def test_slow_then_fail_with_retry_after() -> None:
     gru = Ticketing()
-    gru.faults.slow(0.2, When(first=1))
-    gru.faults.fail(503, retry_after=7, when=When(first=1))
+    gru.faults.slow(0.2, FaultCondition(first=1))
+    gru.faults.fail(503, retry_after=7, when=FaultCondition(first=1))
     async with (
         run_server(gru.app) as running,
         httpx.AsyncClient(base_url=running.url, headers=KEY) as client,
@@ -91,7 +91,7 @@ async def test_slow_then_fail_with_retry_after() -> None:
 async def test_a_held_call_is_treated_when_it_is_let_go() -> None:
     gru = Ticketing()
     gone = asyncio.Event()
-    gru.faults.hold(gone, When(method="POST", first=1))
+    gru.faults.hold(gone, FaultCondition(method="POST", first=1))
     async with (
         run_server(gru.app) as running,
         httpx.AsyncClient(base_url=running.url, headers=KEY) as client,
@@ -123,7 +123,7 @@ async def test_control_over_http_arms_reports_and_clears() -> None:
 
 def test_the_plan_selects_as_it_says() -> None:
     faults = Faults()
-    faults.fail(500, when=When(path="/a", method="post", after=1, first=2))
+    faults.fail(500, when=FaultCondition(path="/a", method="post", after=1, first=2))
     calls = [("GET", "/a"), ("POST", "/b"), *[("POST", "/a")] * 4]
     hits = [faults.consult(*call)[1] is not None for call in calls]
     assert hits == [False, False, False, True, True, False]
@@ -132,7 +132,7 @@ def test_the_plan_selects_as_it_says() -> None:
 def test_a_seeded_ratio_is_the_same_each_run() -> None:
     def run(seed: int) -> list[bool]:
         faults = Faults()
-        faults.cut_after(When(ratio=0.3, seed=seed))
+        faults.cut_after(FaultCondition(ratio=0.3, seed=seed))
         return [faults.consult("POST", "/")[1] is not None for _ in range(1000)]
 
     assert run(1) == run(1)
@@ -176,7 +176,7 @@ async def test_a_taken_port_is_said() -> None:
 @pytest.mark.parametrize("done", [False, True])
 async def test_something_else_is_said_with_or_without_the_work(done: bool) -> None:
     gru = Ticketing()
-    gru.faults.say(PlainTextResponse("?", 418), When(method="POST", first=1), done=done)
+    gru.faults.say(PlainTextResponse("?", 418), FaultCondition(method="POST", first=1), done=done)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(gru.app), base_url="http://gru.invalid"
     ) as client:

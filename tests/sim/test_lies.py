@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.sim.faults import When
+from gateway.sim.faults import FaultCondition
 from gateway.sim.lies import Lies
 from gateway.sim.open311 import Open311
 from gateway.sim.ticketing import Ticketing
@@ -45,7 +45,9 @@ def test_rows_come_twice_and_one_is_bad() -> None:
 @pytest.mark.parametrize("status", [302, 303, 408, 429, 500, 503, 504])
 async def test_what_was_asked_is_done_and_another_thing_is_answered(status: int) -> None:
     gru = Ticketing()
-    gru.faults.answer_after(status, When(method="POST"), location="/tickets/1", retry_after=7)
+    gru.faults.answer_after(
+        status, FaultCondition(method="POST"), location="/tickets/1", retry_after=7
+    )
     async with client(gru) as http:
         answer = await http.post("/api/tickets", json={"external_id": "TDG-1"})
     assert answer.status_code == status

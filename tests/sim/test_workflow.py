@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.sim.formdata import Busy, SimulatedFormdata
+from gateway.sim.formdata import FormdataBusy, SimulatedFormdata
 from gateway.sim.portal import Callout, SimulatedPortal
 from gateway.sim.workflow import WorkflowStatus, read_workflow
 from tests.recorded.recordings import WORKFLOW
@@ -88,7 +88,7 @@ async def test_while_a_call_is_under_way_the_formdata_is_busy(town: Town) -> Non
     async def look() -> None:
         try:
             town.portal.check_idle(town.portal.get(SLUG, "1"))
-        except Busy:
+        except FormdataBusy:
             seen.append(True)
 
     town.during = look
@@ -107,7 +107,7 @@ async def test_after_our_answer_actions_still_run(town: Town) -> None:
     town.during = answer
     sending = asyncio.create_task(town.sent())
     await answered.wait()
-    with pytest.raises(Busy):
+    with pytest.raises(FormdataBusy):
         town.portal.check_idle(town.portal.get(SLUG, "1"))
     town.portal.check_idle(await sending)
 

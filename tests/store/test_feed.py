@@ -9,7 +9,7 @@ from gateway.core.delivery import Kind, State
 from gateway.store import accepting
 from gateway.store.engine import Database
 from gateway.store.outbox import enqueuing, feed
-from gateway.store.outbox.enqueuing import Owed
+from gateway.store.outbox.enqueuing import QueuedDelivery
 from tests.builders import GRU_LANE, NOW, incoming
 from tests.store.acts import accept, claim_one, settle
 
@@ -64,6 +64,8 @@ async def test_an_erasure_follows_into_the_feed_of_what_it_erases(store: Databas
     for request_id in (mine, other.request.id):
         page = await store.read(feed.read_page, GRU_LANE, 0, 1)
         event_id = page[0][1].delivery.event_id
-        owed = Owed(f"e-{request_id}", request_id, event_id, Kind.ERASE, GRU_LANE, NOW, NOW)
+        owed = QueuedDelivery(
+            f"e-{request_id}", request_id, event_id, Kind.ERASE, GRU_LANE, NOW, NOW
+        )
         await store.write(enqueuing.enqueue, [owed])
     assert [request_id for _, request_id in await numbers(store)] == [mine, mine]

@@ -11,10 +11,10 @@ from gateway.core.delivery import State
 from gateway.core.status import Status
 from gateway.store import asking, cursors, history, untold
 from gateway.store.engine import Database
-from gateway.store.history import ConcernedRequest, Memory
+from gateway.store.history import ConcernedRequest, RequestHistory
 from gateway.store.outbox import leases
 from gateway.store.outbox.rows import NewReport
-from gateway.store.rows import IncomingChange, Judged, StoredRequest
+from gateway.store.rows import ChangeEffects, IncomingChange, StoredRequest
 from gateway.store.tables import REQUEST
 from tests.builders import COMMUNE, GRU, NOW, PORTAL_LANE, new_id
 from tests.store.acts import accept, claim, claim_one, mark_erased, settle, trace
@@ -43,14 +43,14 @@ def report(request: StoredRequest, item: IncomingChange) -> NewReport:
     )
 
 
-def judge(known: ConcernedRequest, item: IncomingChange, memory: Memory) -> Judged:
+def judge(known: ConcernedRequest, item: IncomingChange, memory: RequestHistory) -> ChangeEffects:
     """Every status is news once, but `rien`."""
     if item.key is None or item.key in memory.heard:
-        return Judged()
+        return ChangeEffects()
     names = (item.key,)
     if item.status == "rien":
-        return Judged(names=names)
-    return Judged((report(known.request, item),), names, "pris", item.at)
+        return ChangeEffects(names=names)
+    return ChangeEffects((report(known.request, item),), names, "pris", item.at)
 
 
 async def take(
@@ -82,7 +82,9 @@ async def test_a_change_that_is_no_news_is_remembered(store: Database) -> None:
     await _known_there(store)
     heard: list[set[str]] = []
 
-    def look(known: ConcernedRequest, item: IncomingChange, memory: Memory) -> Judged:
+    def look(
+        known: ConcernedRequest, item: IncomingChange, memory: RequestHistory
+    ) -> ChangeEffects:
         heard.append(set(memory.heard))
         return judge(known, item, memory)
 
@@ -95,7 +97,9 @@ async def test_later_changes_of_one_batch_see_the_earlier(store: Database) -> No
     await _known_there(store)
     seen: list[tuple[Status, str | None]] = []
 
-    def look(known: ConcernedRequest, item: IncomingChange, memory: Memory) -> Judged:
+    def look(
+        known: ConcernedRequest, item: IncomingChange, memory: RequestHistory
+    ) -> ChangeEffects:
         seen.append((known.standing.status, known.standing.word))
         return judge(known, item, memory)
 
@@ -140,8 +144,10 @@ async def test_a_change_that_is_no_news_still_tells_the_number(store: Database) 
     taken = await accept(store)
     assert taken.request is not None
 
-    def nothing(known: ConcernedRequest, item: IncomingChange, memory: Memory) -> Judged:
-        return Judged()
+    def nothing(
+        known: ConcernedRequest, item: IncomingChange, memory: RequestHistory
+    ) -> ChangeEffects:
+        return ChangeEffects()
 
     item = news(reference=taken.request.id, gru_reference="GRU-7")
     sifted = await store.read(history.sift, COMMUNE, GRU, [item], nothing, SOON)

@@ -16,7 +16,9 @@ from tests.store.acts import LEASE, accept, claim_one, get, settle
 LATER = NOW + timedelta(seconds=LEASE)
 
 
-async def hold(store: Database, claimed: Claimed, fence: int | None = None) -> mailbox.Standing:
+async def hold(
+    store: Database, claimed: Claimed, fence: int | None = None
+) -> mailbox.MailboxDelivery:
     mine = claimed.delivery
     wanted = mine.fence if fence is None else fence
     return await store.write(mailbox.lock_claim, mine.lane, mine.id, wanted, LATER)
@@ -56,9 +58,9 @@ async def test_a_result_is_held_by_its_fence_alone(store: Database) -> None:
     await accept(store)
     first = await claim_one(store, owner=MAILBOX)
     assert (await hold(store, first)).claimed == first
-    assert (await hold(store, first, fence=7)) == mailbox.Standing()
+    assert (await hold(store, first, fence=7)) == mailbox.MailboxDelivery()
     assert await store.write(mailbox.lock_claim, "gru:1:x", first.delivery.id, 1, LATER) == (
-        mailbox.Standing()
+        mailbox.MailboxDelivery()
     )
     await end(store)
     late = (await hold(store, first)).claimed
@@ -74,4 +76,4 @@ async def test_a_result_is_held_by_its_fence_alone(store: Database) -> None:
 
 async def test_what_a_process_sends_is_no_commune_s_to_settle(store: Database) -> None:
     await accept(store)
-    assert (await hold(store, await claim_one(store))) == mailbox.Standing()
+    assert (await hold(store, await claim_one(store))) == mailbox.MailboxDelivery()

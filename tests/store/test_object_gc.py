@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 from sqlalchemy import Connection, insert
 
-from gateway.core.content import InMemory, Placed
+from gateway.core.content import InMemory, ObjectContent
 from gateway.core.errors import Unavailable
 from gateway.store import blobs, object_gc
 from gateway.store.engine import Database
@@ -20,13 +20,13 @@ async def test_a_place_is_reserved_then_taken(store: Database) -> None:
     assert not await store.read(object_gc.any_used)
     await store.write(object_gc.reserve, ["aa/1", "aa/2", "aa/3"], NOW)
     content = InMemory(b"A" * 600_000)
-    await store.write(blobs.store, Placed(content, "aa/1"))
+    await store.write(blobs.store, ObjectContent(content, "aa/1"))
     assert await store.read(blobs.piece, content.sha256, 0) == blobs.ObjectKey("aa/1")
     assert isinstance(await store.read(blobs.piece, content.sha256, 0), blobs.ObjectKey)
     assert await store.read(blobs.piece, content.sha256, 1) is None
     assert await store.read(blobs.stored_among, [content.sha256, "0" * 64]) == {content.sha256}
     # The same bytes at another place, or in the database: one of them is enough.
-    await store.write(blobs.store, Placed(content, "aa/2"))
+    await store.write(blobs.store, ObjectContent(content, "aa/2"))
     await store.write(blobs.store, content)
     assert await store.write(object_gc.due, NOW, 10) == ["aa/2"]
     assert await store.write(object_gc.due, NOW + UNDER_WAY, 10) == ["aa/2", "aa/3"]
@@ -40,7 +40,7 @@ async def test_a_place_that_is_condemned_cannot_be_taken(store: Database) -> Non
     await store.write(object_gc.reserve, ["bb/1"], NOW)
     await store.write(object_gc.condemn, ["bb/1"])
     with pytest.raises(Unavailable):
-        await store.write(blobs.store, Placed(content, "bb/1"))
+        await store.write(blobs.store, ObjectContent(content, "bb/1"))
     assert await stored(store, content.sha256) is None
     assert await store.write(object_gc.due, NOW, 10) == ["bb/1"]
 
@@ -48,7 +48,7 @@ async def test_a_place_that_is_condemned_cannot_be_taken(store: Database) -> Non
 async def test_what_an_erasure_leaves_is_in_its_name(store: Database) -> None:
     content = InMemory(b"C")
     await store.write(object_gc.reserve, ["cc/1"], NOW)
-    await store.write(blobs.store, Placed(content, "cc/1"))
+    await store.write(blobs.store, ObjectContent(content, "cc/1"))
     assert await store.write(blobs.drop_orphans, [content.sha256], "ERA-1") == 1
     assert await store.read(object_gc.unfinished, ["ERA-1", "ERA-2"]) == {"ERA-1"}
     assert await store.write(object_gc.due, NOW, 10) == ["cc/1"]

@@ -23,7 +23,7 @@ from gateway.store import postgres as under_test
 from gateway.store.engine import Database
 from gateway.store.notices import Notices
 from gateway.store.opening import open_database_engine
-from gateway.store.postgres import BadAddress, Pooled, parameters, require_sessions
+from gateway.store.postgres import BadAddress, PoolerFound, parameters, require_sessions
 from gateway.store.rows import Reception
 from gateway.store.schema import status
 from gateway.store.tables import REQUEST
@@ -268,5 +268,5 @@ async def test_a_pooler_in_session_mode_is_used_as_the_server_itself(
 def test_a_pooler_in_transaction_mode_is_refused_in_a_sentence(postgres: Server, url: str) -> None:
     with pgbouncer(postgres, "transaction") as address:
         pooled = f"postgresql://gateway@{address}/{parameters(url)['dbname']}"
-        with pytest.raises(Pooled, match="pool_mode = session"):
+        with pytest.raises(PoolerFound, match="pool_mode = session"):
             require_sessions(pooled)

@@ -14,7 +14,7 @@ from gateway.core.lane_name import GruLane
 from gateway.store import history, requests, untold
 from gateway.store.engine import Database
 from gateway.store.erasure_tables import ERASURE, TARGET
-from gateway.store.rows import StoredRequest, Untold, Withheld
+from gateway.store.rows import StoredRequest, Untold, WithheldPart
 from gateway.store.tables import REQUEST
 from tests.builders import COMMUNE, GRU, NOW, new_id
 from tests.store.acts import accept, amend, claim_one, mark_erased, put
@@ -31,7 +31,7 @@ async def _request(store: Database) -> StoredRequest:
 
 
 async def _keep(store: Database, request: StoredRequest, name: str, **body: Any) -> None:
-    withheld = Withheld(name, "no_route", body or {"message": name}, person=True)
+    withheld = WithheldPart(name, "no_route", body or {"message": name}, person=True)
     await store.write(untold.record, request, withheld, "rules", NOW, NOW, new_id("unt"))
 
 
@@ -190,7 +190,7 @@ async def test_an_erasure_elsewhere_keeps_no_early_call_away(store: Database) ->
 async def test_what_is_judged_again_shown_and_forgotten_is_this_gru_s(store: Database) -> None:
     request = await _request(store)
     await _keep(store, request, "status")
-    quiet = Withheld("note:1", "note_kept_back", {"message": "x"})
+    quiet = WithheldPart("note:1", "note_kept_back", {"message": "x"})
     await store.write(untold.record, request, quiet, "rules", NOW, NOW, new_id("unt"))
     await _early(store, "GRU-9")
     ready = [

@@ -44,7 +44,7 @@ from gateway.store.engine import Database
 from gateway.store.schema import upgrade
 from gateway.web import connection
 from gateway.web.application import application
-from gateway.web.state import Condition
+from gateway.web.state import DaemonCondition
 from gateway.wire.signature import sign_url
 from tests.wire.samples import sample
 
@@ -241,7 +241,7 @@ class Gateway:
     database: Database
     client: httpx.AsyncClient
     portal: respx.MockRouter
-    condition: Condition
+    condition: DaemonCondition
     clock: list[datetime]
     app: FastAPI
     nonces: list[str] = field(default_factory=list)
@@ -351,7 +351,7 @@ async def gateway(
             now=lambda: clock[0],
             monotonic=lambda: time.monotonic() - started + (clock[0] - NOW).total_seconds(),
         )
-        condition = Condition(ready=True, started_at=clock[0])
+        condition = DaemonCondition(ready=True, started_at=clock[0])
         metrics = Metrics(condition.stalls, connection.refused)
         async with open_engine(
             catalogue,

@@ -17,7 +17,7 @@ from gateway.ops.why import causes_of
 from gateway.store import requests
 from gateway.store.outbox import enqueuing
 from gateway.store.outbox import lanes as memory
-from gateway.store.outbox.enqueuing import Owed
+from gateway.store.outbox.enqueuing import QueuedDelivery
 from gateway.store.rows import Trace
 from gateway.store.tables import EVENT, REQUEST
 from tests.web.harness import Gateway
@@ -166,7 +166,7 @@ async def test_an_erasure_is_fetched_and_its_receipt_kept(
     await settle(gw, (await fetched(gw))["token"], reference="V-1")
     (event, *_) = (await trace(gw, reference)).events
     now = gw.engine.environment.now()
-    owed = Owed("erase-1", reference, event.id, Kind.ERASE, LANE, now, now)
+    owed = QueuedDelivery("erase-1", reference, event.id, Kind.ERASE, LANE, now, now)
     await gw.database.write(enqueuing.enqueue, [owed])
     item = await fetched(gw)
     told = item["event"]

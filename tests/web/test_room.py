@@ -11,7 +11,7 @@ import pytest
 from gateway.core.errors import Unavailable
 from gateway.web import room
 from gateway.web.gru import largest_webhook
-from gateway.web.room import BodyBudget, Room, Seat
+from gateway.web.room import BodyBudget, BodyTurn, BodyTurns
 from tests.web.harness import Gateway, small
 from tests.web.test_events import HOOK, TOKEN
 from tests.web.test_senders import BRON, refused
@@ -88,11 +88,11 @@ async def test_large_webhooks_of_one_gru_are_worked_on_one_by_one(gw: Gateway) -
 
 
 async def test_turns_go_to_who_may_have_them() -> None:
-    turns = Room(most=2, share=1)
-    with Seat(turns, "a") as first, Seat(turns, "b") as other:
+    turns = BodyTurns(most=2, share=1)
+    with BodyTurn(turns, "a") as first, BodyTurn(turns, "b") as other:
         await first.wait_turn()
         await first.wait_turn()  # it has it already
-        with Seat(turns, "a") as second, Seat(turns, "c") as third:
+        with BodyTurn(turns, "a") as second, BodyTurn(turns, "c") as third:
             waiting = asyncio.create_task(second.wait_turn())
             await asyncio.sleep(0)
             await other.wait_turn()
@@ -107,8 +107,8 @@ async def test_turns_go_to_who_may_have_them() -> None:
 
 
 async def test_who_gives_up_takes_no_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    turns = Room(most=1, share=1)
-    with Seat(turns, "a") as first, Seat(turns, "b") as gone, Seat(turns, "c") as late:
+    turns = BodyTurns(most=1, share=1)
+    with BodyTurn(turns, "a") as first, BodyTurn(turns, "b") as gone, BodyTurn(turns, "c") as late:
         await first.wait_turn()
         task = asyncio.create_task(gone.wait_turn())
         await asyncio.sleep(0)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.errors import Rejected
 from gateway.core.request import EventKind, Person
-from gateway.wire.event import CREATION, Announced, read_event
+from gateway.wire.event import CREATION, AnnouncedEvent, read_event
 from gateway.wire.event_content import content_of, digest, without_form
 from gateway.wire.formdata import parse_formdata, parse_location
 from gateway.wire.localtime import PARIS, filter_text, parse_local
@@ -61,7 +61,7 @@ def test_signalement() -> None:
     assert photo.content is not None
     assert photo.content.head.startswith(b"\x89PNG")
     assert form.extra["commune_insee"] == "69029"
-    assert read_event(form.extra) == Announced(EventKind.CREATION, "37-1042-creation-1")
+    assert read_event(form.extra) == AnnouncedEvent(EventKind.CREATION, "37-1042-creation-1")
 
 
 def test_inscription_scolaire_has_files_in_block_rows() -> None:
@@ -487,12 +487,12 @@ def test_refusals_repeat_no_value() -> None:
 )
 def test_event(extra: dict[str, Any], expected: tuple[EventKind, str | None, str | None]) -> None:
     found = read_event(parse({"id": "1", "fields": {}, "extra": extra}).extra)
-    assert found == Announced(*expected)
+    assert found == AnnouncedEvent(*expected)
 
 
 def test_an_event_is_told_by_what_it_says() -> None:
     def content(kind: EventKind, message: str | None = None, **fields: str) -> str:
-        return content_of(parse({"id": "1", "fields": fields}), Announced(kind, "k", message))
+        return content_of(parse({"id": "1", "fields": fields}), AnnouncedEvent(kind, "k", message))
 
     message, change = EventKind.MESSAGE, EventKind.CHANGE
     assert content(message, "Toujours rien ?", x="1") == content(message, "toujours\nrien", x="2")
@@ -508,7 +508,7 @@ def test_a_document_is_told_by_its_file() -> None:
         file = {"filename": "a.txt", "b64_content": base64.b64encode(text.encode()).decode()}
         form = {"photo": {"filename": "p.png", "b64_content": B64}}
         document = parse({"id": "1", "fields": form, "extra": {"piece": file}})
-        return content_of(document, Announced(EventKind.DOCUMENT, "k"))
+        return content_of(document, AnnouncedEvent(EventKind.DOCUMENT, "k"))
 
     assert content("a") == content("a") != content("b")
 

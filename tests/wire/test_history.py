@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.core.request import EventKind
-from gateway.wire.event import Announced, read_event
+from gateway.wire.event import AnnouncedEvent, read_event
 from gateway.wire.history import MAX_ENTRIES, events_in, instant_of, read_history, words_of
 from gateway.wire.localtime import parse_aware
 from tests.recorded.recordings import exchange
@@ -43,11 +43,11 @@ def test_a_push_has_the_instant_of_the_list() -> None:
     entries = read_history(pushed["evolution"])
     at = instant_of(entries, announced, STATUSES)
     assert at == events_in(read_history(history(7)), STATUSES)[1][0].at
-    message = Announced(EventKind.MESSAGE, None, "Où en est-on ? 😱  vite Deuxième ligne")
+    message = AnnouncedEvent(EventKind.MESSAGE, None, "Où en est-on ? 😱  vite Deuxième ligne")
     assert instant_of(entries, message, {}) == parse_aware("2026-11-26T23:35:24.664933+00:00")
-    assert instant_of(entries, Announced(EventKind.MESSAGE, None, "Autre"), STATUSES) is None
-    assert instant_of(entries, Announced(EventKind.MESSAGE), STATUSES) is None
-    assert instant_of(entries, Announced(EventKind.CANCELLATION), STATUSES) is None
+    assert instant_of(entries, AnnouncedEvent(EventKind.MESSAGE, None, "Autre"), STATUSES) is None
+    assert instant_of(entries, AnnouncedEvent(EventKind.MESSAGE), STATUSES) is None
+    assert instant_of(entries, AnnouncedEvent(EventKind.CANCELLATION), STATUSES) is None
 
 
 def test_the_workflows_own_messages_are_no_words_of_the_citizen() -> None:

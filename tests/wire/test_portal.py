@@ -29,7 +29,7 @@ from gateway.sdk import File
 from gateway.wire.formdata import parse_formdata
 from gateway.wire.portal import Page, PortalClient
 from gateway.wire.signature import parse_signed, verify_query
-from gateway.wire.spool import Inflow, SpooledBody
+from gateway.wire.spool import BodyReader, SpooledBody
 from tests.wire.samples import sample
 
 BASE = "https://portail.exemple.invalid"
@@ -297,7 +297,7 @@ async def test_nothing_is_sent_elsewhere(
             await at.hook(address, "retour_commune", PAYLOAD),
             await at.jump(address, "transmis", PAYLOAD),
             await at.formdata(address),
-            await at.download(address, Inflow(Path())),
+            await at.download(address, BodyReader(Path())),
         ):
             assert isinstance(outcome, Misconfigured)
             assert "exemple" not in outcome.detail
@@ -328,7 +328,7 @@ async def test_signed_is_what_is_sent(far: respx.Router, client: httpx.AsyncClie
         f"{BASE}/voirie/3/download?f=14$0$b7",
         f"{BASE}/api/forms/voirie/3/download?f=é à|b",
     ):
-        await portal(client).download(url, Inflow(Path()))
+        await portal(client).download(url, BodyReader(Path()))
         nonce_of(route.calls.last.request)
 
 
@@ -519,7 +519,7 @@ async def test_download(far: respx.Router, client: httpx.AsyncClient) -> None:
     )
     at = portal(client, max_file_bytes=5)
     url = f"{API}download?hash=abc"
-    got = await at.download(url, Inflow(Path()))
+    got = await at.download(url, BodyReader(Path()))
     assert isinstance(got, tuple)
     assert (got[0].read(0, 9), got[1]) == (b"%PDF-", "application/pdf")
     request = route.calls.last.request
@@ -527,17 +527,17 @@ async def test_download(far: respx.Router, client: httpx.AsyncClient) -> None:
     assert request.url.params["hash"] == "abc"
     nonce_of(request)
     route.respond(content=b"%PDF-1")
-    assert await at.download(url, Inflow(Path())) == Refused(
+    assert await at.download(url, BodyReader(Path())) == Refused(
         "too_large", "the portal's answer is larger than allowed"
     )
     route.respond(302, headers={"location": f"{API}files/1/a.pdf"})
-    assert await at.download(url, Inflow(Path())) == Misconfigured("redirected", "HTTP 302")
+    assert await at.download(url, BodyReader(Path())) == Misconfigured("redirected", "HTTP 302")
     route.mock(return_value=NOT_FOUND)
-    assert await at.download(url, Inflow(Path())) == Refused("unknown_file", "HTTP 404")
+    assert await at.download(url, BodyReader(Path())) == Refused("unknown_file", "HTTP 404")
 
 
 async def test_a_signed_address_is_not_signed_again(
     far: respx.Router, client: httpx.AsyncClient
 ) -> None:
-    outcome = await portal(client).download(f"{API}download?f=1&signature=x", Inflow(Path()))
+    outcome = await portal(client).download(f"{API}download?f=1&signature=x", BodyReader(Path()))
     assert isinstance(outcome, Misconfigured)

@@ -22,7 +22,7 @@ from gateway.core.errors import Rejected, Unavailable
 from gateway.wire import spool
 from gateway.wire.event_content import digest
 from gateway.wire.formdata import Limits, parse_formdata
-from gateway.wire.spool import LARGE, LONG, Inflow, Spool, SpooledBody, TooLarge
+from gateway.wire.spool import LARGE, LONG, BodyReader, Spool, SpooledBody, TooLarge
 from tests.files import names, open_below
 from tests.wire.samples import whole
 
@@ -49,9 +49,9 @@ def read(parse: Any) -> Any:
     return json.dumps(values, default=str), files, digest(form)
 
 
-def both(body: bytes, cuts: list[int], limits: Limits = LIMITS) -> tuple[Any, Any, Inflow]:
+def both(body: bytes, cuts: list[int], limits: Limits = LIMITS) -> tuple[Any, Any, BodyReader]:
     plain = read(lambda: parse_formdata(body, None, limits=limits))
-    with Inflow(FOLDER) as inflow:
+    with BodyReader(FOLDER) as inflow:
         begin = 0
         for end in [*sorted(cut % (len(body) + 1) for cut in cuts), len(body)]:
             inflow.feed(body[begin:end])
@@ -187,7 +187,7 @@ def test_what_is_wrong_with_a_content_is_told_as_ever(raw: str) -> None:
 def test_a_long_text_that_is_no_file_comes_back_to_the_letter() -> None:
     text = ("AAAA\r\n=é😀/" * 90) + "A"
     body = json.dumps({"id": "1", "fields": {"x": {"content": text}}, "extra": {"content": text}})
-    with Inflow(FOLDER) as inflow:
+    with BodyReader(FOLDER) as inflow:
         inflow.feed(body.encode())
         assert len(inflow.texts) == 2
         form = parse_formdata(bytes(inflow.text), None, limits=LIMITS, texts=inflow.texts)
@@ -196,7 +196,7 @@ def test_a_long_text_that_is_no_file_comes_back_to_the_letter() -> None:
 
 
 def test_nobody_can_name_what_another_body_has_on_disk() -> None:
-    with Inflow(FOLDER) as first, Inflow(FOLDER) as second:
+    with BodyReader(FOLDER) as first, BodyReader(FOLDER) as second:
         first.feed(file_body("A" * 400))
         (word,) = first.texts
         second.feed(file_body(word))
@@ -227,7 +227,7 @@ def nothing_left(tmp_path: Path) -> Iterator[Path]:
 async def test_real_a_large_file_is_never_held(nothing_left: Path) -> None:
     content = random.Random(1).randbytes(3_000_000)
     body = file_body(base64.b64encode(content).decode())
-    with Inflow(nothing_left) as inflow:
+    with BodyReader(nothing_left) as inflow:
         got = await inflow.take(_chunks(body, list(range(0, len(body), 60_000))), len(body))
         assert got.size == len(body)
         assert len(got.text) < 1000
@@ -249,7 +249,7 @@ async def test_real_a_large_file_is_never_held(nothing_left: Path) -> None:
 async def test_real_a_small_body_stays_in_memory(nothing_left: Path) -> None:
     body = file_body("A" * (LARGE - 100))
     assert LONG < len(body) <= LARGE
-    with Inflow(nothing_left) as inflow:
+    with BodyReader(nothing_left) as inflow:
         got = await inflow.take(_chunks(body, [LARGE // 2]), LARGE)
         assert got == SpooledBody(body, len(body))
         assert open_below(nothing_left) == []
@@ -258,7 +258,7 @@ async def test_real_a_small_body_stays_in_memory(nothing_left: Path) -> None:
 async def test_real_a_file_as_it_is_is_taken_too(nothing_left: Path) -> None:
     content = random.Random(2).randbytes(1_000_000)
     cuts = list(range(0, len(content), 70_000))
-    with Inflow(nothing_left) as inflow:
+    with BodyReader(nothing_left) as inflow:
         several = [await inflow.take_file(_chunks(content[n:], cuts), 1_000_000) for n in (0, 1)]
         few = await inflow.take_file(_chunks(b"few", [1]), 3)
         for n, got in enumerate(several):
@@ -279,7 +279,7 @@ async def test_real_too_much_is_told_as_soon_as_it_is_seen(nothing_left: Path) -
             seen += 50_000
             yield b"A" * 50_000
 
-    with Inflow(nothing_left) as inflow, pytest.raises(TooLarge):
+    with BodyReader(nothing_left) as inflow, pytest.raises(TooLarge):
         await inflow.take(endless(), 1_000_000)
     assert seen <= 1_050_000
 
@@ -308,7 +308,7 @@ async def test_real_bodies_of_many_values_or_much_text_are_read_no_further() -> 
                 read += len(some)
                 yield some
 
-        with Inflow(FOLDER) as inflow:
+        with BodyReader(FOLDER) as inflow:
             with pytest.raises(error):
                 await inflow.take(endless(), 100_000_000)
             assert len(inflow.text) < spool.MOST_TEXT + 2 * LARGE
@@ -325,7 +325,7 @@ def test_real_long_texts_are_taken_back_up_to_a_bound() -> None:
         ({"fields": {"a": more}}, True),
         ({"fields": {"a": [{"content": one} for one in more]}}, True),
     ):
-        with Inflow(FOLDER) as inflow:
+        with BodyReader(FOLDER) as inflow:
             inflow.feed(json.dumps({"id": "1", "display_id": "2", **body}).encode())
             text = bytes(inflow.text)
             assert len(text) < 10_000

@@ -17,7 +17,7 @@ from gateway.demo.bad_answers import page
 from gateway.demo.files import write_secrets
 from gateway.demo.metropole.files import BackOffice, Member, edit
 from gateway.demo.metropole.load import Load, TimedPush
-from gateway.demo.metropole.stage import Done, SimulatedGru, Town
+from gateway.demo.metropole.stage import CommandResult, SimulatedGru, Town
 from gateway.demo.samples import ANOMALY
 from gateway.demo.texts import say
 
@@ -76,7 +76,7 @@ class Act:
     #: The daemon's processor seconds.
     daemon_cpu: float = 0.0
     told: dict[str, Any] = field(default_factory=dict)
-    commands: list[Done] = field(default_factory=list)
+    commands: list[CommandResult] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -120,7 +120,7 @@ class Operator:
             return
         raise GatewayError(say("interrupted"))
 
-    async def _run(self, act: Act, *arguments: str, may_refuse: bool = False) -> Done:
+    async def _run(self, act: Act, *arguments: str, may_refuse: bool = False) -> CommandResult:
         done = await self.town.command(*arguments)
         act.commands.append(done)
         if done.code and not (may_refuse and done.code == 1):

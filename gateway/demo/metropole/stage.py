@@ -53,7 +53,7 @@ FEW = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CommandResult:
     """The result of a command; `cpu` is its processor seconds."""
 
     code: int
@@ -72,7 +72,7 @@ class Done:
         return json.loads(self.out)
 
 
-class Watched:
+class WatchedFarEnd:
     """A far end, and the times at which its reading method was called."""
 
     def __init__(self, app: ASGIApp, method: str = "GET") -> None:
@@ -91,7 +91,7 @@ class SimulatedGru:
     """One commune's GRU, at an address of its own that can be shut."""
 
     sim: Open311 | Ticketing
-    watched: Watched
+    watched: WatchedFarEnd
     url: str = ""
     _listens: bool = False
     _open: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -138,7 +138,7 @@ class Town:
     url: str
     members: Sequence[Member]
     portal: SimulatedPortal
-    glc: Watched
+    glc: WatchedFarEnd
     grus: Mapping[str, Mapping[BackOffice, SimulatedGru]]
     keys: dict[str, str]
     daemon: DaemonApart
@@ -155,7 +155,7 @@ class Town:
         """Return a commune's file."""
         return self.config / "communes" / f"{member.insee}.yaml"
 
-    async def command(self, *arguments: str) -> Done:
+    async def command(self, *arguments: str) -> CommandResult:
         """Run `gru-gateway` in a process of its own, with the town's files, and tell its progress.
         Raises GatewayError when somebody interrupts."""
         begun, worked = time.monotonic(), _worked()
@@ -190,7 +190,7 @@ class Town:
                 await said
         seconds = time.monotonic() - begun
         cpu = round(_worked() - worked, 1)
-        done = Done(code, round(seconds, 1), cpu, out.decode("utf-8"), err)
+        done = CommandResult(code, round(seconds, 1), cpu, out.decode("utf-8"), err)
         shown = " ".join(arguments[:4]) + (" ..." if len(arguments) > 4 else "")
         self.story.say(
             "operator",
@@ -235,7 +235,7 @@ async def open_town(seed: int, port: int, count: int, story: Story) -> AsyncIter
         portal = SimulatedPortal(keys={"gru-gateway": keys["portal-key"]})
         glc = SimulatedGlc(clients={"passerelle": keys["glc-password"]})
         glc.create(CANARY, ZOE, SUBMITTER, *(neighbour(n) for n in range(NEIGHBOURS)))
-        watched = Watched(glc.app, "POST")
+        watched = WatchedFarEnd(glc.app, "POST")
         portal.base_url = (await stack.enter_async_context(run_server(portal.app))).url
         glc.base_url = (await stack.enter_async_context(run_server(watched))).url
         port = port or free_port()
@@ -293,4 +293,4 @@ def _gru(kind: BackOffice, secret: str) -> SimulatedGru:
         if kind is BackOffice.OPEN311
         else Ticketing(token=secret)
     )
-    return SimulatedGru(sim, Watched(sim.app))
+    return SimulatedGru(sim, WatchedFarEnd(sim.app))

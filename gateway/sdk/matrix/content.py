@@ -72,7 +72,10 @@ async def large(suite: AdapterUnderTest) -> None:
 
     photo = replace(file(), size=LARGE_FILE, pieces=pieces, filename="grande.png")
     arrived: list[int] = []
-    async with playing(suite, lambda far_end: _Draining(far_end, arrived)) as (adapter, far_end):
+    async with playing(suite, lambda far_end: _CountingTransport(far_end, arrived)) as (
+        adapter,
+        far_end,
+    ):
         suite.far_end_accepts(far_end.router)
         tracemalloc.start()
         try:
@@ -113,7 +116,7 @@ async def _send_file(suite: AdapterUnderTest, adapter: Adapter, photo: File) -> 
     return await adapter.amend(amendment)
 
 
-class _Draining(httpx.AsyncBaseTransport):
+class _CountingTransport(httpx.AsyncBaseTransport):
     """Takes bodies in as they come, and keeps of each the number of its bytes."""
 
     def __init__(self, far_end: PlayedFarEnd, arrived: list[int]) -> None:

@@ -21,7 +21,7 @@ _OWED, _INSERT, _PROMOTE = _SQL["owed"], _SQL["insert_delivery"], _SQL["promote"
 
 
 @dataclass(frozen=True, slots=True)
-class Owed:
+class QueuedDelivery:
     """One delivery for one far end, sent when it is `due`. `asks`: the far end may have it already,
     and is asked first."""
 
@@ -38,7 +38,9 @@ class Owed:
     fed: bool = False
 
 
-def enqueue(connection: Connection, deliveries: Sequence[Owed], *, new: bool = False) -> None:
+def enqueue(
+    connection: Connection, deliveries: Sequence[QueuedDelivery], *, new: bool = False
+) -> None:
     """Enqueue these in order, behind open deliveries of their requests on the same lanes. The
     transaction has locked these requests, or made them (`new`): then they have none yet."""
     if not deliveries:
@@ -75,7 +77,7 @@ def enqueue(connection: Connection, deliveries: Sequence[Owed], *, new: bool = F
     notify(connection, *sorted({one.lane for one in deliveries}))
 
 
-def _is_fed(one: Owed, owed: Mapping[tuple[str, str], tuple[int, ...]]) -> bool:
+def _is_fed(one: QueuedDelivery, owed: Mapping[tuple[str, str], tuple[int, ...]]) -> bool:
     numbered = owed.get((one.request_id, one.lane), (0, 0, 0))[2:]
     return one.fed or (one.kind is Kind.ERASE and any(numbered))
 

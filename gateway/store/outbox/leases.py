@@ -20,7 +20,7 @@ _DROP_ERASED = _SQL["drop_erased"]
 
 
 @dataclass(frozen=True, slots=True)
-class UnderWay:
+class ActiveClaim:
     """A claim as others see it."""
 
     id: str
@@ -28,10 +28,10 @@ class UnderWay:
     fence: int
 
 
-def under_way(connection: Connection) -> list[UnderWay]:
+def under_way(connection: Connection) -> list[ActiveClaim]:
     """List all that any process is sending now."""
     return [
-        UnderWay(id_, lane, fence)
+        ActiveClaim(id_, lane, fence)
         for id_, lane, fence, _ in _UNDER_WAY.rows(connection, but=MAILBOX)
     ]
 

@@ -18,7 +18,7 @@ _SQL = statements.load("mailbox")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class MailboxDelivery:
     """A delivery that a commune tells a result of. `claimed`: it is the commune's to tell.
 
     `done`: it is over, and the commune's number of it is `number`. Neither: somebody else has it,
@@ -32,21 +32,21 @@ class Standing:
 
 def lock_claim(
     connection: Connection, lane: str, delivery_id: str, fence: int, until: datetime
-) -> Standing:
+) -> MailboxDelivery:
     """Hold a delivery to write a result down: the claim of this fence, be it still good or ended
     with nobody else after it."""
     row = next(iter(_SQL["stands"].rows(connection, id=delivery_id, lane=lane)), None)
     if row is None:
-        return Standing()
+        return MailboxDelivery()
     state, known, owner, number = row
     if state == "done":
-        return Standing(done=True, number=number)
+        return MailboxDelivery(done=True, number=number)
     held = state == "sending" and known == fence and owner == MAILBOX
     if not held:
         again = {"id": delivery_id, "lane": lane, "fence": fence}
         if _SQL["retake"].run(connection, **again, owner=MAILBOX, until=until).rowcount != 1:
-            return Standing()
-    return Standing(claiming.read_claimed(connection, [delivery_id])[0])
+            return MailboxDelivery()
+    return MailboxDelivery(claiming.read_claimed(connection, [delivery_id])[0])
 
 
 def ended_claims(connection: Connection, now: datetime) -> list[tuple[str, int]]:

@@ -17,10 +17,10 @@ from gateway.core.delivery import FINAL, Kind
 from gateway.core.status import Status
 from gateway.store import statements
 from gateway.store.engine import Batch
-from gateway.store.outbox.enqueuing import Owed, attach, enqueue, promote
+from gateway.store.outbox.enqueuing import QueuedDelivery, attach, enqueue, promote
 from gateway.store.outbox.leases import drop_erased
 from gateway.store.outbox.rows import NewReport, SettlementWrite
-from gateway.store.reading import Locked, as_text, lock_requests
+from gateway.store.reading import LockedRequest, as_text, lock_requests
 
 _SQL = statements.load("settle")
 #: The far end's answers are stored for so many attempts of a delivery.
@@ -97,7 +97,7 @@ def owe_report(connection: Connection, report: NewReport, now: datetime) -> bool
 
 
 def _statuses_and_reports(
-    moved: Sequence[SettlementWrite], held: dict[str, Locked]
+    moved: Sequence[SettlementWrite], held: dict[str, LockedRequest]
 ) -> tuple[list[dict[str, Any]], list[tuple[NewReport, datetime]]]:
     """Choose the statuses to store and the reports to enqueue, each with its time."""
     stands = {request_id: request.status for request_id, request in held.items()}
@@ -125,7 +125,7 @@ def _statuses_and_reports(
     return statuses, reports
 
 
-def _alive(held: dict[str, Locked], request_id: str) -> bool:
+def _alive(held: dict[str, LockedRequest], request_id: str) -> bool:
     return request_id in held and not held[request_id].erased
 
 
@@ -181,7 +181,7 @@ def _event(report: NewReport, now: datetime) -> dict[str, Any]:
 def _report(
     connection: Connection,
     reports: Sequence[tuple[NewReport, datetime]],
-    held: dict[str, Locked],
+    held: dict[str, LockedRequest],
 ) -> int:
     """Store the new reports of requests that are not erased; return how many."""
     wanted = [one for one in reports if _alive(held, one[0].request_id)]
@@ -210,7 +210,7 @@ def _report(
     enqueue(
         connection,
         [
-            Owed(
+            QueuedDelivery(
                 id=report.delivery_id,
                 request_id=report.request_id,
                 event_id=report.event_id,
