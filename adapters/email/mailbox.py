@@ -83,7 +83,8 @@ class ListedMessage:
 
 
 class Mailbox:
-    """One session. Its commands raise MailboxFailed when it is over, CommandRefused for a refusal."""
+    """One IMAP session. Its commands raise MailboxFailed once the session has ended, and
+    CommandRefused for a refusal of the server."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader

@@ -126,7 +126,10 @@ class MailServer:
 
     @asynccontextmanager
     async def _greeted(self, said: Iterable[str]) -> AsyncIterator[aiosmtplib.SMTP]:
-        """Connect, speak TLS as the options have it, and log in. Raises _ConversationEnded, TimeoutError."""
+        """Connect, start TLS as the options say, and log in.
+
+        Raises _ConversationEnded and TimeoutError.
+        """
         server, options = self._server, self._options
         secured = not options.clear
         tls = await self._connector.tls() if server.tls or secured else None

@@ -35,8 +35,10 @@ def path_of(name: str, mappings: Path) -> Path:
 
 
 def load_file(path: Path) -> RequestMapping:
-    """Load one mapping file, told as it lies. Raises ConfigurationFault: UnreadableInput for a file that is
-    not there or cannot be read."""
+    """Load one mapping file; faults name its path as given.
+
+    Raises ConfigurationFault; UnreadableInput where the file is missing or cannot be read.
+    """
     return mapping_of(_beside(path), path.as_posix())
 
 
@@ -100,8 +102,10 @@ def folder_of_mappings(path: Path) -> Path:
 
 
 def read_formdata(path: Path) -> tuple[Formdata, Mapping[str, Any]]:
-    """Return the formdata that a file holds, and the file as JSON. Raises UnreadableInput: what a portal
-    would be told of it is French, so it is quoted."""
+    """Return the formdata that a file holds, and the file as JSON.
+
+    Raises UnreadableInput, which quotes the French answer that a portal would get.
+    """
     try:
         body = path.read_bytes()
     except FileNotFoundError:

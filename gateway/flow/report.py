@@ -47,7 +47,10 @@ class Reporter:
     files: FileOpener
 
     async def send(self, claimed: Claimed, timeout: float) -> Outcome:
-        """Tell the portal. `timeout` bounds one call, in seconds. Raises NoRoute, UndecodableEvent."""
+        """Report to the portal. `timeout` bounds one call, in seconds.
+
+        Raises NoRoute and UndecodableEvent.
+        """
         request = claimed.request
         if request.api_url is None:
             return Refused("no_address", "the request has no address at the portal")

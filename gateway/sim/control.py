@@ -35,7 +35,7 @@ def _told_over_http(kind: FaultKind) -> FaultKind:
 
 
 class FaultOrder(BaseModel):
-    """One rule posted to `/_sim/faults`: the fields of `InjectedFault` and `FaultCondition`, flat."""
+    """One rule posted to `/_sim/faults`: all fields of `InjectedFault` and `FaultCondition`."""
 
     model_config = ConfigDict(extra="forbid")
 

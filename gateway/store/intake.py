@@ -44,7 +44,10 @@ class PassedOverRequest:
 
 @dataclass(frozen=True, slots=True)
 class PassedOverCount:
-    """The number of passed-over requests of one kind, and since when; `later` as in `PassedOverRequest`."""
+    """The number of passed-over requests of one kind, and since when.
+
+    `later` as in `PassedOverRequest`.
+    """
 
     portal: str
     teleservice: str

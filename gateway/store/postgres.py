@@ -152,7 +152,10 @@ def _why_none(error: str, given: Mapping[str, Any]) -> Message:
 
 
 def require_sessions(url: str) -> None:
-    """Raises PoolerFound when a session loses its settings. Another fault of this test says nothing."""
+    """Raise PoolerFound when a session loses its settings.
+
+    Any other fault of this test is ignored: it proves nothing about a pooler.
+    """
     mark = f"{os.getpid()}-{time.monotonic_ns()}"
     try:
         with (
