@@ -172,7 +172,7 @@ class DemoAdapter(Adapter):
             number = entry.numbers[0] if entry.numbers else None
             if behaviour in (Behaviour.ACCEPT, Behaviour.LOST_REPLY):
                 if amendment is None:
-                    number = ledger.take(reference)
+                    number = ledger.create(reference)
                 else:
                     entry.amendments.append(amendment.key)
         match behaviour:

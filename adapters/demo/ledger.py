@@ -65,7 +65,7 @@ class Ledger:
         entry = self._pages.entries.get(reference)
         return entry if entry is not None and entry.numbers else None
 
-    def take(self, reference: str) -> str:
+    def create(self, reference: str) -> str:
         """Create the request, even if it exists already, and return its number."""
         self._pages.count += 1
         number = f"DEMO-{self._pages.count:04d}"

@@ -21,7 +21,7 @@ async def check_servers(
             notes.append(Note("warning" if production else "ok", say("in_the_clear", what=what)))
     extra = [options.copy_to] if options.copy_to else []
     for address in dict.fromkeys([options.to, *options.recipients.values(), *extra]):
-        outcome, size = await server.look(options.sender, address)
+        outcome, size = await server.try_recipient(options.sender, address)
         if not isinstance(outcome, Accepted):
             notes.append(Note.fault(say("smtp"), outcome, aloud=aloud))
             break  # it would be the same for the others, most of the time

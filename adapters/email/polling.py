@@ -150,13 +150,13 @@ class MailPoll:
             for one in await mailbox.listed(state.uid + 1, last):
                 if read >= MOST or self._patience.over:
                     return TryLater("poll_too_long", f"{read} messages were read, more wait")
-                await self._take(mailbox, one, state)
+                await self._read_message(mailbox, one, state)
                 state.uid = one.uid
                 read += 1
             state.uid = last
         return None
 
-    async def _take(self, mailbox: Mailbox, one: ListedMessage, state: PollState) -> None:
+    async def _read_message(self, mailbox: Mailbox, one: ListedMessage, state: PollState) -> None:
         content = await mailbox.part(one.uid, "HEADER", _HEAD)
         if content is None:
             return  # somebody has taken it away meanwhile

@@ -101,14 +101,14 @@ class MailServer:
             if allowed.isdigit() and 0 < int(allowed[:18]) < len(message):
                 return Refused("message_too_large", f"the server takes {allowed} bytes")
             await _envelope(smtp, sender, recipients, size, said)
-            code, text = await conversation.tell(smtp, message, self._connector)
+            code, text = await conversation.send(smtp, message, self._connector)
             if 200 <= code <= 299:
                 return Accepted(proof={"smtp": str(code)})
             if conversation.dotted and not 400 <= code <= 599:
                 return Unsure("unreadable_answer", f"SMTP {code} after the message's end")
             return _judged(code, text, said)
 
-    async def look(self, sender: str, recipient: str) -> tuple[Outcome, int]:
+    async def try_recipient(self, sender: str, recipient: str) -> tuple[Outcome, int]:
         """Would it take mail for this address? Ends before any message. Returns the size that a
         message may have, 0 where it does not say."""
         try:
@@ -180,7 +180,7 @@ class _Conversation:
     def __init__(self) -> None:
         self.dotted = False
 
-    async def tell(
+    async def send(
         self, smtp: aiosmtplib.SMTP, message: bytes, connector: Connector
     ) -> tuple[int, str]:
         """Send a message: the last answer. Raises _ConversationEnded where there is none."""

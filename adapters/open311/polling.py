@@ -314,7 +314,7 @@ class Open311Poll:
                     change = replace(change, status=word)
                 else:
                     del words[number]  # it has moved since, without an update
-            self._keep(change, number)
+            self._add(change, number)
         self._items |= updates
 
     @property
@@ -344,7 +344,7 @@ class Open311Poll:
             at=at,
         )
         files = [address for address in leaves(row.get("media_url")) if address.strip()]
-        self._keep(change, number, files)
+        self._add(change, number, files)
 
     async def _with_files(self, change: Change, addresses: Sequence[str]) -> Change | Outcome:
         """Return the update with its files, each from the server or an allowed host."""
@@ -365,7 +365,7 @@ class Open311Poll:
     def _is_old(self, change: Change) -> bool:
         return change.at is not None and self._now - change.at > WAITED
 
-    def _keep(self, change: Change, number: str, files: Sequence[str] = ()) -> None:
+    def _add(self, change: Change, number: str, files: Sequence[str] = ()) -> None:
         """Add the change for each request with this number, by its number or its token."""
         known = {one.gru_reference for one in self._numbers.get(number, ())} or {number}
         for name in sorted(known):

@@ -109,18 +109,18 @@ class PivotAdapter(Adapter):
         return notes
 
     async def submit(self, submission: Submission) -> Outcome:
-        return await self._tell(await self._us.event(submission, self.context.now()))
+        return await self._push(await self._us.event(submission, self.context.now()))
 
     async def amend(self, amendment: Amendment) -> Outcome:
-        outcome = await self._tell(await self._us.event(amendment, self.context.now()))
+        outcome = await self._push(await self._us.event(amendment, self.context.now()))
         if isinstance(outcome, Accepted) and outcome.reference is None:
             return dataclasses.replace(outcome, reference=amendment.gru_reference or None)
         return outcome
 
     async def erase(self, reference: str, gru_reference: str | None) -> Outcome:
-        return await self._tell(self._us.erasure(reference, gru_reference))
+        return await self._push(self._us.erasure(reference, gru_reference))
 
-    async def _tell(self, event: PivotEvent | PivotErasure) -> Outcome:
+    async def _push(self, event: PivotEvent | PivotErasure) -> Outcome:
         """Push one message; sent twice it is taken once, so no reply that is lost is a doubt."""
         url = self._options.url
         if url is None:
@@ -135,9 +135,9 @@ class PivotAdapter(Adapter):
         answer = await send(self.context.client, build, safe=True, limit=MOST_BYTES)
         if not isinstance(answer, Answer):
             return answer
-        return await beside(answer.size + len(body), lambda: self._told(answer, event))
+        return await beside(answer.size + len(body), lambda: self._with_answer(answer, event))
 
-    def _told(self, answer: Answer, event: PivotEvent | PivotErasure) -> Outcome:
+    def _with_answer(self, answer: Answer, event: PivotEvent | PivotErasure) -> Outcome:
         sent = [*secrets_in(self._options), *texts_in(event.model_dump(exclude={"files"}))]
         return answered(_outcome(answer), answer.response, answer.content, sent)
 

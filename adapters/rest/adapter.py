@@ -113,7 +113,9 @@ class RestAdapter(Adapter):
         if not isinstance(sent, Answer):
             return sent
         outcome = await self._receipt(create, sent, submission.reference)
-        return await self._exchange.told(outcome, sent, {"payload": dict(submission.payload)})
+        return await self._exchange.with_answer(
+            outcome, sent, {"payload": dict(submission.payload)}
+        )
 
     async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
         if self._options.find is None:
@@ -169,7 +171,7 @@ class RestAdapter(Adapter):
             if isinstance(await self.find(reference, gru_reference), Absent):
                 return Accepted(gru_reference, proof={"status": "404", "find": "absent"})
             unknown = Refused("unknown_reference", "HTTP 404; whether it is erased is not known")
-            return await self._exchange.told(unknown, answer, scope)
+            return await self._exchange.with_answer(unknown, answer, scope)
         return Accepted(gru_reference, proof={"status": str(answer.status)})
 
     # --- sending ------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ class Public(Options):
         return self
 
     @property
-    def told(self) -> bool:
+    def is_stated(self) -> bool:
         """Does it say anything about who may read it?"""
         return self.public or self.internal is not None
 

@@ -122,17 +122,19 @@ class RestClient:
         if not isinstance(answer, Answer) or answer.status in expected:
             return answer
         outcome = await beside(answer.size, partial(self._judge, call, answer, safe))
-        return answer if outcome is None else await self.told(outcome, answer, scope)
+        return answer if outcome is None else await self.with_answer(outcome, answer, scope)
 
-    async def told(self, outcome: Outcome, answer: Answer, scope: Mapping[str, Json]) -> Outcome:
+    async def with_answer(
+        self, outcome: Outcome, answer: Answer, scope: Mapping[str, Json]
+    ) -> Outcome:
         """Return the outcome with what the GRU said, without the words of `scope`, which we
         sent."""
 
-        def told() -> Outcome:
+        def masked() -> Outcome:
             sent = [*self._secrets, *texts_in(scope)]
             return answered(outcome, answer.response, answer.content, sent)
 
-        return await beside(weight(scope), told)
+        return await beside(weight(scope), masked)
 
     async def download(self, address: str, limit: int, *, ours: bool = False) -> Answer | Outcome:
         """Fetch a file of `limit` bytes at most; `ours`: the address follows `base_url`.
@@ -207,7 +209,7 @@ class RestClient:
         answer = await self._send(request, safe=safe, file=file, read=read)
         if isinstance(answer, Answer) and await self._expired(answer):
             denied = Misconfigured("access_denied", "new credentials are turned away too")
-            return await self.told(denied, answer, scope)
+            return await self.with_answer(denied, answer, scope)
         return answer
 
     async def _expired(self, answer: Answer) -> bool:

@@ -65,7 +65,7 @@ class ItemReader:
             return None if isinstance(whole, Refused) else whole
         item = whole.element
         status = status_word(await rules.status.found_in(item)) if rules.status else None
-        change = await self._told(rules, item, scope, status)
+        change = await self._read_beside(rules, item, scope, status)
         if self._is_ours(rules, item):  # what it says of the request is news all the same
             change = replace(change, message=None)
         told = [change] if _says_something(change) else []
@@ -95,7 +95,7 @@ class ItemReader:
 
     # --- one change ---------------------------------------------------------------------------
 
-    async def _told(
+    async def _read_beside(
         self, rules: NoteFields, element: Json, scope: Scope, status: str | None
     ) -> Change:
         return await beside(weight(element), lambda: self._read(rules, element, scope, status))
@@ -118,7 +118,7 @@ class ItemReader:
         return note_text(rules.message.read(element), _HTML[rules.html])
 
     async def _note(self, rules: NoteFields, note: Json, scope: Scope) -> Change:
-        change = await self._told(rules, note, scope, None)
+        change = await self._read_beside(rules, note, scope, None)
         documents = rules.documents
         if change.key is not None and (rules.also or (documents and documents.apart)):
             return replace(change, more=partial(self._rest, rules, note, scope, change))
@@ -145,7 +145,7 @@ class ItemReader:
     async def _with_inline(self, rules: Documents, element: Json, change: Change) -> Change:
         """Return the change with the files whose bytes stand in the element."""
         public = change.public
-        if rules.told:
+        if rules.is_stated:
             public = await beside(weight(element), lambda: is_public(rules, element))
         if not public:
             return change
@@ -189,7 +189,7 @@ class ItemReader:
         return Change(
             gru_reference=scope["gru_reference"],
             reference=scope["reference"],
-            public=is_public(documents if documents.told else rules, holder),
+            public=is_public(documents if documents.is_stated else rules, holder),
             at=time_of(rules.at, item) if rules.at else None,
         )
 
@@ -253,7 +253,7 @@ class ItemReader:
             return None
         if not isinstance(fetched, Answer):
             return fetched
-        if not await beside(fetched.size, lambda: _as_told(rules, one, fetched.content)):
+        if not await beside(fetched.size, lambda: _is_whole(rules, one, fetched.content)):
             return None
         name, sent = _name(rules, one), fetched.content_type
         if sent == "text/html" and not name.lower().endswith((".htm", ".html")):
@@ -319,12 +319,12 @@ async def _inline(rules: Documents, one: Json) -> Document | None:
     read = await beside(len(content), partial(base64_bytes, content))
     if read is None or len(read) > rules.max_mb * 1_000_000:
         return None
-    if not await beside(len(read), partial(_as_told, rules, one, read)):
+    if not await beside(len(read), partial(_is_whole, rules, one, read)):
         return None
     return Document(_name(rules, one), _kind(rules, one) or _UNKNOWN, read)
 
 
-def _as_told(rules: Documents, one: Json, content: bytes) -> bool:
+def _is_whole(rules: Documents, one: Json, content: bytes) -> bool:
     """Is it what the GRU says of the file, as far as it says anything?"""
     size = word(rules.size.read(one)) if rules.size is not None else None
     if size is not None and size != str(len(content)):

@@ -304,7 +304,7 @@ class RestOptions(Options):
         for call in writes:
             if call.reads("before") and call.before is None:
                 raise refuse(say("no_before"))
-        if not self.accounts and any(one.author is not None for one in self._told()):
+        if not self.accounts and any(one.author is not None for one in self._readable()):
             raise refuse(say("no_accounts"))
         if EventKind.CREATION in self.amend:
             raise refuse(say("creation_amend"))
@@ -319,7 +319,7 @@ class RestOptions(Options):
             raise refuse(say("files_first"))
         return self
 
-    def _told(self) -> Iterator[NoteFields | Documents]:
+    def _readable(self) -> Iterator[NoteFields | Documents]:
         """All that is told of the GRU: items, notes, and their files."""
         for one in (self.statuses, self.webhook):
             for fields in (one.item, one.item.notes) if one is not None else ():

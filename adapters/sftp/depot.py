@@ -51,7 +51,7 @@ class Depot:
     async def read(self, path: str, most: int) -> bytes:
         """Return a file's content, `most` bytes and one more at most. Raises NotThere."""
         content = bytearray()
-        with told():
+        with errors_translated():
             async with self._client.open(path, "rb") as file:
                 while len(content) <= most:
                     piece = await file.read(min(_PIECE * 8, most + 1 - len(content)))
@@ -63,7 +63,7 @@ class Depot:
 
     async def write(self, path: str, content: bytes | File) -> None:
         """Write a file anew, down to the server's disk where it can say so."""
-        with told():
+        with errors_translated():
             async with self._client.open(path, "wb") as file:
                 if isinstance(content, bytes):
                     await file.write(content)
@@ -75,13 +75,13 @@ class Depot:
                     await file.fsync()
 
     async def is_there(self, path: str) -> bool:
-        with told():
+        with errors_translated():
             return await self._client.exists(path)
 
     async def entries(self, folder: str) -> list[Entry]:
         """List the plain files of a folder, the oldest first. Raises NotThere."""
         found: list[Entry] = []
-        with told():
+        with errors_translated():
             async for one in self._client.scandir(folder):
                 if one.attrs.type == asyncssh.FILEXFER_TYPE_REGULAR:
                     changed = int(one.attrs.mtime or 0)
@@ -93,12 +93,12 @@ class Depot:
     async def make_empty(self, folder: str) -> None:
         """Make a folder, or empty the one that a try before left. Raises NotThere without its
         parent."""
-        with told():
+        with errors_translated():
             if not await self._client.exists(folder):
                 await self._client.mkdir(folder)
                 return
         for one in (await self.entries(folder))[:_LEFT_OVER]:
-            with told():
+            with errors_translated():
                 await self._client.remove(f"{folder}/{one.name}")
 
     async def rename(self, old: str, new: str) -> None:
@@ -109,7 +109,7 @@ class Depot:
         """Move a file into a folder, which is made where it is not there; of the same name, the
         last one stays."""
         name = path.rpartition("/")[2]
-        with told():
+        with errors_translated():
             if not await self._client.exists(folder):
                 await self._client.makedirs(folder, exist_ok=True)
             try:
@@ -123,7 +123,7 @@ class Depot:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def errors_translated() -> Iterator[None]:
     """Turn what asyncssh raises for an operation into what it means. Raises DepotFailed,
     NotThere."""
     try:
@@ -209,4 +209,12 @@ def _keys(options: SftpOptions) -> list[asyncssh.SSHKey] | None:
         raise DepotFailed(Misconfigured("access_denied", type(error).__name__)) from None
 
 
-__all__ = ["Depot", "DepotFailed", "Entry", "NotThere", "open_depot", "outcome_of", "told"]
+__all__ = [
+    "Depot",
+    "DepotFailed",
+    "Entry",
+    "NotThere",
+    "errors_translated",
+    "open_depot",
+    "outcome_of",
+]

@@ -148,11 +148,11 @@ class ReturnPoll:
                 continue
             if read >= MOST or patience.over:
                 return TryLater("poll_too_long", f"{read} returns were read, more wait")
-            await self._take(depot, one, there, state)
+            await self._read_return(depot, one, there, state)
             read += 1
         return None
 
-    async def _take(
+    async def _read_return(
         self, depot: Depot, one: Entry, there: Mapping[str, Entry], state: ReturnCursor
     ) -> None:
         """Read one return. One that cannot be read is for a person."""

@@ -74,7 +74,7 @@ def show(
     with open_database(load_settings(config, mappings).settings) as database:
         found, changes = asyncio.run(read(database))
     if as_json:
-        emit([*map(_told, found), *map(_untold, changes)])
+        emit([*map(_as_data, found), *map(_untold, changes)])
         return
     table(
         ("id", "request", "kind", "lane", "state", "reason", "since", "who", "do", "detail"),
@@ -213,7 +213,7 @@ def _untold(change: Untold) -> dict[str, Any]:
     }
 
 
-def _told(delivery: Delivery) -> dict[str, Any]:
+def _as_data(delivery: Delivery) -> dict[str, Any]:
     """Return a delivery as scripts read it, with what its reason means and who can act."""
     told = {one.name: getattr(delivery, one.name) for one in dataclasses.fields(delivery)}
     reason = reasons.of(delivery.reason)

@@ -79,7 +79,7 @@ def reconcile(
 
     async def work(engine: Engine) -> list[ReconciledForm]:
         return [
-            await (_look(engine, name, one) if dry_run else _take(engine, name, one))
+            await (_preview(engine, name, one) if dry_run else _reconcile(engine, name, one))
             for name, one in _forms(engine.catalogue, portal, teleservice)
         ]
 
@@ -103,7 +103,7 @@ def _forms(
                 yield name, one
 
 
-async def _look(engine: Engine, portal: str, teleservice: Teleservice) -> ReconciledForm:
+async def _preview(engine: Engine, portal: str, teleservice: Teleservice) -> ReconciledForm:
     looked = ReconciledForm(portal, teleservice.slug, off=not teleservice.due)
     if looked.off:
         return looked
@@ -121,7 +121,7 @@ async def _look(engine: Engine, portal: str, teleservice: Teleservice) -> Reconc
     return looked
 
 
-async def _take(engine: Engine, portal: str, teleservice: Teleservice) -> ReconciledForm:
+async def _reconcile(engine: Engine, portal: str, teleservice: Teleservice) -> ReconciledForm:
     looked = ReconciledForm(portal, teleservice.slug, off=not teleservice.due)
     if looked.off:
         return looked

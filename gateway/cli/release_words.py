@@ -66,14 +66,14 @@ def changes(planned: Sequence[CommunePlan], real: RealPath) -> Iterator[str]:
                     "mapping": effect.mapping,
                     "place": real(effect.place),
                 }
-                yield _told(say("case_of", **case_of))
+                yield _line(say("case_of", **case_of))
             yield from effect_lines(effect)
         if who == quiet:
-            yield _told(say("no_effect"))
+            yield _line(say("no_effect"))
     for one in planned:
         if one.operation:
             what = say("takes_effect", keys=one.operation)
-            yield _told(say("of_one", commune=one.commune, name=one.name, said=what))
+            yield _line(say("of_one", commune=one.commune, name=one.name, said=what))
 
 
 def _anywhere(difference: Difference) -> Difference:
@@ -96,9 +96,9 @@ def _shared(having: Iterable[tuple[str, Iterable[Thing]]]) -> dict[Who, list[Thi
 
 def _heading(who: Who, names: dict[str, str]) -> list[str]:
     if len(who) == 1:
-        return [_told(say("changes_of_one", name=names[who[0]], commune=who[0]))]
+        return [_line(say("changes_of_one", name=names[who[0]], commune=who[0]))]
     named = ", ".join(f"{names[insee]} ({insee})" for insee in who)
-    return [_told(say("changes_of", count=len(who))), *_indented(named)]
+    return [_line(say("changes_of", count=len(who))), *_indented(named)]
 
 
 def _difference(d: Difference, real: RealPath) -> list[str]:
@@ -108,7 +108,7 @@ def _difference(d: Difference, real: RealPath) -> list[str]:
 
 def effect_lines(effect: Effect) -> Iterator[str]:
     """Yield one field that leaves otherwise, before and after."""
-    yield f"    {_told(_field(effect.field))}"
+    yield f"    {_line(_field(effect.field))}"
     yield from _before_after(effect.before, effect.after, say("nothing_sent"))
 
 
@@ -117,7 +117,7 @@ def _before_after(before: str | None, after: str | None, nothing: Message) -> It
     for word, value in (("before", before), ("after", after)):
         lines = nothing.what(language()).splitlines() if not value else value.splitlines()
         for line in lines:
-            yield f"    {_told(say(word, value=line))}"
+            yield f"    {_line(say(word, value=line))}"
 
 
 def _field(name: str) -> Message:
@@ -126,7 +126,7 @@ def _field(name: str) -> Message:
     return say(word) if word in say else plain(name)
 
 
-def _told(said: Message) -> str:
+def _line(said: Message) -> str:
     return said.told(language())
 
 
@@ -153,20 +153,20 @@ def applied(
     for one in done:
         yield _became(one)
         alone = (one.commune,)
-        yield from (f"  {_told(say('missing', what=_told(one)))}" for one in missing.pop(alone, ()))
-        yield from (f"  {_told(say('change', what=real(one)))}" for one in changed.pop(alone, ()))
+        yield from (f"  {_line(say('missing', what=_line(one)))}" for one in missing.pop(alone, ()))
+        yield from (f"  {_line(say('change', what=real(one)))}" for one in changed.pop(alone, ()))
         if not one.done and call.get(one.commune):
-            yield f"  {_told(say('to_call', who=call[one.commune]))}"
+            yield f"  {_line(say('to_call', who=call[one.commune]))}"
         if one.operation:
-            yield f"  {_told(say('is_set', keys=one.operation))}"
+            yield f"  {_line(say('is_set', keys=one.operation))}"
         if one.commune in refused:
-            yield f"  {_told(say('not_run', why=refused[one.commune]))}"
+            yield f"  {_line(say('not_run', why=refused[one.commune]))}"
     for who, lacking in missing.items():
-        yield from (_told(say("missing", what=_told(what))) for what in lacking)
-        yield from _indented(_told(say("of_communes", count=len(who), communes=who)))
+        yield from (_line(say("missing", what=_line(what))) for what in lacking)
+        yield from _indented(_line(say("of_communes", count=len(who), communes=who)))
     for who, texts in changed.items():
-        yield from (_told(say("change", what=real(text))) for text in texts)
-        yield from _indented(_told(say("of_communes", count=len(who), communes=who)))
+        yield from (_line(say("change", what=real(text))) for text in texts)
+        yield from _indented(_line(say("of_communes", count=len(who), communes=who)))
 
 
 def _became(one: ApplyResult) -> str:
@@ -181,7 +181,7 @@ def _became(one: ApplyResult) -> str:
         said = say("became_unsigned" if one.unsigned else "became_applied", release=short)
     else:
         said = say("became_refused", release=short or "-", state=state_word(one.state.value))
-    return _told(say("of_one", commune=one.commune, name=one.name, said=said))
+    return _line(say("of_one", commune=one.commune, name=one.name, said=said))
 
 
 def applied_document(one: ApplyResult, refused: str | None) -> dict[str, Any]:

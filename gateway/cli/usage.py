@@ -65,14 +65,14 @@ class CommandGroup(TyperGroup):
 def usage_lines(error: UsageError) -> Iterator[str]:
     """Yield the lines of an error: what is wrong, how the command is written, where its help is."""
     spoken = language()
-    yield say("error", said=plain(_said(error).told(spoken))).what(spoken)
+    yield say("error", said=plain(_message_of(error).told(spoken))).what(spoken)
     if (ctx := error.ctx) is not None:
         pieces = " ".join(ctx.command.collect_usage_pieces(ctx))
         yield say("usage", line=f"{ctx.command_path} {pieces}").what(spoken)
         yield say("help", line=f"{ctx.command_path} --help").what(spoken)
 
 
-def _said(error: UsageError) -> Message:
+def _message_of(error: UsageError) -> Message:
     if isinstance(error, Misuse | NoSuchCommand):
         return error.said
     if isinstance(error, click.NoSuchOption):

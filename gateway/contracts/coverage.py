@@ -45,7 +45,7 @@ class Coverage:
         return 100 if not self.parts else 100 * (self.parts - len(self.uncovered)) // self.parts
 
 
-class _Watched(dict[str, Json]):
+class _WatchedTable(dict[str, Json]):
     """A table's entries, which keep what they were asked for."""
 
     def __init__(self, entries: Any) -> None:
@@ -60,7 +60,7 @@ class _Watched(dict[str, Json]):
 def coverage_of(mapping: RequestMapping, cases: Sequence[Case]) -> Coverage:
     """Hold a mapping against its cases, without playing them."""
     tables = {
-        name: dataclasses.replace(table, entries=_Watched(table.entries))
+        name: dataclasses.replace(table, entries=_WatchedTable(table.entries))
         for name, table in mapping.tables.items()
     }
     watched = _watching(mapping, tables)
@@ -93,7 +93,7 @@ def _parts(
             yield Uncovered(*place, "rule", rule.name), place in made
     for name, table in tables.items():
         entries = table.entries
-        if name not in used or not isinstance(entries, _Watched):
+        if name not in used or not isinstance(entries, _WatchedTable):
             continue
         file = table.file or mapping.file
         for key in entries:

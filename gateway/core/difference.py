@@ -32,7 +32,9 @@ def difference(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[di
         old, new = (_shown(value if not _empty(value) else raw) for value, raw in sides)
         if old == new and old is None:
             continue
-        found.append({"field": name, "before": old, "after": new, "text": _told(name, old, new)})
+        found.append(
+            {"field": name, "before": old, "after": new, "text": _change_text(name, old, new)}
+        )
     return found[:_MOST]
 
 
@@ -44,7 +46,7 @@ def _beside(name: str, before: Mapping[str, Json], after: Mapping[str, Json]) ->
     return False
 
 
-def _told(name: str, old: str | None, new: str | None) -> str:
+def _change_text(name: str, old: str | None, new: str | None) -> str:
     if old == new:
         return f"{name} : modifié"
     return f"{name} : {_quoted(old)} → {_quoted(new)}"

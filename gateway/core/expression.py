@@ -135,7 +135,7 @@ def _compiled(text: str, parsed: Any, library: Functions | None) -> Expression:
         raise BadExpression(say("no_function", name=min(unknown)))
     reads = _Reads()
     result = reads.whole(tree, ("",))
-    reads.take(result)
+    reads.add(result)
     return Expression(
         text=text,
         reads=tuple(reads.found),
@@ -216,7 +216,7 @@ class _Reads:
     def __init__(self) -> None:
         self.found: dict[str, None] = {}
 
-    def take(self, paths: Iterable[str]) -> None:
+    def add(self, paths: Iterable[str]) -> None:
         for path in paths:
             self.found[path.rstrip(_LIST) or "@"] = None
 
@@ -257,7 +257,7 @@ class _Reads:
                 return self.walk(children[1], values)
             case "filter_projection":
                 items = _items(self.walk(children[0], bases))
-                self.take(self.walk(children[2], items))
+                self.add(self.walk(children[2], items))
                 return self.walk(children[1], items)
             case "and_expression" | "or_expression":
                 return tuple(p for child in children for p in self.walk(child, bases))
@@ -265,7 +265,7 @@ class _Reads:
                 return self.function(str(node["value"]), children, bases)
         # Comparisons, negations and built objects: their result is no path any more.
         for child in children:
-            self.take(self.walk(child, bases))
+            self.add(self.walk(child, bases))
         return ()
 
     def function(self, name: str, args: Any, bases: tuple[str, ...]) -> tuple[str, ...]:
@@ -273,12 +273,12 @@ class _Reads:
         given = tuple(p for arg in plain for p in self.whole(arg, bases))
         for arg in args:
             if arg["type"] == "expref":
-                self.take(self.walk(arg["children"][0], _items(given)))
+                self.add(self.walk(arg["children"][0], _items(given)))
         if name in _PASSING:
             return given
         if name in _PICKING:
             return _items(given)
-        self.take(given)
+        self.add(given)
         return ()
 
 

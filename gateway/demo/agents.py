@@ -51,12 +51,14 @@ class Agents:
             self._story.say("villeurbanne", say("webhook_told", statuses=str(statuses)))
 
     def _may_close(self, ticket: str, reference: str | None) -> bool:
-        if ticket in self._closed or not self._told(reference, PORTAL_WORDS[Status.ACCEPTED]):
+        if ticket in self._closed or not self._was_reported(
+            reference, PORTAL_WORDS[Status.ACCEPTED]
+        ):
             return False
         self._closed.add(ticket)
         return True
 
-    def _told(self, reference: str | None, word: str) -> bool:
+    def _was_reported(self, reference: str | None, word: str) -> bool:
         portal = self._stage.portal
         return any(
             isinstance(event, dict) and event.get("statut") == word

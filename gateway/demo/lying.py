@@ -104,7 +104,7 @@ async def _ticket(
 ) -> None:
     """Play one request: its citizen writes, its agents work."""
     slug, id_ = item.form.slug, item.id
-    if not await _until(lambda: _told(stage, slug, id_, Status.ACCEPTED), until):
+    if not await _until(lambda: _last_status_is(stage, slug, id_, Status.ACCEPTED), until):
         return
     agents = _Bron(stage, slug, id_) if slug == ANOMALY else _Villeurbanne(stage, slug, id_)
     if slug == SCHOOL:
@@ -116,7 +116,11 @@ async def _ticket(
         said.notes.append((slug, id_, text))
         await agents.say(word, text)
         return await _until(
-            lambda: _note_told(stage, slug, id_, text) and _told(stage, slug, id_, status), until
+            lambda: (
+                _note_last_status_is(stage, slug, id_, text)
+                and _last_status_is(stage, slug, id_, status)
+            ),
+            until,
         )
 
     if not await note(f"Dossier {id_} : pris en charge.", "in_progress", Status.IN_PROGRESS):
@@ -233,13 +237,13 @@ def _events(stage: Stage, slug: str, id_: str) -> list[dict[str, Any]]:
     return [one for one in given if isinstance(one, dict) and "evenement" in one]
 
 
-def _told(stage: Stage, slug: str, id_: str, status: Status) -> bool:
+def _last_status_is(stage: Stage, slug: str, id_: str, status: Status) -> bool:
     """Is this the last status that the citizen was told?"""
     words = [one["statut"] for one in _events(stage, slug, id_) if one.get("statut")]
     return bool(words) and words[-1] == PORTAL_WORDS[status]
 
 
-def _note_told(stage: Stage, slug: str, id_: str, text: str) -> bool:
+def _note_last_status_is(stage: Stage, slug: str, id_: str, text: str) -> bool:
     return any(one.get("message") == text for one in _events(stage, slug, id_))
 
 
@@ -258,7 +262,7 @@ def _count(stage: Stage, said: _ExpectedTexts, items: list[SimulatedFormdata]) -
         notes.update((slug, id_, one["message"]) for one in given if one.get("message"))
         message = said.messages.get((slug, id_))
         echoed += message is not None and message in json.dumps(given, ensure_ascii=False)
-        silenced += not _told(stage, slug, id_, Status.DONE)
+        silenced += not _last_status_is(stage, slug, id_, Status.DONE)
     silenced += sum(not notes[one] for one in said.notes)
     written: Counter[str] = Counter()
     for ticket in stage.villeurbanne.tickets:

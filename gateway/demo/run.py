@@ -31,7 +31,7 @@ async def run_demo(
                 and summary["reported"] == summary["delivered"] == summary["requests"]
                 and not (summary["duplicates"] or summary["lost"] or summary.get("leaked"))
             )
-        _told(story, summary)
+        _print_summary(story, summary)
         if not once and not stage.stop.is_set():
             _invite(story, stage)
             await stage.stop.wait()
@@ -39,7 +39,7 @@ async def run_demo(
     return summary
 
 
-def _told(story: Story, summary: dict[str, Any]) -> None:
+def _print_summary(story: Story, summary: dict[str, Any]) -> None:
     story.title(say("counted"))
     for key, value in summary.items():
         story.plain(f"{key:>14}  {value}")

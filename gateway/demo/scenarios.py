@@ -122,7 +122,7 @@ async def at_work(stage: Stage, story: Story) -> AsyncIterator[None]:
         for task in tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-        watcher.look()
+        watcher.print_new()
 
 
 async def settled(stage: Stage) -> None:

@@ -67,17 +67,17 @@ class Watcher:
     async def run(self) -> None:
         """Read until cancelled."""
         while True:
-            self.look()
+            self.print_new()
             await asyncio.sleep(0.05)
 
-    def look(self) -> None:
+    def print_new(self) -> None:
         """Tell what happened since the last call."""
         for who, text in self._news():
             self._story.say(who, text)
 
     def _news(self) -> Iterator[tuple[str, Message]]:
         stage = self._stage
-        for push in stage.portal.pushes[self._take("pushes", len(stage.portal.pushes)) :]:
+        for push in stage.portal.pushes[self._advance("pushes", len(stage.portal.pushes)) :]:
             ours = stage.reference_of(push.slug, push.id) or "?"
             yield (
                 "toodego",
@@ -89,7 +89,7 @@ class Watcher:
                     reference=ours,
                 ),
             )
-        for ticket in stage.bron.tickets[self._take("bron", len(stage.bron.tickets)) :]:
+        for ticket in stage.bron.tickets[self._advance("bron", len(stage.bron.tickets)) :]:
             yield (
                 "bron",
                 say(
@@ -101,7 +101,7 @@ class Watcher:
                 ),
             )
         tickets = stage.villeurbanne.tickets
-        for one in tickets[self._take("villeurbanne", len(tickets)) :]:
+        for one in tickets[self._advance("villeurbanne", len(tickets)) :]:
             yield (
                 "villeurbanne",
                 say(
@@ -111,7 +111,7 @@ class Watcher:
                     files=len(one.documents),
                 ),
             )
-        for call in stage.portal.received[self._take("received", len(stage.portal.received)) :]:
+        for call in stage.portal.received[self._advance("received", len(stage.portal.received)) :]:
             payload = call.payload if isinstance(call.payload, dict) else {}
             message = f" « {payload['message']} »" if payload.get("message") else ""
             alone = say("a_file" if "b64_content" in payload else "a_message")
@@ -134,6 +134,6 @@ class Watcher:
             else:
                 yield "fault", say("line_cut", who=say(who), method=one.method)
 
-    def _take(self, name: str, count: int) -> int:
+    def _advance(self, name: str, count: int) -> int:
         before, self._told[name] = self._told[name], count
         return before

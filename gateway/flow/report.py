@@ -103,7 +103,7 @@ class Reporter:
             return None
         files = FilePlaceholders()
         payload = self._payload(claimed, mapping, call, files)
-        if state.told(event):
+        if state.has_message(event):
             # Its worker died between the message and the mark that proves the rest.
             payload["message"] = None
         client, _ = self._portal(claimed)

@@ -132,7 +132,7 @@ class RefreshToken:
         if isinstance(token, Token) and isinstance(replaced, str) and replaced != newest:
             self._newest = replaced
             try:
-                await asyncio.to_thread(self._keep, replaced)
+                await asyncio.to_thread(self._store, replaced)
             except OSError as error:
                 what = f"the new refresh token cannot be kept ({type(error).__name__})"
                 return Misconfigured("oauth2_unkept", what)
@@ -151,7 +151,7 @@ class RefreshToken:
                 return str(kept["refresh_token"])
         return None
 
-    def _keep(self, newest: str) -> None:
+    def _store(self, newest: str) -> None:
         """Write it beside, then in its place: whatever happens, one of the two is there."""
         if self.kept_in is None:
             return

@@ -110,7 +110,7 @@ def parse_pieces(text: bytes, read: Callable[[bytes], Json], *, values: int, dep
             top.whole, top.begun = False, at
         elif at - top.begun > _PIECE:
             _open_up(stack, text, read)
-            _take(top, text[top.begun : at - 1], read)
+            _add_members(top, text[top.begun : at - 1], read)
             top.begun = at
         top.last = at
     if stack or (at < len(text) - _PIECE and text[at] != _QUOTE):
@@ -183,7 +183,7 @@ def _open_up(stack: list[_Open], text: bytes, read: Callable[[bytes], Json]) -> 
             one.made = [] if one.kind == _LIST else {}
 
 
-def _take(one: _Open, members: bytes, read: Callable[[bytes], Json]) -> None:
+def _add_members(one: _Open, members: bytes, read: Callable[[bytes], Json]) -> None:
     if one.kind == _LIST:
         one.made += _list(read(b"[" + members + b"]"))
     else:
@@ -193,7 +193,7 @@ def _take(one: _Open, members: bytes, read: Callable[[bytes], Json]) -> None:
 def _attach(one: _Open, value: Json, text: bytes, at: int, read: Callable[[bytes], Json]) -> None:
     """Put in a member that was parsed by itself and begins at `at`, after those before it."""
     if one.last > one.begun:
-        _take(one, text[one.begun : one.last - 1], read)
+        _add_members(one, text[one.begun : one.last - 1], read)
     name = text[one.last : at].strip(_BLANK)
     if one.kind == _LIST:
         if name:
@@ -212,7 +212,7 @@ def _finished(text: bytes, one: _Open, end: int, read: Callable[[bytes], Json]) 
         return read(text[one.at : end])
     rest = text[one.begun : end - 1]
     if not one.whole:
-        _take(one, rest, read)
+        _add_members(one, rest, read)
     elif rest.strip(_BLANK):
         raise NotJson
     return one.made

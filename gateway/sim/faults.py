@@ -112,7 +112,7 @@ class Faults:
         """Wait `seconds` before the call is handled."""
         self.add(InjectedFault(FaultKind.SLOW, when, seconds=seconds))
 
-    def hold(self, until: asyncio.Event, when: FaultCondition = FaultCondition()) -> None:
+    def wait_for(self, until: asyncio.Event, when: FaultCondition = FaultCondition()) -> None:
         """Wait for `until` before the call is handled."""
         self.add(InjectedFault(FaultKind.SLOW, when, until=until))
 

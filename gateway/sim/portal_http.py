@@ -71,9 +71,9 @@ def _error(
     titles = {"not-found": texts.NOT_FOUND, "invalid-request": "Invalid request"}
     body = {
         "err": 1,
-        "err_class": texts.told(portal.language, titles.get(code, "Access denied")),
+        "err_class": texts.translated(portal.language, titles.get(code, "Access denied")),
         "err_code": code,
-        "err_desc": texts.told(portal.language, text, *values),
+        "err_desc": texts.translated(portal.language, text, *values),
     }
     return _json(body, status, {"WWW-Authenticate": 'Basic realm="list"'} if status == 401 else {})
 

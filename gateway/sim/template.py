@@ -87,7 +87,7 @@ class _Parser:
     def _next(self) -> tuple[str, str]:
         return self._tokens[self._at] if self._at < len(self._tokens) else ("", "")
 
-    def _take(self, *wanted: str) -> str | None:
+    def _accept(self, *wanted: str) -> str | None:
         token = self._next()[1]
         if token in wanted:
             self._at += 1
@@ -100,18 +100,18 @@ class _Parser:
 
     def either(self) -> _Value:
         left = self._both()
-        while self._take("or"):
+        while self._accept("or"):
             left = _or(left, self._both())
         return left
 
     def _both(self) -> _Value:
         left = self._negated()
-        while self._take("and"):
+        while self._accept("and"):
             left = _and(left, self._negated())
         return left
 
     def _negated(self) -> _Value:
-        if self._take("not"):
+        if self._accept("not"):
             inner = self._negated()
             return lambda lookup: not inner(lookup)
         return self._compared()
@@ -121,19 +121,19 @@ class _Parser:
         negative = self._next()[1] == "not" and self._tokens[self._at + 1][1] == "in"
         if negative:
             self._at += 1
-        sign = self._take("==", "!=", "<", "<=", ">", ">=", "in")
+        sign = self._accept("==", "!=", "<", "<=", ">", ">=", "in")
         if sign is None:
             return left
         return _comparison("not in" if negative else sign, left, self._filtered())
 
     def _filtered(self) -> _Value:
         value = self._operand()
-        while self._take("|"):
+        while self._accept("|"):
             kind, name = self._next()
             if kind != "name" or name not in _FILTERS:
                 raise ValueError(f"no filter {name!r} here, in {self._text!r}")
             self._at += 1
-            argument = self._operand() if self._take(":") else None
+            argument = self._operand() if self._accept(":") else None
             value = _applied(_FILTERS[name], value, argument)
         return value
 

@@ -40,7 +40,7 @@ _FRENCH = {
 }
 
 
-def told(language: str, text: str | None, *values: str) -> str | None:
+def translated(language: str, text: str | None, *values: str) -> str | None:
     """Return `text` in the site's language ("fr" or "en"), with `values` filled in."""
     if text is None:
         return None

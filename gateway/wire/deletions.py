@@ -116,7 +116,7 @@ class Deletions:
 
     async def read(self, known: Sequence[str], cursor: str | None) -> ProviderReading | Outage:
         """Read the list from `cursor` on, and once a day from its beginning."""
-        mark, now = _mark(cursor), self.now()
+        mark, now = _mark_of(cursor), self.now()
         full = mark.full_at is None or now - datetime.fromisoformat(mark.full_at) >= FULL_EVERY
         if full:
             mark = _Mark(full_at=now.isoformat())
@@ -256,7 +256,7 @@ def _asked(known: Sequence[str], canary: str | None, now: datetime) -> _WantedAc
     return _WantedAccounts(frozenset(accounts), canary, now)
 
 
-def _mark(cursor: str | None) -> _Mark:
+def _mark_of(cursor: str | None) -> _Mark:
     """Read a cursor of ours; an unreadable one means the beginning, which is always right."""
     try:
         told = read_cursor(cursor)

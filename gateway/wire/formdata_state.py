@@ -70,7 +70,7 @@ class FormdataState:
             return event_id in value
         return isinstance(value, str) and event_id in value.replace(",", " ").split()
 
-    def told(self, event_id: str) -> bool:
+    def has_message(self, event_id: str) -> bool:
         """Is this event's message in the history? Only the shipped workflow shows it."""
         return any(f'{TOLD}="{event_id}"' in message for message in self.messages)
 

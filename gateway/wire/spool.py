@@ -229,7 +229,7 @@ class BodyReader:
         if self._spool is not None:
             self._spool.close()
 
-    async def take(self, chunks: AsyncIterable[bytes], limit: int) -> SpooledBody:
+    async def read(self, chunks: AsyncIterable[bytes], limit: int) -> SpooledBody:
         """Take the body from `chunks`; only a small one is whole in memory.
 
         Raises TooLarge once it exceeds `limit`, or MOST_TEXT without its long texts;
@@ -240,8 +240,8 @@ class BodyReader:
             return SpooledBody(small, size)
         return SpooledBody(bytes(self.text), size, self.texts)
 
-    async def take_file(self, chunks: AsyncIterable[bytes], limit: int) -> Content:
-        """Take a file as it is; only a small one is in memory. Raises as `take` does."""
+    async def read_file(self, chunks: AsyncIterable[bytes], limit: int) -> Content:
+        """Take a file as it is; only a small one is in memory. Raises as `read` does."""
         begun, digest = self._end, hashlib.sha256()
         size, small = await _read(chunks, limit, lambda data: self._lay(data, digest), self._admit)
         if small is not None:
@@ -254,7 +254,7 @@ class BodyReader:
         digest.update(data)
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes. Raises as `take` does."""
+        """Take the next bytes. Raises as `read` does."""
         data, self._held = self._held + data if self._held else data, b""
         at = 0
         while at < len(data):

@@ -91,7 +91,7 @@ def stopped_by(number: signal.Signals) -> Play:
         edit(gateway.config / "gateway.yaml", "shutdown_grace: 3", "shutdown_grace: 60")
         edit(gateway.config / "communes/69029-bron.yaml", f"timeout: {TIMEOUT}", "timeout: 60")
         let_go = asyncio.Event()
-        bron.faults.hold(let_go, FaultCondition(path="/requests", method="POST", after=3))
+        bron.faults.wait_for(let_go, FaultCondition(path="/requests", method="POST", after=3))
         await gateway.start()
         town.send(9, 3)
         await until(lambda: len(bron.faults.injected) >= 1, "it is under load")

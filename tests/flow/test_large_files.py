@@ -67,8 +67,8 @@ async def _chunks(body: bytes) -> AsyncIterator[bytes]:
 async def push(rig: Rig, item: SimulatedFormdata, folder: Path) -> Acceptance:
     """As the portal's push, whose file is laid on disk while it comes."""
     body = json.dumps(item.document(rig.portal.base_url, push=True)).encode()
-    with BodyReader(folder) as inflow:
-        taken = await inflow.take(_chunks(body), len(body))
+    with BodyReader(folder) as reader:
+        taken = await reader.read(_chunks(body), len(body))
         assert len(taken.text) < 20_000
         formdata = parse_formdata(taken.text, None, limits=DEFAULT_LIMITS, texts=taken.texts)
         return await take_in(rig.engine, "toodego", BRON, SLUG, formdata)

@@ -87,7 +87,7 @@ async def test_a_call_under_way_in_a_standby_that_lagged_was_over_and_told(
 ) -> None:
     """The former primary saw its end, and told the citizen; the new one still waits for it."""
     let_go = asyncio.Event()
-    rig.gru.faults.hold(let_go, FaultCondition(method="POST", path="/api/tickets", first=1))
+    rig.gru.faults.wait_for(let_go, FaultCondition(method="POST", path="/api/tickets", first=1))
     async with rig.gateway():
         item, request = await rig.send()
         await rig.state(request, State.SENDING)

@@ -147,7 +147,7 @@ def state(data: bytes) -> None:
     if isinstance(document, dict):
         read = FormdataState.read(document)
         read.carried_out("bo_marque", "TDG-1:1")
-        read.told("TDG-1:1")
+        read.has_message("TDG-1:1")
 
 
 _KEY = "sesame-ouvre-toi-bien"

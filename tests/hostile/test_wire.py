@@ -72,12 +72,12 @@ async def test_a_list_of_the_portal(name: str) -> None:
 @pytest.mark.parametrize("name", ["a gzip bomb", "an answer without end", "a drip of the body"])
 async def test_a_formdata_and_a_file_of_the_portal(name: str, tmp_path: Path) -> None:
     async def formdata(url: str, client: httpx.AsyncClient) -> object:
-        with BodyReader(tmp_path) as inflow:
-            return await portal(url, client).formdata(f"{url}/api/forms/s/1/", inflow)
+        with BodyReader(tmp_path) as reader:
+            return await portal(url, client).formdata(f"{url}/api/forms/s/1/", reader)
 
     async def file(url: str, client: httpx.AsyncClient) -> object:
-        with BodyReader(tmp_path) as inflow:
-            return await portal(url, client).download(f"{url}/api/forms/s/1/download?f=1", inflow)
+        with BodyReader(tmp_path) as reader:
+            return await portal(url, client).download(f"{url}/api/forms/s/1/download?f=1", reader)
 
     for call in (formdata, file):
         came = await tried(bad_answers()[name], call)

@@ -91,7 +91,7 @@ async def test_slow_then_fail_with_retry_after() -> None:
 async def test_a_held_call_is_treated_when_it_is_let_go() -> None:
     gru = Ticketing()
     gone = asyncio.Event()
-    gru.faults.hold(gone, FaultCondition(method="POST", first=1))
+    gru.faults.wait_for(gone, FaultCondition(method="POST", first=1))
     async with (
         run_server(gru.app) as running,
         httpx.AsyncClient(base_url=running.url, headers=KEY) as client,

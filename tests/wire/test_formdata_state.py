@@ -16,8 +16,8 @@ def message(content: Any, kind: str = "workflow-comment") -> dict[str, Any]:
 
 def test_a_message_in_the_history_names_its_report() -> None:
     state = FormdataState.read(message(f'<div {TOLD}="ab12">Jeudi.</div>'))
-    assert state.told("ab12")
-    assert not state.told("ab1")
+    assert state.has_message("ab12")
+    assert not state.has_message("ab1")
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def test_a_message_in_the_history_names_its_report() -> None:
     ],
 )
 def test_a_history_that_is_hidden_or_odd_tells_nothing(document: dict[str, Any]) -> None:
-    assert not FormdataState.read(document).told("ab12")
+    assert not FormdataState.read(document).has_message("ab12")

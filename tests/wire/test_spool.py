@@ -51,14 +51,14 @@ def read(parse: Any) -> Any:
 
 def both(body: bytes, cuts: list[int], limits: Limits = LIMITS) -> tuple[Any, Any, BodyReader]:
     plain = read(lambda: parse_formdata(body, None, limits=limits))
-    with BodyReader(FOLDER) as inflow:
+    with BodyReader(FOLDER) as reader:
         begin = 0
         for end in [*sorted(cut % (len(body) + 1) for cut in cuts), len(body)]:
-            inflow.feed(body[begin:end])
+            reader.feed(body[begin:end])
             begin = end
-        text = bytes(inflow.text)
-        laid = read(lambda: parse_formdata(text, None, limits=limits, texts=inflow.texts))
-    return plain, laid, inflow
+        text = bytes(reader.text)
+        laid = read(lambda: parse_formdata(text, None, limits=limits, texts=reader.texts))
+    return plain, laid, reader
 
 
 @pytest.fixture(autouse=True)
@@ -156,9 +156,9 @@ def file_body(raw: str, **more: Any) -> bytes:
 def test_a_file_is_laid_on_disk_byte_for_byte(size: int, by: int) -> None:
     content = random.Random(size).randbytes(size)
     raw = base64.b64encode(content).decode().replace("/", "\\/")
-    plain, laid, inflow = both(file_body(raw), list(range(0, 5000, by)))
+    plain, laid, reader = both(file_body(raw), list(range(0, 5000, by)))
     assert laid == plain
-    assert len(inflow.texts) == 1
+    assert len(reader.texts) == 1
     assert laid == (413, "file_too_large") if size > 1200 else laid[1][0][4] == content
 
 
@@ -179,18 +179,18 @@ def test_a_file_is_laid_on_disk_byte_for_byte(size: int, by: int) -> None:
     ],
 )
 def test_what_is_wrong_with_a_content_is_told_as_ever(raw: str) -> None:
-    plain, laid, inflow = both(file_body(raw), list(range(0, 9000, 50)))
+    plain, laid, reader = both(file_body(raw), list(range(0, 9000, 50)))
     assert laid == plain
-    assert "A" * 100 not in inflow.text.decode("utf-8", "replace"), "it was laid on disk"
+    assert "A" * 100 not in reader.text.decode("utf-8", "replace"), "it was laid on disk"
 
 
 def test_a_long_text_that_is_no_file_comes_back_to_the_letter() -> None:
     text = ("AAAA\r\n=é😀/" * 90) + "A"
     body = json.dumps({"id": "1", "fields": {"x": {"content": text}}, "extra": {"content": text}})
-    with BodyReader(FOLDER) as inflow:
-        inflow.feed(body.encode())
-        assert len(inflow.texts) == 2
-        form = parse_formdata(bytes(inflow.text), None, limits=LIMITS, texts=inflow.texts)
+    with BodyReader(FOLDER) as reader:
+        reader.feed(body.encode())
+        assert len(reader.texts) == 2
+        form = parse_formdata(bytes(reader.text), None, limits=LIMITS, texts=reader.texts)
     assert form.fields["x"]["content"] == text
     assert form.extra["content"] == text
 
@@ -207,9 +207,9 @@ def test_nobody_can_name_what_another_body_has_on_disk() -> None:
 
 def test_a_repeated_key_counts_as_in_any_json() -> None:
     first, last = base64.b64encode(b"a" * 90).decode(), base64.b64encode(b"b" * 90).decode()
-    plain, laid, inflow = both(file_body(f'{first}", "content": "{last}'), [])
+    plain, laid, reader = both(file_body(f'{first}", "content": "{last}'), [])
     assert laid == plain
-    assert len(inflow.texts) == 2
+    assert len(reader.texts) == 2
     assert laid[1][0][4] == b"b" * 90
 
 
@@ -227,8 +227,8 @@ def nothing_left(tmp_path: Path) -> Iterator[Path]:
 async def test_real_a_large_file_is_never_held(nothing_left: Path) -> None:
     content = random.Random(1).randbytes(3_000_000)
     body = file_body(base64.b64encode(content).decode())
-    with BodyReader(nothing_left) as inflow:
-        got = await inflow.take(_chunks(body, list(range(0, len(body), 60_000))), len(body))
+    with BodyReader(nothing_left) as reader:
+        got = await reader.read(_chunks(body, list(range(0, len(body), 60_000))), len(body))
         assert got.size == len(body)
         assert len(got.text) < 1000
         assert len(open_below(nothing_left)) == 1
@@ -249,8 +249,8 @@ async def test_real_a_large_file_is_never_held(nothing_left: Path) -> None:
 async def test_real_a_small_body_stays_in_memory(nothing_left: Path) -> None:
     body = file_body("A" * (LARGE - 100))
     assert LONG < len(body) <= LARGE
-    with BodyReader(nothing_left) as inflow:
-        got = await inflow.take(_chunks(body, [LARGE // 2]), LARGE)
+    with BodyReader(nothing_left) as reader:
+        got = await reader.read(_chunks(body, [LARGE // 2]), LARGE)
         assert got == SpooledBody(body, len(body))
         assert open_below(nothing_left) == []
 
@@ -258,15 +258,15 @@ async def test_real_a_small_body_stays_in_memory(nothing_left: Path) -> None:
 async def test_real_a_file_as_it_is_is_taken_too(nothing_left: Path) -> None:
     content = random.Random(2).randbytes(1_000_000)
     cuts = list(range(0, len(content), 70_000))
-    with BodyReader(nothing_left) as inflow:
-        several = [await inflow.take_file(_chunks(content[n:], cuts), 1_000_000) for n in (0, 1)]
-        few = await inflow.take_file(_chunks(b"few", [1]), 3)
+    with BodyReader(nothing_left) as reader:
+        several = [await reader.read_file(_chunks(content[n:], cuts), 1_000_000) for n in (0, 1)]
+        few = await reader.read_file(_chunks(b"few", [1]), 3)
         for n, got in enumerate(several):
             assert got.sha256 == InMemory(content[n:]).sha256
             assert b"".join(got.pieces(99_999)) == content[n:]
         assert few.read(0, 3) == b"few"
         with pytest.raises(TooLarge):
-            await inflow.take_file(_chunks(b"four", []), 3)
+            await reader.read_file(_chunks(b"four", []), 3)
 
 
 async def test_real_too_much_is_told_as_soon_as_it_is_seen(nothing_left: Path) -> None:
@@ -279,8 +279,8 @@ async def test_real_too_much_is_told_as_soon_as_it_is_seen(nothing_left: Path) -
             seen += 50_000
             yield b"A" * 50_000
 
-    with BodyReader(nothing_left) as inflow, pytest.raises(TooLarge):
-        await inflow.take(endless(), 1_000_000)
+    with BodyReader(nothing_left) as reader, pytest.raises(TooLarge):
+        await reader.read(endless(), 1_000_000)
     assert seen <= 1_050_000
 
 
@@ -308,10 +308,10 @@ async def test_real_bodies_of_many_values_or_much_text_are_read_no_further() -> 
                 read += len(some)
                 yield some
 
-        with BodyReader(FOLDER) as inflow:
+        with BodyReader(FOLDER) as reader:
             with pytest.raises(error):
-                await inflow.take(endless(), 100_000_000)
-            assert len(inflow.text) < spool.MOST_TEXT + 2 * LARGE
+                await reader.read(endless(), 100_000_000)
+            assert len(reader.text) < spool.MOST_TEXT + 2 * LARGE
         assert read < spool.MOST_TEXT + 4 * LARGE
 
 
@@ -325,14 +325,14 @@ def test_real_long_texts_are_taken_back_up_to_a_bound() -> None:
         ({"fields": {"a": more}}, True),
         ({"fields": {"a": [{"content": one} for one in more]}}, True),
     ):
-        with BodyReader(FOLDER) as inflow:
-            inflow.feed(json.dumps({"id": "1", "display_id": "2", **body}).encode())
-            text = bytes(inflow.text)
+        with BodyReader(FOLDER) as reader:
+            reader.feed(json.dumps({"id": "1", "display_id": "2", **body}).encode())
+            text = bytes(reader.text)
             assert len(text) < 10_000
             if refused:
                 with pytest.raises(Rejected) as refusal:
-                    parse_formdata(text, None, limits=LIMITS, texts=inflow.texts)
+                    parse_formdata(text, None, limits=LIMITS, texts=reader.texts)
                 assert (refusal.value.status, refusal.value.code) == (413, "text_too_long")
             else:
-                form = parse_formdata(text, None, limits=LIMITS, texts=inflow.texts)
+                form = parse_formdata(text, None, limits=LIMITS, texts=reader.texts)
                 assert form.fields == {"a": long}

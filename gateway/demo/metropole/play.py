@@ -30,7 +30,7 @@ async def run_town(count: int, *, seed: int, port: int, once: bool, story: Story
         begun = time.monotonic()
         summary = {"scenario": "metropole", "communes": count} | await _play(town)
         summary["seconds"] = round(time.monotonic() - begun, 1)
-        _told(story, summary)
+        _print_summary(story, summary)
         if not once:
             story.title(say("stays_up"))
             story.plain(f"  curl -s {town.url}/ops/health")
@@ -162,7 +162,7 @@ async def _series(town: Town) -> set[str]:
     return set(_SERIES.findall(await read_metrics(town.url)))
 
 
-def _told(story: Story, summary: dict[str, Any]) -> None:
+def _print_summary(story: Story, summary: dict[str, Any]) -> None:
     story.title(say("measured"))
     for name, value in summary.items():
         if name == "acts":

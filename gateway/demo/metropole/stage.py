@@ -172,7 +172,7 @@ class Town:
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
         )
-        said = asyncio.gather(_whole(process.stdout), self._told(process.stderr))
+        said = asyncio.gather(_whole(process.stdout), self._echo(process.stderr))
         stopping = asyncio.create_task(self.stop.wait())
         try:
             waited_for: set[asyncio.Future[Any]] = {said, stopping}
@@ -205,7 +205,7 @@ class Town:
         )
         return done
 
-    async def _told(self, stream: asyncio.StreamReader | None) -> str:
+    async def _echo(self, stream: asyncio.StreamReader | None) -> str:
         lines = []
         while stream is not None and (line := (await stream.readline()).decode("utf-8")):
             lines.append(line)

@@ -30,14 +30,14 @@ async def _turns() -> AsyncIterator[_Turns]:
     """Measure how long the loop's own thread worked between two turns of ours."""
     seen = _Turns()
 
-    async def look() -> None:
+    async def measure() -> None:
         while True:
             before = time.thread_time()
             await asyncio.sleep(0)
             await asyncio.sleep(0.001)
             seen.longest = max(seen.longest, time.thread_time() - before)
 
-    task = asyncio.create_task(look())
+    task = asyncio.create_task(measure())
     try:
         yield seen
     finally:

@@ -27,7 +27,7 @@ DST: Final = (
 )
 
 
-async def _told(
+async def _polled(
     suite: AdapterUnderTest, *entries: ToldEntry, cursor: str | None = None
 ) -> list[Change]:
     async with playing(suite) as (adapter, far_end):
@@ -57,7 +57,7 @@ async def _ours(suite: AdapterUnderTest, changes: Changes) -> list[Change]:
     "http",
 )
 async def tells(suite: AdapterUnderTest) -> None:
-    found = await _told(suite, ToldEntry(status="en_cours"))
+    found = await _polled(suite, ToldEntry(status="en_cours"))
     statuses = [change.status for change in found if change.status is not None]
     holds(statuses == ["en_cours"], f"the status en_cours comes back as {statuses}")
 
@@ -71,7 +71,7 @@ async def tells(suite: AdapterUnderTest) -> None:
     "http",
 )
 async def unknown_status(suite: AdapterUnderTest) -> None:
-    found = await _told(suite, ToldEntry(status="jamais_vu_42"))
+    found = await _polled(suite, ToldEntry(status="jamais_vu_42"))
     holds([change.status for change in found] == ["jamais_vu_42"], "an unknown status is altered")
 
 
@@ -169,7 +169,7 @@ async def list_shifts(suite: AdapterUnderTest) -> None:
 )
 async def repeats(suite: AdapterUnderTest) -> None:
     entry = ToldEntry(message="Un mot", key="7")
-    twice = [[change.key for change in await _told(suite, entry)] for _ in range(2)]
+    twice = [[change.key for change in await _polled(suite, entry)] for _ in range(2)]
     holds(twice[0] == twice[1], f"the same entry has the keys {twice}")
 
 
@@ -183,7 +183,7 @@ async def repeats(suite: AdapterUnderTest) -> None:
 )
 async def internal_note(suite: AdapterUnderTest) -> None:
     note = "Appelé le voisin, ne pas diffuser"
-    found = await _told(suite, ToldEntry(message=note, public=False))
+    found = await _polled(suite, ToldEntry(message=note, public=False))
     shown = [change for change in found if change.public and note in (change.message or "")]
     holds(not shown, "an internal note is told as public")
 
@@ -197,7 +197,7 @@ async def internal_note(suite: AdapterUnderTest) -> None:
     "http",
 )
 async def own_words_known(suite: AdapterUnderTest) -> None:
-    found = await _told(suite, ToldEntry(message="Bonjour", key="evt-1", by_us=True))
+    found = await _polled(suite, ToldEntry(message="Bonjour", key="evt-1", by_us=True))
     for change in found:
         known = change.sender_key == "evt-1" or change.message in (None, "", "Bonjour")
         holds(known, "our own words come back altered and without our key")
@@ -212,7 +212,7 @@ async def own_words_known(suite: AdapterUnderTest) -> None:
     "http",
 )
 async def hostile_text(suite: AdapterUnderTest) -> None:
-    found = await _told(suite, ToldEntry(message=HOSTILE))
+    found = await _polled(suite, ToldEntry(message=HOSTILE))
     said = " ".join(change.message or "" for change in found)
     for part in ("👩‍👩‍👧", "שלום", "été"):
         holds(part in said, f"{part!r} does not come back: {said!r}")
@@ -229,7 +229,7 @@ async def hostile_text(suite: AdapterUnderTest) -> None:
 async def times(suite: AdapterUnderTest) -> None:
     for moment in DST:
         entry = ToldEntry(status="en_cours", message="Un mot", at=moment)
-        for change in await _told(suite, entry):
+        for change in await _polled(suite, entry):
             if change.at is None:
                 continue
             holds(change.at.tzinfo is not None, "a time has no offset")
