@@ -39,14 +39,14 @@ class Story:
         if not self.silent:
             style = _STYLES.get(who, "white")
             name = say(who).told(self._language) if who else ""
-            self._console.print(f"[{style}]{name:>12}[/]  {escape(self._told(text))}")
+            self._console.print(f"[{style}]{name:>12}[/]  {escape(self._translated(text))}")
 
     def title(self, text: Message) -> None:
         """Print a heading."""
         if not self.silent:
-            self._console.print(f"\n[bold]{escape(self._told(text))}[/]")
+            self._console.print(f"\n[bold]{escape(self._translated(text))}[/]")
 
-    def _told(self, text: Message | str) -> str:
+    def _translated(self, text: Message | str) -> str:
         return text.told(self._language) if isinstance(text, Message) else text
 
     def plain(self, text: str) -> None:
