@@ -196,12 +196,13 @@ def _print(
             named = places if verbose or len(places) <= NAMED + 1 else places[:NAMED]
             more = len(places) - len(named)
             shown = [*named, *([say("more_with_v", count=more).what(spoken)] if more else [])]
-            told_at = f"{', '.join(shown)}: {said.told(spoken)}"
+            told_at = say("at", where=", ".join(shown), what=said.told(spoken))
             print_message(say(word, told=told_at), err=True)
     if verbose:
         for line in lines:
             if line.level == "ok":
-                print_message(say("well", told=f"{line.far_end}: {line.said.told(spoken)}"))
+                told_at = say("at", where=line.far_end, what=line.said.told(spoken))
+                print_message(say("well", told=told_at))
     _summary(catalogue, warnings, lines, offline=offline)
 
 

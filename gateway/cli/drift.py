@@ -88,8 +88,9 @@ def _lines(form: DriftReading) -> list[str]:
     if not form.drift:
         return [say_cli("form_fits", name=name).what(spoken), *lines]
     for one in form.drift:
-        kind, detail = say(one.kind.value).what(spoken), one.detail.what(spoken)
-        lines.append(f"{name}: {kind} `{one.what}`: {detail}")
+        kind = say(one.kind.value)
+        drifted = say_cli("drifted", name=name, kind=kind, what=one.what, detail=one.detail)
+        lines.append(drifted.what(spoken))
         lines += [f"  {file_line(place.file, place.line)} ({place.target})" for place in one.places]
         lines.append(say_cli("form_communes", communes=tuple(one.communes)).what(spoken))
     return lines

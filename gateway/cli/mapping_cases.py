@@ -132,7 +132,9 @@ def diff(
         emit({"same": not said and not left, "files": said, "effects": left})
         return
     for one in said:
-        print_text(f"{one.file}:{one.line}: {one.path}: {one.before or '-'} -> {one.after or '-'}")
+        folder = folder_of_mappings(old if one.after is None else new)
+        place = f"{real_path(one.file, CONFIG, folder)}:{one.line}"
+        print_text(f"{place}: {one.path}: {one.before or '-'} -> {one.after or '-'}")
     for title in dict.fromkeys(effect.case for effect in left):
         print_text(f"\n{harmless(title)}")
         for effect in left:

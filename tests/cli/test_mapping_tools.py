@@ -87,6 +87,7 @@ def test_two_mappings_differ_in_what_they_say_and_in_what_leaves(small: Path) ->
     assert {effect["field"] for effect in found["effects"]} == {"nature"}
     shown = run("mapping", "diff", KEY, "voirie/bron", "--mappings", str(small.parent)).stdout
     assert "before: nid-de-poule" in shown
+    assert f"{small / 'bron.yaml'}:4: tables.natures.entries.trou:" in shown
     same = run("mapping", "diff", KEY, KEY, "--mappings", str(small.parent))
     assert "they say the same" in same.stdout
 
