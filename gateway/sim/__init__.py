@@ -1,5 +1,5 @@
-"""Simulated far ends that speak the true wire: portal, GRUs, identity provider.
+"""Simulated far ends that speak the real protocols: portal, GRUs, identity provider.
 
-Each is a plain in-memory class with an ASGI `app`; `gateway.sim.server.run_server` serves one on a
-loopback socket, `python -m gateway.sim` runs one in a process of its own.
+Each one is a plain in-memory class with an ASGI `app`. `gateway.sim.server.run_server` serves one
+on a loopback socket; `python -m gateway.sim` runs one in its own process.
 """

@@ -1,7 +1,7 @@
-"""`python -m gateway.sim NAME --port N`: one simulator in a process of its own.
+"""`python -m gateway.sim NAME --port N`: run one simulator in its own process.
 
-It listens on 127.0.0.1, writes its address on one line to the standard output, and ends cleanly on
-SIGINT or SIGTERM.
+The simulator listens on 127.0.0.1, prints its address on one line of the standard output, and ends
+cleanly on SIGINT or SIGTERM.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _build(given: argparse.Namespace) -> tuple[ASGIApp, Callable[[str], None]]:
-    """Return the application, and what to call with its address."""
+    """Return the application, and the function to call with its address."""
     keys: dict[str, str] = dict(given.key)
     if given.sim == "portal":
         portal = SimulatedPortal(keys=keys, language=given.language)
@@ -86,7 +86,7 @@ async def _run(given: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0 when stopped by a signal, 4 when the port is taken."""
+    """Run the simulator. Return 0 after a signal, 4 when the port is taken."""
     given = _parser().parse_args(arguments)
     try:
         asyncio.run(_run(given))

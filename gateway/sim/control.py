@@ -1,4 +1,4 @@
-"""Parts of all simulators: control routes, and safe reading of bodies."""
+"""Parts that all simulators share: control routes, and bounded reading of bodies."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class FaultOrder(BaseModel):
 
 
 class FaultPlan(BaseModel):
-    """The body of `POST /_sim/faults`; `clear` first drops the present rules."""
+    """The body of `POST /_sim/faults`. `clear` drops the present rules first."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -82,7 +82,8 @@ def build_app(
     state: Callable[[], Mapping[str, Any]],
     actions: Mapping[str, Action],
 ) -> ASGIApp:
-    """Return a simulator's application: its routes and the control ones, in the fault plan."""
+    """Return a simulator's application: its own routes and the control routes, behind the fault
+    plan."""
 
     async def get_state(request: Request) -> Response:
         return JSONResponse({**state(), "faults": faults.state()})

@@ -32,8 +32,9 @@ class FaultKind(StrEnum):
 class FaultCondition:
     """The calls that a fault hits. All given conditions must hold.
 
-    `path` is a substring of the path, `method` a verb. Of the calls that fit both, the first
-    `after` are spared, then: only the `first` n, only each n-th (`every`), or a seeded `ratio`.
+    `path` is a part of the path, `method` a verb. Of the calls that fit both, the first `after` are
+    spared. Then the fault hits only the `first` n calls, only each n-th one (`every`), or a random
+    `ratio` of them, which `seed` repeats.
     """
 
     path: str = ""
@@ -99,8 +100,12 @@ class CommittedFault:
 
 @dataclass(slots=True)
 class Faults:
-    """The ordered plan. Delays add up; of the other faults that hit, the first planned one wins.
-    `injected` records what was committed, in order. The same calls always meet the same faults."""
+    """The plan of faults, in order.
+
+    Delays add up. Of the other faults that hit a call, the one that was planned first wins. The
+    same calls always meet the same faults. `injected` records the faults that were committed, in
+    order.
+    """
 
     injected: list[CommittedFault] = field(default_factory=list)
     rules: list[_Rule] = field(default_factory=list)
@@ -138,7 +143,7 @@ class Faults:
         location: str | None = None,
         retry_after: int | None = None,
     ) -> None:
-        """Do all, then answer `status`: a redirect, or a false failure."""
+        """Do the work, then answer `status`: a redirect, or a failure that is not true."""
         self.add(
             InjectedFault(
                 FaultKind.ANSWER_AFTER,
@@ -152,15 +157,16 @@ class Faults:
     def say(
         self, answer: ASGIApp, when: FaultCondition = FaultCondition(), *, done: bool = False
     ) -> None:
-        """Give `answer` instead, after everything is `done` or with nothing done."""
+        """Answer `answer` instead. With `done` the work is done first, otherwise nothing is
+        done."""
         self.add(InjectedFault(FaultKind.SAY, when, answer=answer, done=done))
 
     def clear(self) -> None:
-        """Drop all rules; the record of injected faults stays."""
+        """Drop all rules. The record of committed faults stays."""
         self.rules.clear()
 
     def consult(self, method: str, path: str) -> tuple[list[InjectedFault], InjectedFault | None]:
-        """Return one call's delays, and the fault to commit after them, if any."""
+        """Return the delays of one call, and the fault to commit after them, if any."""
         hits = [rule.fault for rule in self.rules if rule.hits(method, path)]
         delays = [fault for fault in hits if fault.kind is FaultKind.SLOW]
         other = next((fault for fault in hits if fault.kind is not FaultKind.SLOW), None)
@@ -171,7 +177,7 @@ class Faults:
         return delays, other
 
     def state(self) -> dict[str, Any]:
-        """Return the number of injected faults by kind, and of armed rules."""
+        """Return the number of committed faults by kind, and of rules that may still hit."""
         kinds = [item.kind for item in self.injected]
         return {
             "rules": len(self.rules),
@@ -193,7 +199,7 @@ async def cut_answer(scope: Scope, receive: Receive) -> None:
 
 
 class FaultGate:
-    """ASGI middleware: consults the plan on every call but the control ones."""
+    """An ASGI middleware that asks the plan about every call except the control calls."""
 
     def __init__(self, app: ASGIApp, faults: Faults) -> None:
         self._app = app

@@ -139,8 +139,11 @@ class Field:
 
 @dataclass(slots=True)
 class Form:
-    """A teleservice. `statuses` (the first is the initial one), `hooks` and `backoffice` are its
-    workflow's. API accesses `closed_to` it list its formdata and read none: they lack a role."""
+    """A teleservice.
+
+    `statuses` (the first one is the initial status), `hooks` and `backoffice` come from the
+    workflow. API accesses in `closed_to` have no role: they list formdata and read none.
+    """
 
     slug: str
     title: str
@@ -153,33 +156,33 @@ class Form:
     closed_to: frozenset[str] = frozenset()
 
     def follow(self, workflow: Workflow) -> None:
-        """Use this workflow."""
+        """Replace the workflow by this one."""
         self.statuses = list(workflow.statuses)
         self.hooks = list(workflow.hooks)
         self.backoffice = list(workflow.fields)
         self.functions = workflow.functions
 
     def add_hook(self, identifier: str) -> None:
-        """Add a global action: the relay's of this name, or one like the first."""
+        """Add a global action: the relay's action of this name, or a copy of the first one."""
         known = {hook.identifier: hook for hook in relay().hooks}
         self.hooks.append(known.get(identifier) or relay(identifier).hooks[0])
 
     def status(self, status_id: str) -> WorkflowStatus:
-        """Raises KeyError when the workflow has no such status."""
+        """Return the status with this id. Raises KeyError when the workflow has none."""
         for status in self.statuses:
             if status.id == status_id:
                 return status
         raise KeyError(status_id)
 
     def hook(self, identifier: str) -> Hook:
-        """Raises KeyError when the workflow has no such global action."""
+        """Return the global action with this name. Raises KeyError when the workflow has none."""
         for hook in self.hooks:
             if hook.identifier == identifier:
                 return hook
         raise KeyError(identifier)
 
     def find_field(self, varname: str) -> Field:
-        """Raises KeyError."""
+        """Return the field with this name. Raises KeyError when there is none."""
         for one in self.fields:
             if one.varname == varname:
                 return one
@@ -202,13 +205,13 @@ class Form:
             self.fields.append(Field(name, label, kind, id=str(len(self.fields) + 1)))
 
     def is_personal(self, name: str) -> bool:
-        """Is this key of a formdata's `fields` wiped when it is anonymised?"""
+        """Is the value of this key in `fields` wiped when a formdata is anonymised?"""
         for suffix in ("_raw", "_structured", "_digests"):
             name = name.removesuffix(suffix)
         return all(one.personal for one in self.fields if one.varname == name)
 
     def schema(self, *, ids: bool = False) -> dict[str, Json]:
-        """Return what `/api/formdefs/<slug>/schema` shows, with the fields' ids if `ids`."""
+        """Return the answer of `/api/formdefs/<slug>/schema`; with `ids`, also the fields' ids."""
         own: dict[str, Json] = {"id": str(self.number)} if ids else {}
         return (
             _OPTIONS
@@ -247,7 +250,7 @@ class Form:
         )
 
     def listed(self, base: str) -> dict[str, Json]:
-        """Return its row in the list of forms."""
+        """Return the form's row in the list of forms."""
         return {
             "title": self.title,
             "slug": self.slug,
@@ -279,7 +282,7 @@ def role(name: str) -> dict[str, Json]:
 
 
 def roles_of(functions: Mapping[str, str]) -> dict[str, Sequence[Json]]:
-    """Return a formdata's `roles`."""
+    """Return the `roles` of a formdata's JSON."""
     held: dict[str, Any] = {name: [role(label)] for name, label in functions.items()}
     return held | {"concerned": [role(label) for label in functions.values()], "actions": []}
 

@@ -22,7 +22,7 @@ PARIS = ZoneInfo("Europe/Paris")
 
 
 class FormdataBusy(Exception):
-    """The formdata runs actions: 403, to be tried again."""
+    """The formdata runs its actions. The answer is 403: try again."""
 
 
 def is_file_value(value: Json) -> bool:
@@ -58,8 +58,10 @@ def file_hash(value: Mapping[str, Json]) -> str:
 
 @dataclass(slots=True)
 class Evolution:
-    """One history entry; `status` is None when the status did not change. Actions append parts to
-    the last entry, without a time of their own."""
+    """One entry of the history. `status` is None when the status did not change.
+
+    Actions add parts to the last entry; a part has no time of its own.
+    """
 
     time: datetime
     status: str | None = None
@@ -70,7 +72,8 @@ class Evolution:
 
 @dataclass(slots=True)
 class Trigger:
-    """The outside call for which actions run: `form_trigger_<name>_content`."""
+    """An outside call that runs actions. Its payload is the variable
+    `form_trigger_<name>_content`."""
 
     name: str
     content: Json
@@ -82,11 +85,11 @@ _WRITES = itertools.count()
 
 @dataclass(slots=True)
 class SimulatedFormdata:
-    """One citizen's demand in the portal. Times are aware; the JSON has w.c.s.'s forms.
+    """One citizen's request in the portal. Times are aware; the JSON has w.c.s.'s own formats.
 
-    `processing`: since when actions run (or ran, if their worker died). `past` holds former values
-    of `fields` and `workflow_fields` with the time until which they held. `written` is the row's
-    place in the table, the only order of rows of the same time.
+    `processing` is the time since which actions run (or ran, if their worker died). `past` holds
+    former values of `fields` and `workflow_fields`, each with the time until which it was valid.
+    `written` is the row's place in the table: rows of the same time have no other order.
     """
 
     form: Form
@@ -114,18 +117,18 @@ class SimulatedFormdata:
 
     @property
     def updated(self) -> datetime:
-        """The time of the latest history entry: silent edits do not change it."""
+        """The time of the latest history entry. A silent edit does not change it."""
         return self.history[-1].time if self.history else self.received
 
     @property
     def account(self) -> str | None:
-        """The submitter's GLC uuid."""
+        """The submitter's uuid at GLC."""
         names = (self.user or {}).get("NameID") or []
         return str(names[0]) if names else None
 
     @property
     def visible_status(self) -> str:
-        """Return the status that the citizen sees: the latest that is not hidden."""
+        """Return the status that the citizen sees: the latest one that is not hidden."""
         seen = [one.status for one in self.history if one.status is not None]
         for status in [self.status, *reversed(seen)]:
             if not self.form.status(status).hidden:
@@ -133,8 +136,10 @@ class SimulatedFormdata:
         return self.status
 
     def seen(self) -> list[tuple[str, list[str]]]:
-        """Return the history that the citizen sees: each status by name, with its messages. A
-        hidden status hides its messages too."""
+        """Return the history that the citizen sees: each status by name, with its messages.
+
+        The messages of a hidden status are hidden too.
+        """
         found: list[tuple[str, list[str]]] = []
         hidden = False
         for entry in self.history:
@@ -149,23 +154,23 @@ class SimulatedFormdata:
         return found
 
     def touch(self) -> None:
-        """Move the row to the end of the table, as a write does."""
+        """Move the row to the end of the table, as every write does."""
         self.written = next(_WRITES)
 
     def set_fields(self, values: Mapping[str, Json], now: datetime) -> None:
-        """Write backoffice fields; former values stay readable (`at=`)."""
+        """Write backoffice fields. Former values can still be read (`at=`)."""
         self.past.append((now, dict(self.fields), dict(self.workflow_fields)))
         self.workflow_fields |= values
         self.touch()
 
     def change(self, values: Mapping[str, Json], now: datetime) -> None:
-        """Write the form's fields; former values stay readable."""
+        """Write the form's fields. Former values can still be read."""
         self.past.append((now, dict(self.fields), dict(self.workflow_fields)))
         self.fields |= values
         self.touch()
 
     def at(self, moment: datetime) -> tuple[dict[str, Json], dict[str, Json]]:
-        """Return `fields` and `workflow_fields` as they were then."""
+        """Return `fields` and `workflow_fields` with their values at that time."""
         for until, fields, workflow_fields in self.past:
             if moment < until:
                 return fields, workflow_fields
@@ -187,7 +192,7 @@ class SimulatedFormdata:
         return None
 
     def row(self, base: str) -> dict[str, Json]:
-        """Return the row of a list without switches."""
+        """Return the row of a list that was asked for without switches."""
         name = f"{self.form.title} n°{self.display_id}"
         return {
             "uuid": self.uuid,
@@ -214,9 +219,9 @@ class SimulatedFormdata:
     ) -> dict[str, Json]:
         """Return the complete formdata. `push`: as a webservice call posts it, with `actions`.
 
-        `files`: with their content. `without`: parts to leave out, by the API's switches (`user`,
-        `fields`, `evolution`, `roles`, `submission`, `workflow`, `workflow-data`). `at`: the
-        fields' values at that time.
+        `files`: include the files' contents. `without`: the parts that the API's switches leave out
+        (`user`, `fields`, `evolution`, `roles`, `submission`, `workflow`, `workflow-data`). `at`:
+        use the values that the fields had at that time.
         """
         hidden = anonymise or self.anonymised
         fields, workflow_fields = (self.fields, self.workflow_fields) if at is None else self.at(at)
@@ -248,7 +253,7 @@ class SimulatedFormdata:
         return body
 
     def actions(self, base: str, fires: bool | None) -> dict[str, Json]:
-        """Return the triggers. `fires`: may the caller use them? None: no caller."""
+        """Return the triggers. `fires`: may the caller use them? None: there is no caller."""
         api = self.api_url(base)
         actions = {
             f"global-action:{hook.identifier}": f"{api}hooks/{hook.identifier}/"
@@ -338,7 +343,8 @@ def _shown(parts: Sequence[Mapping[str, Json]], files: bool, hidden: bool) -> li
 
 
 def message_part(text: str) -> dict[str, Json]:
-    """Return a workflow's message that everyone may see; `text` is HTML or a line of it."""
+    """Return a message of the workflow that everyone may see. `text` is HTML, or one line of
+    text."""
     content = text if text.startswith("<") else f"<div>{text}</div>"
     return {"type": "workflow-comment", "to": None, "content": content}
 
@@ -355,7 +361,8 @@ def comment_part(name: str, text: str) -> dict[str, Json]:
 
 
 def attachment_part(filename: str, content_type: str, content: bytes) -> dict[str, Json]:
-    """Return a document of the history; its Base64 has MIME's line breaks, each 76 characters."""
+    """Return a document of the history. Its Base64 has a line break after each 76 characters, as in
+    MIME."""
     return {
         "type": "workflow-attachment",
         "content_type": content_type,
@@ -366,17 +373,18 @@ def attachment_part(filename: str, content_type: str, content: bytes) -> dict[st
 
 
 def naive(moment: datetime) -> str:
-    """Format as local time without offset, in seconds, as `receipt_time` is."""
+    """Format a time as local time without offset, in seconds. w.c.s. writes `receipt_time` so."""
     return moment.astimezone(PARIS).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def stable_uuid(slug: str, number: int) -> str:
-    """Return a formdata's uuid, the same in every run."""
+    """Return a formdata's uuid. It is the same in every run."""
     return str(uuid.uuid5(uuid.NAMESPACE_OID, f"{slug}/{number}"))
 
 
 def payload_file(document: Mapping[str, Json]) -> bytes:
-    """Read a file of a payload by w.c.s.'s rules: without the flag, the text is the file."""
+    """Read a file of a payload by w.c.s.'s rules. Without the Base64 flag the text itself is the
+    file."""
     try:
         if "b64_content" in document:
             return base64.b64decode(str(document["b64_content"]))

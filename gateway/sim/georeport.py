@@ -1,4 +1,4 @@
-"""A GeoReport answer in its two formats: JSON, or the XML it is a mechanical mapping of."""
+"""A GeoReport answer in its two formats: JSON, and the XML that corresponds to it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ITEMS = {
 
 
 class GeoReportAnswer:
-    """Rows (or one object) under the XML root's name."""
+    """Rows (or one object), and the name of the XML root."""
 
     def __init__(self, root: str, data: Json, status: int = 200) -> None:
         self.root = root

@@ -1,6 +1,7 @@
-"""GrandLyon Connect: an Authentic that knows accounts and deletions (authentic-glc.md section 2).
+"""GrandLyon Connect: an Authentic server that knows accounts and deletions.
 
-It can lie in the ways that must not make the gateway erase anybody.
+Source: Authentic `api_views.py`. The simulator can lie in the ways that
+must not make the gateway erase anybody.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MAX_PAGE = 100
 
 
 class Lie(StrEnum):
-    """The ways in which the answers deceive."""
+    """The ways in which the answers are untrue."""
 
     NONE = "none"
     #: Every uuid is unknown; every account is listed as deleted.
@@ -49,7 +50,8 @@ class Lie(StrEnum):
 
 
 class Spelling(StrEnum):
-    """Spellings of a uuid in the list of deletions. Authentic writes and compares it plain."""
+    """The spellings of a uuid in the list of deletions. Authentic writes and compares it without
+    change."""
 
     PLAIN = "plain"
     UPPER = "upper"
@@ -76,8 +78,11 @@ class Deletion:
 
 @dataclass(slots=True)
 class SimulatedGlc:
-    """The identity provider's state. `clients`: HTTP Basic name to password. `asked` records each
-    list of uuids asked about. `accounts` are those that exist."""
+    """The state of the identity provider.
+
+    `clients` maps the name of an HTTP Basic client to its password. `asked` records each list of
+    uuids that was asked about. `accounts` are the accounts that exist.
+    """
 
     clients: dict[str, str] = field(default_factory=lambda: {"connecteur": "secret-essai"})
     accounts: set[str] = field(default_factory=set)
@@ -103,7 +108,7 @@ class SimulatedGlc:
         self.deleted.append(Deletion(uuid, self.clock()))
 
     def visible(self) -> set[str]:
-        """Return the accounts that the caller may find, lies included."""
+        """Return the accounts that the caller may find. Lies apply."""
         if self.lie is Lie.ALL_UNKNOWN:
             return set()
         if self.lie is Lie.NARROWED:
@@ -113,7 +118,7 @@ class SimulatedGlc:
         return self.accounts
 
     def listed(self) -> list[Deletion]:
-        """Return the listed deletions, oldest first, lies included."""
+        """Return the deletions that are listed, oldest first. Lies apply."""
         if self.lie is not Lie.ALL_UNKNOWN:
             return self.deleted
         now = self.clock()

@@ -1,4 +1,4 @@
-"""The holdings of the simulated w.c.s.: forms, formdata, and what tests do to them."""
+"""The data of the simulated w.c.s.: forms and formdata, and the changes that tests make to them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ from gateway.sim.workflow import Workflow, WorkflowStatus, plain_workflow, relay
 
 @dataclass(slots=True)
 class Holdings:
-    """Forms by slug, formdata by slug and id.
+    """Forms by slug, and formdata by slug and id.
 
-    Set `base_url` once the server is up. `hooks` are the global actions of a form without its own.
-    `busy_seconds` is how long, by `clock`, a formdata "processes actions" after a submission or a
-    trigger.
+    Set `base_url` once the server is up. A form without global actions of its own has `hooks`.
+    After a submission or a trigger a formdata "processes actions" for `busy_seconds` of `clock`.
     """
 
     base_url: str = "http://portail.invalid"
@@ -41,8 +40,11 @@ class Holdings:
         hooks: Sequence[str] | None = None,
         workflow: Workflow | None = None,
     ) -> Form:
-        """Create the form, or replace the given parts. It follows `workflow`, or a plain one of
-        `statuses`, or the relay; `hooks` are its global actions."""
+        """Create the form, or replace the given parts of it.
+
+        The form follows `workflow`. Without one it follows a plain workflow of `statuses`, or the
+        relay; `hooks` are then its global actions.
+        """
         form = self.forms.get(slug)
         if form is None:
             name = title or slug.replace("-", " ").capitalize()
@@ -78,10 +80,10 @@ class Holdings:
         digest: str | None = None,
         id: str | None = None,
     ) -> SimulatedFormdata:
-        """Submit the form as a citizen; an unknown form is defined first.
+        """Submit the form as a citizen. An unknown form is defined first.
 
-        `files`: field name to (file name, media type, bytes). `user` as in the formdata's JSON
-        (`name`, `email`, `NameID` list). Like w.c.s., this validates nothing.
+        `files` maps a field name to (file name, media type, bytes). `user` is as in the formdata's
+        JSON (`name`, `email`, `NameID` list). Nothing is validated, as in w.c.s.
         """
         form = self.define(slug)
         values = dict(fields)
@@ -119,7 +121,7 @@ class Holdings:
     def submit_sample(
         self, sample: Mapping[str, Any], *, keep_id: bool = False
     ) -> SimulatedFormdata:
-        """Make a new formdata of a complete one (as pushed), with present times."""
+        """Copy a complete formdata (as pushed) into a new one with present times."""
         slug = str(sample["api_url"]).rstrip("/").split("/")[-2]
         workflow = sample.get("workflow") or {}
         if slug not in self.forms:
@@ -143,11 +145,11 @@ class Holdings:
         )
 
     def get(self, slug: str, id: str) -> SimulatedFormdata:
-        """Raises KeyError."""
+        """Return the formdata. Raises KeyError when there is none."""
         return self.formdata[slug, id]
 
     def user_of(self, given: Mapping[str, Json] | None) -> Mapping[str, Json] | None:
-        """Return the person of `{"NameID": [...]}` or `{"email": ...}`, None for nobody."""
+        """Return the person of `{"NameID": [...]}` or `{"email": ...}`, or None for nobody."""
         asked = (given or {}).get("NameID") or []
         for item in self.formdata.values():
             user = item.user or {}
@@ -157,7 +159,7 @@ class Holdings:
         return None
 
     def edit(self, slug: str, id: str, fields: Mapping[str, Json]) -> None:
-        """Change values silently: without a history entry, `last_update_time` stays."""
+        """Change values silently: no history entry is added, and `last_update_time` stays."""
         self.get(slug, id).change(fields, self.clock())
 
     def say(self, slug: str, id: str, text: str) -> None:
@@ -168,18 +170,18 @@ class Holdings:
         item.touch()
 
     def move(self, slug: str, id: str, status: str) -> None:
-        """Put the formdata into a status. Raises KeyError for a status that the workflow lacks."""
+        """Put the formdata into a status. Raises KeyError when the workflow has no such status."""
         item = self.get(slug, id)
         item.status = item.form.status(status).id
         item.history.append(Evolution(self.clock(), status))
         item.touch()
 
     def process(self, slug: str, id: str, seconds: float) -> None:
-        """Refuse triggers for so long: "formdata currently processing actions"."""
+        """Refuse triggers for this many seconds: "formdata currently processing actions"."""
         self.get(slug, id).busy_until = self.clock() + timedelta(seconds=seconds)
 
     def anonymise(self, slug: str, id: str) -> None:
-        """Wipe a formdata's person and values; lists leave it out afterwards."""
+        """Wipe a formdata's person and values. Lists leave it out afterwards."""
         item = self.get(slug, id)
         item.anonymised, item.user, item.fields, item.workflow_data = True, None, {}, {}
 

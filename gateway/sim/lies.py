@@ -1,5 +1,8 @@
-"""Lies of a GRU about its tickets, as real ones were seen to tell them. Only lists and dates lie:
-its tickets, and its answer about one ticket by number, stay true."""
+"""Lies of a GRU about its tickets, as real ones were seen to tell them.
+
+Only lists and dates lie. The tickets themselves stay true, and so does the answer about one ticket
+by number.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ Row = TypeVar("Row")
 
 @dataclass(slots=True)
 class Lies:
-    """The lies of one GRU; without any it is honest.
+    """The lies of one GRU. Without any of them it is honest.
 
-    `ahead`: by ticket, how far ahead its dates are. `hide`: each list lacks every n-th row, another
-    one each time. `repeat`: every n-th row comes twice. `shift`: each list begins at another row.
-    `bad_row`: every list has a row that is no ticket. `echo`: a connector's words come back as an
-    agent's public ones. `told` counts the lying lists.
+    `ahead`: by ticket, how far its dates lie in the future. `hide`: each list lacks every n-th row,
+    each time another one. `repeat`: every n-th row comes twice. `shift`: each list begins at
+    another row. `bad_row`: every list has a row that is not a ticket. `echo`: texts of a connector
+    come back as public texts of an agent. `told` counts the lists with lies.
     """
 
     ahead: dict[str, timedelta] = field(default_factory=dict)
@@ -30,14 +33,15 @@ class Lies:
     told: int = 0
 
     def date(self, ticket_id: str, moment: datetime) -> datetime:
-        """Return the date told of a ticket."""
+        """Return the date that the GRU gives for a ticket."""
         return moment + self.ahead.get(ticket_id, timedelta())
 
     def rows(self, rows: Sequence[Row], bad: Row, *, whole: bool = False) -> list[Row]:
-        """Return the list told instead of `rows`; `bad` is the row that is no ticket.
+        """Return the list that the GRU gives instead of `rows`. `bad` is the row that is not a
+        ticket.
 
-        A list of one row, asked for by number, is honest. `whole`: nothing is left out, as in the
-        search for a lost creation.
+        A list of one row that was asked for by number is honest. `whole`: nothing is left out, as
+        in the search for a lost creation.
         """
         if len(rows) < 2 or not (self.hide or self.repeat or self.shift or self.bad_row):
             return list(rows)

@@ -29,7 +29,7 @@ Check = Callable[[SimulatedFormdata], bool]
 
 
 class BadQuery(ValueError):
-    """400. `values` go into `text`, which w.c.s. translates; None: without a text."""
+    """The answer 400. w.c.s. translates `text` and fills in `values`; None: there is no text."""
 
     def __init__(self, text: str | None = None, *values: str) -> None:
         super().__init__(text)
@@ -42,8 +42,8 @@ def matching(
 ) -> list[SimulatedFormdata]:
     """Return the formdata that the query asks for, in its order. Raises BadQuery.
 
-    The named column alone orders them: rows of the same time are in the table's order, and a
-    written row moves to its end.
+    Only the named column orders them. Rows of the same time come in the table's order, and a row
+    that is written moves to the end of the table.
     """
     checks = _filters(form, query)
     rows = [item for item in items if item.form is form and all(check(item) for check in checks)]
@@ -83,7 +83,7 @@ def _at(raw_query: str, offset: int) -> str:
 
 
 def row_of(item: SimulatedFormdata, query: QueryParams, base: str, fires: bool) -> dict[str, Json]:
-    """Return one row: ids and times, and what the switches add, without file contents."""
+    """Return one row: ids and times, and what the switches add. File contents are left out."""
     full = query.get("full") in ON
     wanted = {name for name in SWITCHES if full or query.get(f"include-{name}") in ON}
     row = item.row(base)
@@ -139,7 +139,7 @@ def _status(form: Form, asked: str, operator: str) -> Check:
 
 
 def _statuses(form: Form, word: str) -> set[str]:
-    """Return the ids of the statuses that a word means: a group, an id or a name."""
+    """Return the ids of the statuses that a word stands for: a group, an id or a name."""
     groups: dict[str, Callable[[WorkflowStatus], bool]] = {
         "all": lambda status: True,
         "done": lambda status: status.endpoint,

@@ -1,4 +1,8 @@
-"""A GeoReport v2 server with mySociety's updates (open311.md), in memory."""
+"""A GeoReport v2 server with mySociety's updates, in memory.
+
+Sources: open311/open311.github.io `GeoReport/v2/index.md`; mysociety/open311-adapter
+`Open311/Endpoint.pm` and `Open311/Endpoint/Role/mySociety.pm`.
+"""
 
 from __future__ import annotations
 
@@ -59,7 +63,7 @@ class Attribute:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A type of report; with attributes its `metadata` is true."""
+    """A type of report. With attributes, its `metadata` is true."""
 
     code: str
     name: str
@@ -76,8 +80,10 @@ class Media:
 
 @dataclass(slots=True)
 class Open311Request:
-    """A service request with all that was sent for it. `params` holds every plain and attribute
-    parameter in order, without the API key."""
+    """A service request with everything that was sent for it.
+
+    `params` holds every plain and attribute parameter in order, without the API key.
+    """
 
     id: str
     service: Service
@@ -109,7 +115,7 @@ class Open311Request:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """An update of a sender (`sender_id` is its id) or of the agents."""
+    """An update, by a sender (`sender_id` is the sender's id for it) or by the agents."""
 
     id: str
     ticket_id: str
@@ -139,13 +145,13 @@ def usual_services() -> dict[str, Service]:
 
 @dataclass(slots=True)
 class Open311:
-    """The server's state and settings.
+    """The state and the settings of the server.
 
-    `batch`: answer a token; its id is known after `token_polls` polls in vain. `extended`: rows
-    have the extended status instead of open or closed. `strict`: an unknown plain parameter, or an
-    update_id with other than letters, digits, - and _, is a 400, as in mySociety's server, which
-    has no `extensions` (attributes in lists) either. `drafts`: `updated_after`/`updated_before` and
-    media uploads of the v2.1 draft. `key_on_reads`: reads need the key too.
+    `batch`: a creation answers a token; its id is known after `token_polls` polls in vain.
+    `extended`: rows have the extended status instead of open or closed. `strict`: as mySociety's
+    server, answer 400 to an unknown plain parameter, or to an update_id with other characters than
+    letters, digits, - and _; lists have no attributes. `drafts`: accept `updated_after`,
+    `updated_before` and media uploads of the v2.1 draft. `key_on_reads`: reads need the key too.
     """
 
     api_key: str = "cle-essai"
@@ -186,7 +192,7 @@ class Open311:
         return ticket
 
     def find(self, ticket_id: str) -> Open311Request:
-        """Raises KeyError."""
+        """Return the request with this id. Raises KeyError when there is none."""
         for ticket in self.tickets:
             if ticket.id == ticket_id:
                 return ticket
@@ -195,8 +201,10 @@ class Open311:
     def advance(
         self, ticket: Open311Request | str, status: str, note: str = "", media_url: str = ""
     ) -> Update:
-        """Change a ticket as its agents do; `unchanged` only adds the note. Raises KeyError for an
-        unknown ticket, ValueError for an unknown status."""
+        """Change a ticket as its agents do. `unchanged` only adds the note.
+
+        Raises KeyError for an unknown ticket, ValueError for an unknown status.
+        """
         if status not in STATUSES:
             raise ValueError(f"unknown status: {status}")
         found = self.find(ticket) if isinstance(ticket, str) else ticket
@@ -220,7 +228,8 @@ class Open311:
         params: list[tuple[str, str]],
         media: list[Media],
     ) -> Update:
-        """Store an outside update; the same sender's id again returns the first one."""
+        """Store an update from outside. A repeated id of the same sender returns the first
+        update."""
         self.posted_updates[sender_id] += 1
         for update in self.updates:
             if update.sender_id == sender_id:
@@ -241,7 +250,7 @@ class Open311:
         return update
 
     def duplicates(self, code: str = "reference") -> list[str]:
-        """Return the values of an attribute that several tickets have."""
+        """Return the values of an attribute that more than one ticket has."""
         seen = Counter(str(t.attributes[code]) for t in self.tickets if code in t.attributes)
         return [value for value, times in seen.items() if times > 1]
 

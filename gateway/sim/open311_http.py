@@ -1,4 +1,4 @@
-"""The HTTP side of the simulated GeoReport server; the path's suffix decides the format."""
+"""The HTTP side of the simulated GeoReport server. The suffix of the path decides the format."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Fault(Exception):
 
 
 def _given(request: Request) -> dict[str, str]:
-    """Return the query's parameters without empty ones."""
+    """Return the parameters of the query that are not empty."""
     return {name: value for name, value in request.query_params.items() if value}
 
 
@@ -62,7 +62,7 @@ def _check_access(sim: Open311, given: dict[str, str], *, write: bool) -> None:
 
 
 async def _form(request: Request) -> tuple[list[tuple[str, str]], list[Media]]:
-    """Return the parameters in order and the files, without empty ones."""
+    """Return the parameters in order, and the files. Empty ones are left out."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/x-www-form-urlencoded":
         try:

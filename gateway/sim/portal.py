@@ -1,4 +1,4 @@
-"""The portal: a w.c.s. that holds formdata, calls us out, and takes our triggers and hooks."""
+"""The portal: a w.c.s. that holds formdata, calls the gateway, and takes triggers and hooks."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ _AGENT_USER: dict[str, Json] = {
 
 @dataclass(frozen=True, slots=True)
 class Callout:
-    """The address to which the webservice actions of the workflow post, and their signature.
+    """The address that the workflow's webservice actions post to, and their signature.
 
-    `url` is that of a creation; those of later events lie below it. With no `key` nothing is signed
-    (HTTP Basic may stand in the URL). w.c.s. adds no `orig` to a call that carries its own key;
-    give one when the designer wrote it in the query data.
+    `url` is the address for a creation; the addresses for later events lie below it. Without `key`
+    nothing is signed (the URL may hold HTTP Basic). w.c.s. adds no `orig` to a call that has its
+    own key; give `orig` when the designer wrote it into the query data.
     """
 
     url: str
@@ -65,7 +65,7 @@ class Callout:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedCall:
-    """A call of ours that was executed: a hook or a jump."""
+    """A call of the gateway that was executed: a hook or a jump."""
 
     at: datetime
     slug: str
@@ -77,7 +77,7 @@ class ReceivedCall:
 
 @dataclass(frozen=True, slots=True)
 class MadeCall:
-    """A webservice call made, and what became of it."""
+    """A webservice call that the portal made, and its result."""
 
     at: datetime
     slug: str
@@ -90,14 +90,14 @@ class MadeCall:
 class SimulatedPortal(Holdings):
     """An instance of w.c.s. in memory.
 
-    `keys`: API accesses, `orig` (also the HTTP Basic name) to shared key. Those in `roleless` have
-    no role: they list, but read no formdata and fire no hook; those in `read_only` read, and fire
-    none; those in `site_wide` are no API accesses but keys of the whole site. `language` is the
-    site's, "fr" or "en", `variables` are its variables.
+    `keys` are the API accesses: `orig` (also the HTTP Basic name) to shared key. An access in
+    `roleless` has no role: it lists formdata, but reads none and triggers no hook. An access in
+    `read_only` reads and triggers none. A key in `site_wide` is not an API access but a key of the
+    whole site. `language` is the site's, "fr" or "en"; `variables` are its variables.
 
     `linger`: the real seconds for which actions still run after our answer to a push. `kill_at`:
     the id of the action before which the worker of the next run dies. `client` makes the calls, if
-    one is given. `received` and `pushes` are append-only.
+    one is given. `received` and `pushes` only grow.
     """
 
     keys: dict[str, str] = field(default_factory=dict)
@@ -123,14 +123,18 @@ class SimulatedPortal(Holdings):
 
     @property
     def app(self) -> ASGIApp:
-        """The HTTP side; see `gateway.sim.portal_http`."""
+        """The ASGI application of `gateway.sim.portal_http`."""
         return portal_app(self)
 
     # --- the citizen and the agent ----------------------------------------------------------------
 
     async def press(self, slug: str, id: str, label: str) -> CallVerdict | None:
-        """Press a button of the present status as a person: by its label, or by the id of the
-        status that it leads to. The verdict of the last call made. Raises KeyError."""
+        """Press a button of the present status as a person. Return the verdict of the last call
+        made.
+
+        `button` is its label, or the id of the status that it leads to. Raises KeyError when there
+        is none.
+        """
         item = self.get(slug, id)
         for action in item.form.status(item.status).all_actions:
             if isinstance(action, Button) and label in (action.label, action.target):
@@ -142,7 +146,8 @@ class SimulatedPortal(Holdings):
     async def write(
         self, slug: str, id: str, text: str, button: str = "Envoyer ce message"
     ) -> CallVerdict | None:
-        """Write in the comment box as the citizen, and press its button. Raises KeyError."""
+        """Write into the comment box as the citizen, and press its button. Raises KeyError without
+        a box."""
         item = self.get(slug, id)
         actions = item.form.status(item.status).all_actions
         box = next((one for one in actions if isinstance(one, CommentBox)), None)
@@ -156,7 +161,8 @@ class SimulatedPortal(Holdings):
         return await self._enter(item, found.target, item.user, "_submitter", parts)
 
     async def amend(self, slug: str, id: str, fields: Mapping[str, Json]) -> CallVerdict | None:
-        """Change the fields as the citizen, where the present status allows it. Raises KeyError."""
+        """Change the fields as the citizen. Raises KeyError where the present status does not allow
+        it."""
         item = self.get(slug, id)
         actions = item.form.status(item.status).all_actions
         edition = next((one for one in actions if isinstance(one, Edition)), None)
@@ -166,7 +172,7 @@ class SimulatedPortal(Holdings):
         return await self._enter(item, edition.target, item.user, "_submitter")
 
     async def cancel(self, slug: str, id: str) -> CallVerdict | None:
-        """Give the request up as the citizen. Raises KeyError where the status has no such
+        """Withdraw the request as the citizen. Raises KeyError where the status has no such
         button."""
         return await self.press(slug, id, "Annuler ma demande")
 
@@ -187,7 +193,7 @@ class SimulatedPortal(Holdings):
         return ActionRun(self, item, callout, client or self.client)
 
     async def tick(self) -> None:
-        """Do what the machine's cron does when its time has come: timed jumps, every 20 minutes."""
+        """Run the cron of the machine: timed jumps, every 20 minutes."""
         now = self.clock()
         if self._looked is not None and now - self._looked < CRON:
             return
@@ -224,11 +230,11 @@ class SimulatedPortal(Holdings):
     ) -> CallVerdict:
         """Post the complete formdata once, judge the answer, and record it in the workflow data.
 
-        Values that are not given come from `callout`; `slug` may be left out while the id is
-        unambiguous. From its resting status the formdata goes to the one whose first call hands the
-        whole of it over, and on from there as the workflow leads. With `extra`, or where the
-        workflow has no such call, the post is made alone, once, and moves nothing. Raises KeyError
-        for an unknown formdata, ValueError without a URL.
+        Values that are not given come from `callout`. `slug` may be left out while the id is
+        unambiguous. A formdata that rests goes to the status whose first call posts the whole of
+        it, and on from there as the workflow says. With `extra`, or where the workflow has no such
+        call, the post is made once and moves nothing. Raises KeyError for an unknown formdata,
+        ValueError without a URL.
         """
         item = self.find(formdata_id, slug)
         callout = self._callouts.get((item.form.slug, item.id), self.callout)
@@ -249,14 +255,14 @@ class SimulatedPortal(Holdings):
         return await run.send(callout.url, callout.key, callout.orig, body, name or callout.name)
 
     def note_push(self, item: SimulatedFormdata, seconds: float, verdict: CallVerdict) -> None:
-        """A call was made, and judged."""
+        """Record a webservice call and its verdict."""
         pushed = MadeCall(self.clock(), item.form.slug, item.id, seconds, verdict)
         self.pushes.append(pushed)
 
     # --- in: hooks and jumps ----------------------------------------------------------------------
 
     def events(self, slug: str, id: str) -> list[Json]:
-        """Return the payloads of all hooks executed on a formdata, in order, repeats included."""
+        """Return the payloads of all hooks that ran on a formdata, in order, with repeats."""
         return [
             one.payload
             for one in self.received
@@ -264,8 +270,11 @@ class SimulatedPortal(Holdings):
         ]
 
     def check_idle(self, item: SimulatedFormdata) -> None:
-        """Raises Busy. A mark that a dead worker left goes with the first full hour that finds it
-        older than one hour."""
+        """Raise FormdataBusy while the formdata runs its actions.
+
+        A mark that a dead worker left behind is removed at the first full hour at which it is older
+        than one hour.
+        """
         now = self.clock()
         if item.processing is not None and _freed(item.processing) <= now:
             item.processing = None
@@ -275,7 +284,7 @@ class SimulatedPortal(Holdings):
     async def run_hook(
         self, item: SimulatedFormdata, hook: Hook, payload: Json, *, keeps: bool = True
     ) -> None:
-        """Execute a global action. Its payload is stored (`keeps`) before anything is done.
+        """Run a global action. Its payload is stored (`keeps`) before anything else is done.
 
         Raises WorkerKilled.
         """
@@ -302,7 +311,7 @@ class SimulatedPortal(Holdings):
         )
 
     def state(self) -> dict[str, Json]:
-        """For `GET /_sim/state`: counts, and every call executed."""
+        """Return the answer of `GET /_sim/state`: counts, and every call that was executed."""
         return {
             "formdata": [
                 {
@@ -348,6 +357,7 @@ def _sending(form: Form) -> WorkflowStatus | None:
 
 
 def _freed(since: datetime) -> datetime:
-    """When the hourly job frees a formdata that has been processed since then."""
+    """Return the time at which the hourly job frees a formdata that has been processed since
+    then."""
     stalled = since + STALLED
     return stalled.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)

@@ -35,14 +35,15 @@ _ALL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 @dataclass(frozen=True, slots=True)
 class _Caller:
-    """The caller. `name` is None for nobody; `wrong_basic` tells a failed HTTP Basic from none."""
+    """The caller. `name` is None for nobody; `wrong_basic` marks an HTTP Basic login that
+    failed."""
 
     name: str | None = None
     wrong_basic: bool = False
 
 
 class _Refused(Exception):
-    """`text` is one of `gateway.sim.texts`, or one that w.c.s. does not translate."""
+    """A refusal. `text` is one of `gateway.sim.texts`, or a text that w.c.s. does not translate."""
 
     def __init__(self, status: int, code: str, text: str | None = None, *values: str) -> None:
         super().__init__(code)
@@ -53,7 +54,7 @@ class _Refused(Exception):
 
 
 class _Cut(Response):
-    """No answer: the process is gone."""
+    """The process is gone: no answer comes."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await cut_answer(scope, receive)
@@ -118,7 +119,7 @@ def _may_fire(portal: SimulatedPortal, caller: _Caller, form: Form) -> bool:
 
 
 def _check_read(portal: SimulatedPortal, request: Request) -> None:
-    """Require a role to read one formdata, or anonymising by a signer. Raises _Refused."""
+    """Require a role to read one formdata; a signer may read it anonymised. Raises _Refused."""
     caller: _Caller = request.state.caller
     form = portal.forms.get(request.path_params["slug"])
     if _has_role(portal, caller, form):
@@ -140,7 +141,7 @@ def _check_read(portal: SimulatedPortal, request: Request) -> None:
 
 
 def _check_known(request: Request, text: str | None = texts.NOBODY) -> None:
-    """Require a key, anybody's. Raises _Refused."""
+    """Require the key of any caller. Raises _Refused."""
     if request.state.caller.name is None:
         raise _denied(text)
 
@@ -204,7 +205,7 @@ async def _read(portal: SimulatedPortal, request: Request) -> Response:
 
 
 def _moment(item: SimulatedFormdata, text: str | None) -> datetime | None:
-    """Read `at=`: a time since the formdata exists. Raises _Refused."""
+    """Read `at=`: a time at which the formdata existed. Raises _Refused."""
     if not text:
         return None
     try:
@@ -263,7 +264,7 @@ async def _schema_of_data(portal: SimulatedPortal, request: Request) -> Response
 
 
 async def _payload(request: Request) -> Json:
-    """Read the JSON of a POST, or the file of a PUT. Raises _Refused for what is not JSON."""
+    """Read the JSON of a POST, or the file of a PUT. Raises _Refused when it is not JSON."""
     raw = await request.body()
     kind = request.headers.get("content-type", "")
     if request.method == "PUT":
@@ -337,12 +338,12 @@ async def _submit(portal: SimulatedPortal, request: Request) -> Response:
 
 
 def portal_app(portal: SimulatedPortal) -> ASGIApp:
-    """Return the application, its control calls included.
+    """Return the application, with its control calls.
 
-    `POST /_sim/submit` takes `{"slug", "fields", "user", ...}` as `SimulatedPortal.submit` or
-    `{"sample": formdata}`; `/_sim/push` `{"id", "slug", "url", "key", "orig", "extra"}`;
+    `POST /_sim/submit` takes `{"slug", "fields", "user", ...}` as `SimulatedPortal.submit`, or
+    `{"sample": formdata}`. `/_sim/push` takes `{"id", "slug", "url", "key", "orig", "extra"}`.
     `/_sim/say`, `/_sim/move`, `/_sim/edit`, `/_sim/process`, `/_sim/press`, `/_sim/write`,
-    `/_sim/amend` and `/_sim/tick` as the methods of these names.
+    `/_sim/amend` and `/_sim/tick` work as the methods of these names.
     """
 
     async def submit(body: dict[str, Any]) -> Any:

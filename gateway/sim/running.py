@@ -1,8 +1,8 @@
-"""Plays a workflow: actions in order under their conditions, as w.c.s. runs them.
+"""Runs a workflow: actions in order under their conditions, as w.c.s. runs them.
 
-Meanwhile the formdata is being processed, and refuses outside calls. An action's effect is kept
-once something stores the formdata; a worker that dies loses the rest, and leaves the formdata
-marked as being processed.
+While actions run, the formdata is being processed and refuses outside calls. The effect of an
+action is kept once an action stores the formdata. A worker that dies loses the rest, and leaves the
+formdata marked as being processed.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ _STOP, _PASS = ":stop", ":pass"
 
 
 class WorkerKilled(Exception):
-    """The process that ran the actions is gone: no answer, and the mark stays."""
+    """The process that ran the actions is gone: no answer comes, and the mark stays."""
 
 
 @dataclass(slots=True)
 class ActionRun:
-    """The actions of one event on one formdata. `callout` is where its calls go, if not to the
-    workflow's address."""
+    """The actions of one event on one formdata. Calls go to `callout`, or to the workflow's
+    address."""
 
     portal: SimulatedPortal
     item: SimulatedFormdata
@@ -63,8 +63,11 @@ class ActionRun:
         who_id: str | None = None,
         parts: Sequence[dict[str, Json]] = (),
     ) -> None:
-        """Put the formdata into a status; run its actions and those of all that follow. `parts` are
-        the words of the person who moves it."""
+        """Put the formdata into a status, and run the actions of that status and of all that
+        follow.
+
+        `parts` are the texts of the person who moves it.
+        """
         self._begin()
         self._arrive(status, who, who_id)
         self.item.history[-1].parts.extend(parts)
@@ -72,7 +75,7 @@ class ActionRun:
         self._end()
 
     async def perform(self, actions: Sequence[Action]) -> None:
-        """Run a global action, and what its jump leads to."""
+        """Run a global action, and the status that its jump leads to."""
         self._begin()
         await self._follow(actions)
         self._end()
@@ -96,7 +99,7 @@ class ActionRun:
         raise RecursionError("the workflow goes round in circles")
 
     async def _one_after_the_other(self, actions: Sequence[Action]) -> str | None:
-        """Return the next status, None where the formdata rests."""
+        """Run the actions in order. Return the next status, or None where the formdata rests."""
         for action in actions:
             if action.when is not None and not action.when(self.lookup):
                 continue
@@ -160,7 +163,7 @@ class ActionRun:
     # --- the webservice call --------------------------------------------------------------------
 
     async def _call(self, action: WebserviceCall) -> str:
-        """Make the call. Return where it leads: a status, or one of the two words."""
+        """Make the call. Return the status that it leads to, or one of the two words."""
         url, key, orig = action.url(self.lookup), None, None
         if action.key is not None:
             key = action.key(self.lookup)
@@ -210,7 +213,7 @@ class ActionRun:
 
 
 def variable(portal: SimulatedPortal, item: SimulatedFormdata, name: str) -> Any:
-    """Return the value of a template's variable, None when it does not exist."""
+    """Return the value of a template's variable, or None when it does not exist."""
     head, *attributes = name.split(".")
     value = _variable(portal, item, head)
     for attribute in attributes:
@@ -252,7 +255,7 @@ def _variable(portal: SimulatedPortal, item: SimulatedFormdata, name: str) -> An
 
 
 def _walk(value: Any, path: str) -> Any:
-    """Return the value under a path of names joined by `_`, which names may contain."""
+    """Return the value at a path of names joined by `_`. The names may contain `_` too."""
     if not path:
         return value
     if isinstance(value, list):

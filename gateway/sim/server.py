@@ -1,4 +1,4 @@
-"""A simulator on a real loopback socket, inside the running event loop."""
+"""Runs a simulator on a real loopback socket, inside the running event loop."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from gateway.sim.faults import ABORT
 
 
 class AbortableProtocol(HttpToolsProtocol):
-    """Lets the application drop the connection, as an ASGI scope extension."""
+    """An HTTP protocol that lets the application drop the connection, by an ASGI scope
+    extension."""
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -26,7 +27,7 @@ class AbortableProtocol(HttpToolsProtocol):
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to the loop's owner."""
+    """A server that leaves signals to the owner of the loop."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -45,8 +46,10 @@ class Running:
 async def run_server(
     app: ASGIApp, port: int = 0, *, host: str = "127.0.0.1"
 ) -> AsyncIterator[Running]:
-    """Serve `app` on `host` (`port` 0: any free one) until the block ends. Calls under way have one
-    more second. Logs nothing. Raises OSError when the port is taken."""
+    """Serve `app` on `host` until the block ends. `port` 0 means any free port.
+
+    Calls under way have one more second. Nothing is logged. Raises OSError when the port is taken.
+    """
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

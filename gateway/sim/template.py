@@ -1,4 +1,4 @@
-"""The templates and conditions of a w.c.s. workflow: as much as designers need.
+"""The templates and conditions of a w.c.s. workflow: the part that designers need.
 
 A template holds `{{ variable|filter:argument }}` and `{% if condition %}`; a condition compares
 such expressions. A `Lookup` gives a variable's value, None for nothing.
@@ -27,7 +27,7 @@ _PIECE = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class WcsExpression:
-    """A condition, or a value. Raises ValueError for unsupported language."""
+    """A condition, or a value. Raises ValueError for syntax that the simulator does not know."""
 
     text: str
     _value: _Value = field(init=False, repr=False, compare=False)
@@ -44,7 +44,8 @@ class WcsExpression:
 
 @dataclass(frozen=True, slots=True)
 class WcsTemplate:
-    """A text with expressions in it. Raises ValueError for unsupported language."""
+    """A text that contains expressions. Raises ValueError for syntax that the simulator does not
+    know."""
 
     text: str
     _pieces: tuple[Any, ...] = field(init=False, repr=False, compare=False)
@@ -60,14 +61,14 @@ class WcsTemplate:
         return _rendered(self._pieces, lookup)
 
     def value(self, lookup: Lookup) -> Any:
-        """Return the value of a lone expression as it is; otherwise the text."""
+        """Return the value of a single expression as it is; otherwise return the text."""
         if len(self._pieces) == 1 and isinstance(self._pieces[0], WcsExpression):
             return self._pieces[0](lookup)
         return self(lookup)
 
 
 class _Parser:
-    """Precedence as in Django's templates: or, and, not, then comparisons."""
+    """A parser with the precedence of Django's templates: or, and, not, then comparisons."""
 
     def __init__(self, text: str) -> None:
         self._text = text

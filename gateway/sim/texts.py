@@ -1,5 +1,7 @@
-"""The texts of w.c.s.'s refusals, in its own English and in a French site's French. Only what a
-running w.c.s. was seen to translate is translated."""
+"""The texts of w.c.s.'s refusals, in its own English and in a French site's French.
+
+A text is translated only if a running w.c.s. was seen to translate it.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class TicketDocument:
 
 @dataclass(frozen=True, slots=True)
 class TicketComment:
-    """An `internal` one is for agents only, and must never reach the citizen."""
+    """A comment. An `internal` one is for agents only, and must never reach the citizen."""
 
     id: str
     text: str
@@ -46,7 +46,7 @@ class TicketComment:
 
 @dataclass(slots=True)
 class Ticket:
-    """`payload` is the JSON of the creation; an erasure removes personal data from it."""
+    """A ticket. `payload` is the JSON of the creation; an erasure removes personal data from it."""
 
     id: str
     external_id: str | None
@@ -100,14 +100,14 @@ class Ticket:
 
 @dataclass(slots=True)
 class Ticketing:
-    """The GRU's state and settings.
+    """The state and the settings of the GRU.
 
-    Every way to authenticate is open at once: the header `X-Api-Key` (`token`), HTTP Basic and
+    All ways to authenticate are open at once: the header `X-Api-Key` (`token`), HTTP Basic and
     `POST /session` (`login`), and OAuth2 client credentials (`client`). `unique_external_id`: a
-    second ticket with a known external id is a 409; otherwise it is created, and `duplicates`
-    tells. `required`: payload keys whose absence is a 422 with `errors`. `errors_in_200`: errors
-    come as `{"Error": {...}}` with HTTP 200, in Znuny's manner. Changes are posted to
-    `webhook_url`, signed with `webhook_key`, when `notify` is called.
+    second ticket with a known external id is a 409; otherwise it is created, and `duplicates` lists
+    it. `required`: payload keys whose absence is a 422 with `errors`. `errors_in_200`: errors come
+    as `{"Error": {...}}` with HTTP 200, as in Znuny. `notify` posts changes to `webhook_url`,
+    signed with `webhook_key`.
     """
 
     token: str = "jeton-essai"  # noqa: S105 (a published default)
@@ -146,7 +146,7 @@ class Ticketing:
         return token
 
     def expire(self) -> None:
-        """End all sessions and access tokens: the next call gets 401."""
+        """End all sessions and access tokens. The next call gets 401."""
         self.sessions.clear()
         self.access_tokens.clear()
 
@@ -164,7 +164,7 @@ class Ticketing:
         return ticket
 
     def find(self, ticket_id: str) -> Ticket:
-        """Raises KeyError."""
+        """Return the ticket with this id. Raises KeyError when there is none."""
         for ticket in self.tickets:
             if ticket.id == ticket_id:
                 return ticket
@@ -174,7 +174,7 @@ class Ticketing:
         return [one for one in self.tickets if one.external_id == external_id]
 
     def duplicates(self) -> list[str]:
-        """Return the external ids that several tickets have."""
+        """Return the external ids that more than one ticket has."""
         seen = Counter(one.external_id for one in self.tickets if one.external_id)
         return [name for name, times in seen.items() if times > 1]
 
@@ -203,8 +203,7 @@ class Ticketing:
         internal: bool = False,
         document: TicketDocument | None = None,
     ) -> Ticket:
-        """Change a ticket as its agents do; call `notify` to have the webhook sent. Raises
-        KeyError."""
+        """Change a ticket as its agents do. Call `notify` to send the webhook. Raises KeyError."""
         ticket = self.find(ticket_id)
         ticket.status = status or ticket.status
         ticket.updated = self.clock()

@@ -1,8 +1,9 @@
-"""w.c.s.'s own side of the query-string signature (publik-wire.md sections 1.1, 1.2 and 12).
+"""w.c.s.'s own side of the query-string signature.
 
-Written independently of `gateway.wire.signature`: a mistake there must not agree with itself here.
-It has w.c.s.'s habits: a call with an explicit key has no `orig`, `/` stays raw in the signature
-value, text after the signature is ignored.
+Sources: w.c.s. `api_utils.py` and `wscalls.py`. This module shares no code with
+`gateway.wire.signature`, so that a mistake there cannot agree with itself here. It keeps w.c.s.'s
+habits: a call with an explicit key has no `orig`, `/` stays raw in the value of the signature, and
+text after the signature is ignored.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _STAMP = "%Y-%m-%dT%H:%M:%SZ"
 
 
 class AccessDenied(Exception):
-    """A refusal in w.c.s.'s English; `status` and `code` go into the answer."""
+    """A refusal in w.c.s.'s English. `status` and `code` go into the answer."""
 
     def __init__(self, description: str, *, status: int = 403, code: str = "access-denied") -> None:
         super().__init__(description)
@@ -38,7 +39,7 @@ def _digest(text: str, key: str, algo: str) -> bytes:
 
 
 def wcs_sign(url: str, key: str, *, orig: str | None, now: datetime, nonce: str) -> str:
-    """Return `url` signed as w.c.s. signs an outgoing call."""
+    """Return `url`, signed as w.c.s. signs an outgoing call."""
     parts = urlsplit(url)
     pairs = [("orig", orig)] if orig is not None else []
     pairs += [
@@ -57,14 +58,14 @@ def _simplify(nonce: str) -> str:
 
 
 class WcsVerifier:
-    """Judges a signed query as w.c.s. does, nonces included."""
+    """Verifies a signed query as w.c.s. does, nonces included."""
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         self.keys = keys
         self._nonces: dict[str, datetime] = {}
 
     def verify(self, raw_query: str, now: datetime) -> str:
-        """Return the `orig` that signed. Raises AccessDenied otherwise."""
+        """Return the `orig` that signed the query. Raises AccessDenied when none did."""
         signed, mark, value = raw_query.partition("&signature=")
         if not mark:
             raise AccessDenied("missing signature")

@@ -1,8 +1,8 @@
-"""Reads a workflow as w.c.s. exports it (`.wcs`) into what the simulator plays.
+"""Reads a workflow that w.c.s. exported (`.wcs`) for the simulator.
 
-It knows the actions that hand a request on and take answers: webservice call, backoffice fields,
-history message, jump, button, comment box, edition. Another kind is a ValueError: no part of a
-workflow is silently left out.
+The simulator knows the actions that hand a request over and take answers: webservice call,
+backoffice fields, history message, jump, button, comment box, edition. Any other action is a
+ValueError: no part of a workflow is left out silently.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _BASE = "http://passerelle.invalid"
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Part of a status or a global action; skipped unless `when` holds."""
+    """A part of a status or of a global action. It is skipped unless `when` holds."""
 
     id: str = ""
     when: WcsExpression | None = None
@@ -36,15 +36,19 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class SetFields(Action):
-    """Write backoffice fields: variable name to value, None to empty it."""
+    """Write backoffice fields. Maps a variable's name to its value; None empties it."""
 
     values: Mapping[str, WcsTemplate | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class WebserviceCall(Action):
-    """A webservice call. `whole`: the formdata with `payload` as `extra`; else `payload` alone.
-    `branches`: the target of each failure, by `AnswerClass` value: a status, ":stop" or ":pass"."""
+    """A webservice call. `whole`: it posts the formdata, with `payload` as `extra`; otherwise
+    `payload` alone.
+
+    `branches` maps a failure (a value of `AnswerClass`) to its target: a status, ":stop" or
+    ":pass".
+    """
 
     url: WcsTemplate = field(default_factory=lambda: WcsTemplate(""))
     whole: bool = True
@@ -56,7 +60,7 @@ class WebserviceCall(Action):
 
 @dataclass(frozen=True, slots=True)
 class Jump(Action):
-    """Go to the status `target`: at once, by `trigger`, or once `after` seconds have passed."""
+    """Go to the status `target`: at once, by `trigger`, or after `after` seconds."""
 
     target: str = ""
     trigger: str | None = None
@@ -82,14 +86,14 @@ class Button(Action):
 
 @dataclass(frozen=True, slots=True)
 class CommentBox(Action):
-    """A comment box; its text is stored in the workflow's data as `comment_<name>`."""
+    """A comment box. Its text is stored in the workflow's data as `comment_<name>`."""
 
     name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Edition(Action):
-    """A person may change the fields, and then goes to `target`, if any."""
+    """A person may change the fields. The formdata then goes to `target`, if there is one."""
 
     label: str = ""
     target: str = ""
@@ -97,8 +101,10 @@ class Edition(Action):
 
 @dataclass(frozen=True, slots=True)
 class WorkflowStatus:
-    """A status. `hidden`: the citizen still sees the former one. `jumps` are added to `actions`:
-    trigger name to target status's id."""
+    """A status. While it is `hidden` the citizen still sees the former one.
+
+    `jumps` are added to `actions`; they map a trigger's name to the id of the target status.
+    """
 
     id: str
     name: str
@@ -119,7 +125,7 @@ class WorkflowStatus:
 
     @property
     def waits(self) -> bool:
-        """Does a formdata rest here?"""
+        """Does a formdata rest in this status?"""
         kinds = Button | CommentBox | Edition
         return self.endpoint or any(
             isinstance(a, kinds)
@@ -130,7 +136,7 @@ class WorkflowStatus:
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A global action that an outside call triggers. `open`: anybody may."""
+    """A global action that an outside call triggers. `open`: anybody may trigger it."""
 
     identifier: str
     name: str
@@ -148,7 +154,7 @@ class BackofficeField:
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """`statuses`: the first is the initial one."""
+    """A workflow. The first of `statuses` is the initial one."""
 
     name: str
     statuses: tuple[WorkflowStatus, ...]
@@ -158,7 +164,7 @@ class Workflow:
 
 
 def read_workflow(text: str) -> Workflow:
-    """Read an exported workflow. Raises ValueError for what the simulator does not play."""
+    """Read an exported workflow. Raises ValueError for a part that the simulator does not know."""
     # A designer's own export, nothing from outside.
     root = ElementTree.fromstring(text)  # noqa: S314
     names = {}
@@ -184,8 +190,8 @@ def relay(hook: str = HOOK) -> Workflow:
 
 
 def plain_workflow(statuses: tuple[WorkflowStatus, ...], hook: str) -> Workflow:
-    """Return a workflow of other statuses, whose hook stores what it is told and jumps to the
-    status of that id."""
+    """Return a workflow of other statuses. Its hook stores its payload, and jumps to the status of
+    that id."""
     given = f"form_trigger_{hook}_content"
     fresh = f'{given}_evenement not in form_var_bo_retours_traites|default:""'
     told = WcsTemplate(

@@ -1,4 +1,4 @@
-"""Judges the answer to a webservice call as w.c.s. was seen to do."""
+"""Judges the answer to a webservice call, as w.c.s. was seen to do."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ STOPS = frozenset({AnswerClass.HTTP_4XX, AnswerClass.HTTP_5XX, AnswerClass.NETWO
 
 @dataclass(frozen=True, slots=True)
 class CallVerdict:
-    """`status` is None when no answer came; `app_error` is 0 when the application succeeded.
+    """The verdict on a call. `status` is None when no answer came; `app_error` is 0 after a
+    success.
 
-    `header`: the answer's X-Error-Code. `failure`: why no answer came, as w.c.s. words it.
+    `header` is the answer's X-Error-Code. `failure` says in w.c.s.'s words why no answer came.
     """
 
     judgement: AnswerClass
@@ -63,7 +64,7 @@ def _number(value: Any) -> int | str:
 
 
 def judge(status: int, headers: Mapping[str, str], content: bytes) -> CallVerdict:
-    """Judge an answer; header names in lower case (or a case-blind mapping)."""
+    """Judge an answer. Header names are in lower case (or the mapping ignores case)."""
     try:
         body: Json = json.loads(content)
         parsed = True
@@ -93,8 +94,11 @@ def judge(status: int, headers: Mapping[str, str], content: bytes) -> CallVerdic
 
 
 def stored(name: str, verdict: CallVerdict, local_time: str) -> dict[str, Json]:
-    """Return what w.c.s. writes into the workflow's data for a call with the variable `name`. Other
-    names of an earlier try keep their values."""
+    """Return the values that w.c.s. writes into the workflow's data for a call with the variable
+    `name`.
+
+    Values of an earlier try under other names stay.
+    """
     data: dict[str, Json] = {f"{name}_time": local_time}
     if verdict.status is None:
         return data | {f"{name}_connection_error": verdict.failure}
@@ -110,7 +114,7 @@ def stored(name: str, verdict: CallVerdict, local_time: str) -> dict[str, Json]:
 
 
 def adopted_number(verdict: CallVerdict) -> str | None:
-    """Return the displayed number that w.c.s. takes from our answer to a POST (section 6.3)."""
+    """Return the displayed number that w.c.s. adopts from our answer to a POST, or None."""
     if verdict.judgement is not AnswerClass.OK or not isinstance(verdict.body, dict):
         return None
     data = verdict.body.get("data")
@@ -132,7 +136,7 @@ def _tls() -> ssl.SSLContext:
 async def post(
     url: str, headers: Mapping[str, str], body: Json, client: httpx.AsyncClient | None
 ) -> CallVerdict:
-    """Make the call once, within `TIMEOUT`, and judge what came. Never raises for the network."""
+    """Make the call once, within `TIMEOUT`, and judge the answer. Never raises for the network."""
     try:
         async with asyncio.timeout(TIMEOUT):
             if client is not None:

@@ -1,6 +1,6 @@
 """Authentic's `POST /api/users/synchronization/`: which of these accounts are unknown?
 
-See authentic-glc.md, section 2.1. Authentic compares exactly, so it is asked in the normal form,
+Source: Authentic `api_views.py`. Authentic compares exactly, so it is asked in the normal form,
 which is its own; the answer's order means nothing.
 """
 
