@@ -1,7 +1,7 @@
 """The composition root: database, catalogue, use cases, timers and HTTP.
 
-Shutdown, in order: readiness off and timers stopped; no new claims; calls under way end, or are cut
-after the grace time; HTTP closes; the database closes.
+The order of a shutdown: readiness goes off and timers stop; no new claims; calls under way end, or
+are cut after the grace time; HTTP closes; the database closes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ SWITCH = 0.0005
 
 
 class Role(StrEnum):
-    """The part that one replica plays. Several replicas need PostgreSQL."""
+    """The part of the work that this replica does. Several replicas need PostgreSQL."""
 
     ALL = "all"
     INTAKE = "intake"
@@ -65,11 +65,11 @@ class Role(StrEnum):
 
 
 class AlreadyRunning(GatewayError):
-    """Another process works on this SQLite database."""
+    """Another process uses this SQLite database."""
 
 
 def _lock(file: IO[str]) -> None:
-    """Take the lock; a command that tests it holds it for a moment."""
+    """Take the lock of the data directory. A command that tests the lock holds it for a moment."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -112,15 +112,16 @@ async def serve(
     stop: asyncio.Event | None = None,
     settle: timedelta = SETTLE,
 ) -> None:
-    """Run the daemon until SIGTERM, SIGINT or `stop`. `ready` is set once it takes requests.
+    """Run the daemon until SIGTERM, SIGINT or `stop`. `ready` is set once the daemon takes
+    requests.
 
-    Changes at the portal younger than `settle` are left to their push.
+    Changes at the portal that are younger than `settle` are left to their push.
 
-    `source` says what runs, and is followed; `catalogue` then gives the settings only. Without a
-    source, `catalogue` runs as it is, unsigned.
+    `source` says which releases run, and is followed; `catalogue` then gives the settings only.
+    Without a source, `catalogue` runs as it is, unsigned.
 
-    Raises GatewayError for what an operator must mend: database, address in use, releases that
-    cannot be run.
+    Raises GatewayError for a fault that an operator must repair: the database, an address in use,
+    releases that cannot run.
     """
     raise_file_limit()
     sys.setswitchinterval(SWITCH)
@@ -212,7 +213,7 @@ async def _run(
     ready: asyncio.Event,
     stop: asyncio.Event,
 ) -> None:
-    """Work until `stop`."""
+    """Run the timers, the lanes and HTTP until `stop`."""
     settings = engine.catalogue.settings
     async with _http(app, listener) as port, asyncio.TaskGroup() as group:
         work: asyncio.Task[None] | None = None
@@ -253,10 +254,10 @@ async def _run(
 
 
 def spare_the_collector() -> None:
-    """Have the garbage collector leave alone what exists now, and run less often.
+    """Exclude all present objects from garbage collection, and run the collector less often.
 
-    By default it took an eighth of the work on a delivery. Requests and deliveries leave little
-    garbage in cycles, so rarer runs cost hardly any memory.
+    By default it took an eighth of the time of a delivery. Requests and deliveries leave few
+    reference cycles, so rarer runs cost hardly any memory.
     """
     gc.collect()
     gc.freeze()
@@ -308,7 +309,7 @@ async def _http(app: FastAPI, listener: socket.socket) -> AsyncIterator[int]:
 
 @contextmanager
 def _notices(engine: Engine, alone: bool) -> Iterator[None]:
-    """On PostgreSQL, wake a lane when any replica queues something on it."""
+    """On PostgreSQL, wake a lane when any replica queues a delivery on it."""
     if alone:
         yield
         return

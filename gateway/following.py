@@ -1,5 +1,7 @@
-"""Follows what is to run: applied releases, secrets read anew. Each change is exchanged once; the
-rest stays untouched."""
+"""Follows the applied releases and the renewal of secrets.
+
+Each change is made once, and everything that did not change stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +29,11 @@ FOLLOW = 3.0
 
 
 class Following:
-    """Has an engine run what `source` says. `asked` is the last order to read secrets before they
-    were first read; `renew` is set to have them read again."""
+    """Keeps an engine on the releases of `source`.
+
+    `asked` is the last order to renew secrets that was given before they were first read. Set
+    `renew` to renew them.
+    """
 
     def __init__(
         self, engine: Engine, source: CatalogueSource, asked: str, renew: asyncio.Event
@@ -45,7 +50,7 @@ class Following:
         self.taking: set[asyncio.Task[None]] = set()
 
     async def begin(self, scheduler: AsyncIOScheduler) -> None:
-        """Show commands what runs. `scheduler` holds the timers."""
+        """Show commands which releases run. `scheduler` holds the timers."""
         self._scheduler = scheduler
         if self.engine.alone:
             with suppress(Unavailable):  # for some minutes they still count as running
@@ -54,7 +59,8 @@ class Following:
         await self._record_answer()
 
     async def until(self, stop: asyncio.Event) -> None:
-        """Follow until `stop`. A release that cannot be run is reported once; what runs goes on."""
+        """Follow until `stop`. A release that cannot run is reported once; the former one goes
+        on."""
         try:
             while True:
                 try:
@@ -75,7 +81,7 @@ class Following:
             await asyncio.gather(*self.taking, return_exceptions=True)
 
     async def check(self) -> None:
-        """Take up what is to run now, if it differs. Raises Unavailable."""
+        """Exchange the catalogue if other releases are to run now. Raises Unavailable."""
         asked = await self.engine.store.read(renewals.last_order)
         if self.renew.is_set() or asked != self._asked:
             self.renew.clear()
@@ -103,7 +109,7 @@ class Following:
             await self.engine.store.write(renewals.forget, self.engine.lanes.owner)
 
     async def _renew(self) -> None:
-        """Read secrets and certificates anew. An unreadable one stays as it was, and is
+        """Read secrets and certificates again. One that cannot be read keeps its value, and is
         reported."""
         engine = self.engine
         try:
@@ -148,7 +154,7 @@ class Following:
         log.info("release.taken", communes=len(following.communes), changed=len(changed))
 
     async def _record_running(self) -> None:
-        """Show commands what runs, and what does not."""
+        """Record for commands which releases run, and which do not."""
         catalogue = self.engine.catalogue
         words: dict[str, tuple[str, str | None]] = {
             insee: (digest, None) for insee, digest in (catalogue.releases or {}).items()
@@ -178,7 +184,7 @@ class Following:
 
 
 def log_refused(catalogue: Catalogue, before: Catalogue | None = None) -> None:
-    """Log once the communes that wait because their release cannot be run."""
+    """Log once the communes that wait because their release cannot run."""
     for insee, refused in catalogue.refused.items():
         if before is None or before.refused.get(insee) != refused:
             _log_faults("release.refused", refused.faults, commune=insee)

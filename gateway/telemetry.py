@@ -1,7 +1,7 @@
-"""Logs: one structlog set-up for the daemon, with personal and secret values masked.
+"""Logs: one structlog configuration for the daemon, with personal and secret values masked.
 
 Events have constant names and carry ids. Warnings and errors that libraries log through the
-standard library come out alike, without their values.
+standard library have the same form, without their values.
 """
 
 from __future__ import annotations
@@ -35,8 +35,11 @@ _FRAMES = 12
 
 
 def configure(format: str = "auto", level: str = "info") -> None:
-    """Set up logging to the standard error. `format` is `json`, `console` (coloured) or `auto`
-    (console on a terminal); `level` is debug, info, warning or error."""
+    """Configure logging to the standard error.
+
+    `format` is `json`, `console` (coloured) or `auto` (console on a terminal). `level` is debug,
+    info, warning or error.
+    """
     console = format == "console" or (format == "auto" and sys.stderr.isatty())
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
@@ -77,10 +80,11 @@ _more: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[Any, ...]
 def sparingly(
     tell: Callable[..., Any], event: str, also: Mapping[str, Any] | None = None, **kind: Any
 ) -> None:
-    """Log what anybody can cause: the first of its `kind` at once, then one line a minute with the
-    number of `more`. Needs the running loop.
+    """Log an event that anybody can cause.
 
-    `tell` is a method of a logger; `also` goes with the first line alone. Metrics count each.
+    The first event of its `kind` is logged at once, then one line a minute with the number of
+    `more`. `tell` is a method of a logger; `also` goes with the first line only. Metrics count each
+    event. Needs the running loop.
     """
     more = _more.setdefault(asyncio.get_running_loop(), {})
     key = (event, *sorted(kind.items()))
@@ -111,7 +115,8 @@ def _count(
 
 
 def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Mask values by their key's words, and whatever looks like an e-mail or a signed URL."""
+    """Mask values whose key has a sensitive word, and every text that looks like an e-mail address
+    or a signed URL."""
     return {
         key: value if key in ("event", "timestamp", "level") else _masked(key, value)
         for key, value in event.items()
@@ -121,7 +126,8 @@ def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mutab
 def without_values(
     _logger: Any, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
-    """Return an exception as its type and places: its text may repeat a citizen's words."""
+    """Return the type of an exception and the places where it was raised. Its text is left out,
+    since it may repeat a citizen's words."""
     info = event.pop("exc_info", None)
     if info is True:
         info = sys.exc_info()
@@ -135,7 +141,7 @@ def without_values(
 
 @lru_cache(maxsize=1024)
 def _telling(key: str) -> bool:
-    """Does this key name something personal or secret?"""
+    """Is this the key of something personal or secret?"""
     return not _WORDS.isdisjoint(re.split(r"[^a-z0-9]+", key.casefold()))
 
 
@@ -163,7 +169,7 @@ def _named(value: Any) -> str:
 
 
 class _Bridge(logging.Handler):
-    """Turns a library's record into an event: its template only, without the values."""
+    """Turns a library's log record into an event: its template only, without the values."""
 
     def emit(self, record: logging.LogRecord) -> None:
         lines = str(record.msg).splitlines() or [""]

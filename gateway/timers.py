@@ -1,4 +1,4 @@
-"""The timers of the daemon: each calls one use case, on one replica at a time."""
+"""The daemon's timers. Each one calls one use case, on one replica at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DAY = 86400.0
 
 
 def schedule(engine: Engine) -> AsyncIOScheduler:
-    """Schedule the timers. A run under way is never doubled."""
+    """Add the timers. A timer that still runs is not started a second time."""
     scheduler = AsyncIOScheduler(
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     )
@@ -68,7 +68,7 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
 
 
 def plan_polls(engine: Engine, scheduler: AsyncIOScheduler) -> None:
-    """Poll each GRU as it is configured now. Unchanged timers go on."""
+    """Plan the poll of each GRU that is configured now. Timers that did not change go on."""
     planned = {job.id: job for job in scheduler.get_jobs() if job.id.startswith("poll ")}
     for gru in grus(engine.catalogue):
         if gru.poll is None or not engine.adapters[gru.lane_name].capabilities.statuses:
@@ -87,15 +87,18 @@ def plan_polls(engine: Engine, scheduler: AsyncIOScheduler) -> None:
 
 
 def end(scheduler: AsyncIOScheduler) -> None:
-    """Cut the running timers, and start no more."""
+    """Cancel the timers that run, and start no more."""
     # A timer that is just due would be cut before it begins, which the scheduler calls an error.
     scheduler.pause()
     scheduler.shutdown(wait=False)
 
 
 class Every(IntervalTrigger):  # type: ignore[misc]
-    """An interval of which all missed runs are one. The scheduler makes a list of the missed runs
-    first: after a clock set forward by a year these are millions."""
+    """An interval after which all missed runs count as one.
+
+    The scheduler first makes a list of the missed runs. After a clock was set forward by a year
+    that list would have millions of entries.
+    """
 
     def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
         missed = previous is not None and now - previous >= self.interval
@@ -112,7 +115,8 @@ def _every(
     *args: Any,
     first: float | None = None,
 ) -> None:
-    """Add a timer. `first`: seconds until the first run, if sooner than an interval."""
+    """Add a timer. `first` is the time to its first run in seconds, if that is less than an
+    interval."""
 
     async def run(*args: Any) -> None:
         now = engine.environment.now()
@@ -136,8 +140,10 @@ def _every(
 
 
 def restart(scheduler: AsyncIOScheduler) -> None:
-    """Give every timer a new time: the clock was set. Their next runs are spread over one interval
-    each, as at a start."""
+    """Give every timer a new time after the clock was set.
+
+    The next runs are spread over one interval each, as after a start.
+    """
     now = datetime.now(UTC)
     for job in scheduler.get_jobs():
         wait = job.trigger.interval.total_seconds() * random.random()
@@ -145,7 +151,7 @@ def restart(scheduler: AsyncIOScheduler) -> None:
 
 
 async def warn_of_certificates(engine: Engine) -> None:
-    """Report each day the certificates that end soon, or have ended."""
+    """Log once a day the certificates that end soon or have ended."""
     now = engine.environment.now()
     for one in ending(engine.far_ends, now):
         log.warning(
@@ -168,7 +174,7 @@ async def _poll(engine: Engine, gru: Gru) -> None:
 
 
 async def _review(engine: Engine) -> None:
-    """Judge untold changes again: a number or a mapping may have come since."""
+    """Judge again the changes that were not told: a number or a mapping may have come since."""
     for gru in grus(engine.catalogue):
         with engine.far_ends.using(gru.lane_name):
             await engine.changes.review(gru)

@@ -1,5 +1,4 @@
-"""The names that an adapter imports, and nothing else: the contract, the outcomes, HTTP
-classification."""
+"""The names that an adapter may import: the contract, the outcomes, the calls over HTTP."""
 
 from gateway.core.expression import (
     BadExpression,

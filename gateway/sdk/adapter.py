@@ -1,8 +1,9 @@
 """The contract between the gateway and an adapter.
 
-An adapter speaks one kind of GRU. It is built once per commune's GRU (`instance`), holds no
-request between calls, keeps no clock and opens no client of its own: everything it needs comes in
-its `Context`. Each method answers with an outcome (`gateway.sdk`); raising means a bug.
+An adapter speaks to one kind of GRU. The gateway builds one instance per GRU of a commune
+(`instance`). The instance holds no request between calls, keeps no clock and opens no client of its
+own: everything that it needs is in its `Context`. Each method returns an outcome (`gateway.sdk`);
+an exception is a bug of the adapter.
 """
 
 from __future__ import annotations
@@ -36,17 +37,19 @@ if TYPE_CHECKING:
 
 
 class Options(BaseModel):
-    """Base of an adapter's options as they stand in a commune's file; unknown keys are refused.
+    """The base of an adapter's options, as a commune's file holds them. Unknown keys are refused.
 
-    Declare secrets as `Secret`, or as `Secrets` where a sender may prove itself by either of two:
-    the catalogue reads `env:NAME` and `file:PATH`, and refuses a secret written in the clear.
+    Declare a secret as `Secret`, or as `Secrets` where a sender may prove itself by either of two.
+    The catalogue reads `env:NAME` and `file:PATH`, and refuses a secret that stands in the file
+    itself.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Files(StrEnum):
-    """When this GRU takes files: within the creation, each after it, or never."""
+    """The moment at which this GRU takes files: within the creation, each one after it, or
+    never."""
 
     WITHIN = "within"
     AFTER = "after"
@@ -55,15 +58,15 @@ class Files(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """The abilities of an adapter instance, as its options stand.
+    """The abilities of an adapter instance, given its options.
 
-    `find`: it can be asked for a request by our reference. `find_amend`: of which events it can be
-    asked whether it holds one (by event key). `amends`: events it can take. `statuses`: it can be
-    polled. `webhook`: it calls us. `erase`: it can erase a person's data by itself.
-    `sends_reference`: it sends our reference along with a creation, whatever the mapping does.
-    `repeatable`: sending an event twice is sending it once, so after a lost reply it is sent again
-    and nobody is asked. `pulled`: nobody calls this GRU, it fetches what it is owed. `fed`: it may
-    read again what it was owed.
+    `find`: the GRU can be asked for a request by our reference. `find_amend`: the events of which
+    it can be asked (by event key) whether it has one. `amends`: the events that it takes.
+    `statuses`: it can be polled. `webhook`: it calls us. `erase`: it can erase a person's data by
+    itself. `sends_reference`: a creation carries our reference, whatever the mapping does.
+    `repeatable`: an event that is sent twice counts once, so that after a lost reply it is sent
+    again and the GRU is not asked. `pulled`: the GRU is not called; it fetches its messages. `fed`:
+    it may read its messages again.
     """
 
     find: bool = False
@@ -81,11 +84,12 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A citizen's file on its way to a GRU; `field` tells which it is.
+    """A citizen's file on its way to a GRU. `field` is the form field that it comes from.
 
-    `pieces()` gives its bytes one piece after the other, from the start each time it is called;
-    `read()` gives them whole, which is for small files: a file may have as many megabytes as the
-    portal lets through. `gateway.sdk.FilePlaceholders` puts one into a body without holding it.
+    `pieces()` yields its bytes piece by piece, from the start at each call. `read()` returns all
+    bytes at once; use it for small files only, since a file may have as many megabytes as the
+    portal allows. `gateway.sdk.FilePlaceholders` puts a file into a body without holding it in
+    memory.
     """
 
     field: str
@@ -101,9 +105,10 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """The filing of a request, whatever the mapping makes of it: where and when it was filed.
+    """The filing of a request: where and when it was filed, whatever the mapping renders.
 
-    `number` is what the citizen reads. `sequence`: which of the request's deliveries this is.
+    `number` is the one that the citizen reads. `sequence` is the position of this delivery among
+    those of the request.
     """
 
     portal: str
@@ -116,7 +121,7 @@ class Filing:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A request to create. `payload` is what the mapping rendered; `reference` is our key."""
+    """A request to create. `payload` is rendered by the mapping; `reference` is our key."""
 
     reference: str
     payload: Mapping[str, Any]
@@ -126,10 +131,10 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Amendment:
-    """A later event on a request that the GRU knows as `gru_reference`.
+    """A later event of a request that the GRU knows as `gru_reference`.
 
-    `key` is unique per event and is to travel along, so that the GRU can be asked about it.
-    A DOCUMENT carries exactly one file.
+    `key` is unique per event. Send it along, so that the GRU can be asked about the event. A
+    DOCUMENT carries exactly one file.
     """
 
     reference: str
@@ -144,7 +149,7 @@ class Amendment:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file that the GRU gives back for the citizen."""
+    """A file that the GRU gives to the citizen."""
 
     filename: str
     content_type: str
@@ -153,27 +158,30 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Something that a GRU tells of a request.
+    """A change that a GRU reports for a request.
 
-    Name the request by `gru_reference` or by our `reference`; all requests that bear the number
-    are meant, should it be one ticket for several. `status` is the GRU's own word (None: only a
-    note). `public` False keeps `message` and `documents` from the citizen.
+    Name the request by `gru_reference` or by our `reference`. If several requests share the GRU's
+    number (one ticket for several), all of them are meant. `status` is the GRU's own word; None:
+    the change is a note only. `public` False keeps `message` and `documents` from the citizen.
 
-    `key` is the GRU's own number of a note or of an entry of its journal: what it names is told
-    once, and its status is a moment of the past, ordered by `at`. None: this is how the request
-    stands now, or a text without a number. Then a poll's status counts whatever `at` says, and a
-    text is told once per request. Never make a key of a date, a status or a text: dates move.
+    `key` is the GRU's own number of a note or of a journal entry. A change with a key is told once,
+    and its status is a moment of the past, ordered by `at`. Without a key (None) the change is the
+    present state of the request, or a text without a number: then the status of a poll counts
+    whatever `at` is, and a text is told once per request. Never build a key from a date, a status
+    or a text: dates move.
 
-    `at` is aware; None when the GRU does not say. It may be wrong: nothing hangs on it alone.
+    `at` is an aware time; None when the GRU gives none. It may be wrong: no decision depends on it
+    alone.
 
-    `sender_key` is what we gave the GRU along with something we wrote (`Amendment.key`), given
-    back; what we wrote is never told. Texts that we wrote are known by themselves, too.
+    `sender_key` is the key that we gave the GRU along with our own text (`Amendment.key`), when the
+    GRU gives it back. Our own texts are never told to the citizen; texts without this key are
+    recognised by their words.
 
-    `unreadable` counts documents that are there and could not be read: a person is told.
+    `unreadable` is the number of documents that exist and could not be read. An operator is told.
 
-    `more` gives the whole change where parts of it, a text or files at other addresses, have to be
-    fetched: it is called only for a `key` that is new and for what the citizen may read. An outcome
-    says that it cannot be had now; it is then asked for again at the next poll.
+    `more` returns the whole change where parts of it (a text, or files at other addresses) have to
+    be fetched. It is called only for a `key` that is new, and only for parts that the citizen may
+    read. If it returns an outcome, the parts cannot be had now, and the next poll asks again.
     """
 
     key: str | None = None
@@ -191,16 +199,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The changes that a poll or a webhook brought. `cursor` is opaque and comes back at the next
-    poll.
+    """The changes of a poll or a webhook. `cursor` is opaque; the next poll gets it back.
 
-    `failure` tells that the far end could not be read; what was read before it is still in `items`
-    and the cursor may be moved up to there.
+    `failure` says that the far end could not be read to the end. What was read before is still in
+    `items`, and the cursor may stand after it.
 
-    A poll that asks by number says whom it asked about, each by our reference: `asked` of the
-    tracked (None: all of them; empty: it does not ask by number), and which of these the GRU told
-    anything about (`seen`; None: that is not known). Those not seen are counted and, when it lasts,
-    a person is told. `gone`: the GRU says that it does not know them.
+    A poll that asks by number says whom it asked about, by our references: `asked` are those of the
+    tracked requests (None: all of them; empty: the poll does not ask by number), and `seen` are
+    those about which the GRU said anything (None: not known). Requests that stay unseen are
+    counted, and after a time an operator is told. `gone`: the GRU says that it does not know them.
     """
 
     items: Sequence[Change] = ()
@@ -213,11 +220,11 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """A request that a poll is to ask about, `since` when it cannot have changed before.
+    """A request that a poll asks about. It cannot have changed before `since`.
 
-    They come in the order in which they are to be asked about, those that were not for the longest
-    time first. Who cannot ask about all asks about the first ones, and says so in `asked`. The
-    ended ones are among them from time to time, as a commune may reopen them.
+    Requests come in the order in which to ask: those first that were not asked about for the
+    longest time. An adapter that cannot ask about all of them asks about the first ones, and says
+    so in `asked`. Ended requests are included from time to time, since a commune may reopen them.
     """
 
     reference: str
@@ -250,10 +257,10 @@ say = Messages(
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """One line of `check()`: what was looked at, and whether it is well.
+    """One line of `check()`: the thing that was checked, and whether it is well.
 
-    `what` is said from a table (`gateway.sdk.Messages`), remedy included, or it is a text, which is
-    told as it is to everybody, with `remedy` beside it.
+    `what` is a message of a table (`gateway.sdk.Messages`), which has its remedy, or a plain text,
+    which everybody gets as it is, with `remedy` beside it.
     """
 
     level: Literal["ok", "warning", "fault"]
@@ -267,8 +274,10 @@ class Note:
 
     @classmethod
     def fault(cls, what: Message | str, failure: Outcome, *, aloud: bool = False) -> Note:
-        """Make the fault that a call came to, with what its reason says to do; `aloud`: with the
-        far end's own words, for a test instance."""
+        """Return the fault for a call that failed, with the remedy of its reason.
+
+        `aloud`: include the far end's own words; for a test instance only.
+        """
         if isinstance(failure, Accepted):  # of a call that was to give something
             failure = TryLater("unreadable_answer")
         reason = of(failure.reason)
@@ -284,12 +293,12 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The things that the gateway lends to an adapter instance.
+    """Everything that the gateway lends to an adapter instance.
 
-    `client` is bounded by the lane (timeouts, connections). `now` gives the time, aware UTC.
+    `client` has the lane's bounds (timeouts, connections). `now` returns the time, aware UTC.
     `production` is False on test instances. `public_url` is our own address, as the GRU sees it.
-    `connector` is for far ends that do not speak HTTP; None where far ends are answered for: what
-    would leave is then told (`gateway.sdk.rehearse`).
+    `connector` opens connections to far ends that do not speak HTTP. It is None in cases and
+    previews, where no far end is called: report there what would be sent (`gateway.sdk.rehearse`).
     """
 
     commune: str
@@ -333,18 +342,19 @@ class Adapter(ABC):
     @property
     @abstractmethod
     def capabilities(self) -> Capabilities:
-        """Return what this instance can do, by its options. It is constant over its life."""
+        """Return what this instance can do with its options. The answer never changes during its
+        life."""
 
     @abstractmethod
     async def check(self) -> Sequence[Note]:
-        """Look at address, credentials and settings, altering no data at the GRU."""
+        """Check address, credentials and settings, without altering any data at the GRU."""
 
     @abstractmethod
     async def submit(self, submission: Submission) -> Outcome:
-        """Create the request at the GRU; `Accepted.reference` is the GRU's number."""
+        """Create the request at the GRU. `Accepted.reference` is the GRU's number."""
 
     async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
-        """Does the GRU hold the request that we sent as `reference`?"""
+        """Search the GRU for the request that we sent as `reference`."""
         return CannotTell("no_find", "this GRU cannot be asked by our reference", forever=True)
 
     async def amend(self, amendment: Amendment) -> Outcome:
@@ -352,31 +362,33 @@ class Adapter(ABC):
         return Refused("not_supported", f"{self.kind} takes no {amendment.kind.value}")
 
     async def find_amend(self, amendment: Amendment) -> Finding:
-        """Does the GRU hold this amendment?"""
+        """Search the GRU for this amendment."""
         return CannotTell("no_find", "this GRU cannot be asked about an amendment", forever=True)
 
     async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
-        """Return what changed at the GRU for these requests, or since `cursor`."""
+        """Return the changes at the GRU for these requests, or since `cursor`."""
         return Changes(cursor=cursor)
 
     def proven(self, head: WebhookCall) -> bool | None:
-        """Does a call of the GRU prove its sender by its head (`body` is empty)?
+        """Does the head of this call prove its sender? The call's `body` is empty here.
 
-        None: the body is needed to tell. Asked before the body is read, and `webhook` still has to
-        refuse what proves nothing. Whoever is proven early shares no room with strangers.
+        None: the body is needed to decide. The gateway asks before it reads the body, and `webhook`
+        must still refuse a call without proof. A call that is proven early does not share its turn
+        with strangers.
         """
         return None
 
     async def webhook(self, hook: WebhookCall) -> Changes:
-        """Read a call of the GRU. A call that does not prove its sender: `failure=Refused(...)`."""
+        """Read a call of the GRU. Return `failure=Refused(...)` for a call that does not prove its
+        sender."""
         return Changes(failure=Refused("not_supported", f"{self.kind} takes no webhook"))
 
     async def erase(self, reference: str, gru_reference: str | None) -> Outcome:
-        """Have the GRU erase what it holds for this request."""
+        """Erase at the GRU what it holds for this request."""
         return Refused("not_supported", f"{self.kind} cannot erase; a person must")
 
     async def aclose(self) -> None:
-        """Release what the instance holds (sessions). The client is closed by the gateway."""
+        """Release what the instance holds (sessions). The gateway closes the client."""
         return
 
 

@@ -1,6 +1,6 @@
-"""Answers by which a far end may do harm, and what they may cost.
+"""Harmful answers of a far end, and the limits within which an adapter must bear them.
 
-An adapter whose every call goes through `gateway.sdk.send` feels them in that call alone.
+An adapter that makes every call by `gateway.sdk.send` suffers them in that call alone.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ LONGEST_TURN: Final = 0.25
 
 @dataclass
 class CountedBody(httpx.AsyncByteStream):
-    """A body on its way; `given` counts its bytes."""
+    """A body that is being sent. `given` counts its bytes."""
 
     pieces: Callable[[], Iterator[bytes]]
     every: float = 0.0

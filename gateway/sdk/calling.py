@@ -1,4 +1,4 @@
-"""A call whose answer is JSON of a known shape, for adapters whose GRU answers by HTTP status."""
+"""Calls with a JSON answer of a known shape, for GRUs that answer by HTTP status."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ async def call_far_end(
     sent: Sequence[str] = (),
     limit: int = MOST_BYTES,
 ) -> _T | Outcome:
-    """Make one call by `send`, and return the value of a success as `into`, else the outcome.
+    """Make one call by `send`. Return the value of a success as `into`, otherwise the outcome.
 
-    `into` is a pydantic model, or any type that pydantic reads; a success of another shape may have
-    been done, so that it is unsure unless it is `safe`. `sent` is what the call carried, our
-    secrets among it: an operator reads what the far end said without these words.
+    `into` is a pydantic model, or any type that pydantic reads. A success of another shape may have
+    been carried out, so it is unsure, unless the call is `safe`. `sent` holds what the call
+    carried, including our secrets: these words are masked in what an operator reads of the answer.
     """
     answer = await send(client, request, safe=safe, limit=limit)
     if not isinstance(answer, Answer):
@@ -48,7 +48,7 @@ async def call_far_end(
 
 
 def cannot_tell(outcome: Outcome) -> CannotTell:
-    """Return the finding of a search that came to this outcome."""
+    """Return the finding of a search whose call had this outcome."""
     if isinstance(outcome, Accepted):  # of a call that was to give something
         return CannotTell("unreadable_answer")
     after = outcome.after if isinstance(outcome, TryLater) else None

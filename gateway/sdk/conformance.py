@@ -45,7 +45,7 @@ from gateway.sdk.under_test import (
 
 
 class AdapterConformance(AdapterUnderTest):
-    """The suite: subclass it, and give what `AdapterUnderTest` asks for."""
+    """The suite. Subclass it, and give everything that `AdapterUnderTest` asks for."""
 
     @pytest.mark.asyncio
     @pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)

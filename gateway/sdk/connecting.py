@@ -1,7 +1,7 @@
-"""Connections of far ends that do not speak HTTP (mail, SFTP): lent by the gateway, like `client`.
+"""Connections to far ends that do not speak HTTP (mail, SFTP). The gateway lends them, as `client`.
 
-An adapter never opens a connection by itself: which addresses may be called, through which proxy
-and with which certificates is the operator's (`network` in the commune's file).
+An adapter never opens a connection by itself: the operator decides which addresses may be called,
+through which proxy and with which certificates (`network` in the commune's file).
 """
 
 from __future__ import annotations
@@ -35,8 +35,7 @@ _OTHER_NAME: Final = frozenset({62, 64})
 
 
 class Unreached(OSError):
-    """No connection was made, so that nothing was sent. `reason` is a word of
-    `gateway.core.reasons`."""
+    """No connection was made, so nothing was sent. `reason` is a word of `gateway.core.reasons`."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         super().__init__(reason)
@@ -45,35 +44,38 @@ class Unreached(OSError):
 
     @property
     def outcome(self) -> Outcome:
-        """Return the outcome of the call that was to go there."""
+        """Return the outcome of the call that the connection was for."""
         mine = self.reason in ("private_address", "bad_address")
         return (Misconfigured if mine else TryLater)(self.reason, self.detail)
 
 
 class Connector(ABC):
-    """Connects to one far end. `timeout`: seconds that a call to it may take."""
+    """Opens connections to one far end. `timeout`: the seconds that one call may take."""
 
     timeout: float
 
     @abstractmethod
     def connection(self, host: str, port: int) -> AbstractAsyncContextManager[socket.socket]:
-        """Connect: a socket that is closed after the block, without a turn of its own meanwhile.
+        """Connect. The socket is closed after the block, and the time of the call runs meanwhile.
 
-        Abort what you made of it (a transport) before the block ends. Raises Unreached.
+        Close what you made of the socket (a transport) before the block ends. Raises Unreached.
         """
 
     @abstractmethod
     async def tls(self) -> ssl.SSLContext:
-        """Return what TLS is spoken with: certificates are checked, as `network` says."""
+        """Return the TLS context. Certificates are verified as `network` says."""
 
     @abstractmethod
     def leaving(self) -> None:
-        """Say it before something leaves that the far end may act upon: what fails from then on may
-        have been done."""
+        """Call this before anything is sent that the far end may act upon.
+
+        A call that fails from then on may have been carried out.
+        """
 
     @abstractmethod
     def served(self, certificate: Mapping[str, object] | None) -> None:
-        """Tell the certificate that the far end showed (`peercert`): its end is watched."""
+        """Record the certificate that the far end showed (`peercert`), so that its end is
+        watched."""
 
 
 def why_tls_failed(error: ssl.SSLError) -> str:
@@ -91,7 +93,8 @@ def why_tls_failed(error: ssl.SSLError) -> str:
 
 
 def unreached(error: BaseException) -> Unreached:
-    """Return why no connection was made, from the error of whoever tried, or from its causes."""
+    """Return the reason why no connection was made, from the error that was raised or from its
+    causes."""
     inner: BaseException | None = error
     while inner is not None:
         name = type(inner).__name__
@@ -113,8 +116,10 @@ def unreached(error: BaseException) -> Unreached:
 async def rehearse(
     client: httpx.AsyncClient, path: str, fields: Mapping[str, str], files: Sequence[File] = ()
 ) -> Outcome:
-    """Tell what would leave, where far ends are answered for (`Context.connector` is None): a POST
-    of these fields and files, which cases and previews show. The answer is the case's."""
+    """Record what would be sent, where no far end is called (`Context.connector` is None).
+
+    Cases and previews show it as a POST of these fields and files. The answer is the case's.
+    """
     parts = [
         (one.field or "file", (one.filename, await one.read(), one.content_type)) for one in files
     ]

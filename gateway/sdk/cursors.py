@@ -1,4 +1,4 @@
-"""A poll's cursor, which an adapter writes and gets back at its next poll."""
+"""The cursor of a poll, which an adapter writes and gets back at its next poll."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any
 
 
 def read_cursor(cursor: str | None) -> Mapping[str, Any]:
-    """Return what a cursor holds that was written as a JSON object.
+    """Return the content of a cursor that was written as a JSON object.
 
-    Empty for none, and for one that cannot be read: the poll then begins anew, since repeats are
-    known by their keys. Its values are to be checked: another version may have written them.
+    Returns {} for no cursor, and for one that cannot be read: the poll then begins anew, which is
+    safe, since repeats are recognised by their keys. Check the values: another version may have
+    written them.
     """
     try:
         values = json.loads(cursor or "{}")

@@ -1,8 +1,8 @@
-"""One call to a far end: bounded in bytes, in values and as a whole in time, and read.
+"""One call to a far end, bounded in bytes, in values and in total time.
 
-Every call goes through `send`: whatever a far end does, it costs its own call alone. What comes
-back is an `Answer`, whatever its status, or the outcome of a call that gave none. `failure_of` says
-what an answer means by itself; who knows the far end better looks at it first.
+Every call is made by `send`, so that a harmful far end harms its own call only. `send` returns an
+`Answer`, whatever its status, or the outcome of a call without an answer. `failure_of` says what an
+answer means by default; an adapter that knows its far end looks at the answer first.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Take = Callable[[AsyncIterator[bytes], int], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class UnusableAnswer:
-    """The reason why an answer cannot be used: a word of the table, and a detail."""
+    """The reason why an answer cannot be used: a word of the table of reasons, and a detail."""
 
     reason: str
     detail: str
@@ -49,9 +49,9 @@ class UnusableAnswer:
 class Answer:
     """An answer, whatever its status.
 
-    `content`: its bytes; of one that was read, or is too large, the beginning. `size`: how many of
-    them there were. `value`: what `read` made of it, None where it is empty. `taken`: what `take`
-    made of it. `problem`: it is too large, or cannot be read.
+    `content`: its bytes, or only their beginning if the body was read as a value or is too large.
+    `size`: the number of bytes. `value`: the result of `read`; None for an empty body. `taken`: the
+    result of `take`. `problem`: the body is too large, or cannot be read.
     """
 
     status: int
@@ -65,12 +65,12 @@ class Answer:
 
     @property
     def response(self) -> httpx.Response:
-        """Status and headers, as the table of `gateway.sdk.http` reads them."""
+        """The status and headers, in the form that the table of `gateway.sdk.http` reads."""
         return httpx.Response(self.status, headers=self.headers)
 
     @property
     def readable(self) -> bool:
-        """Was it read, or is there nothing to read?"""
+        """Was the body read as a value, or is it empty?"""
         return self.problem is None
 
     @property
@@ -79,13 +79,13 @@ class Answer:
 
     @property
     def content_type(self) -> str:
-        """The media type that was declared, lower-cased, without parameters; may be empty."""
+        """The media type of the header, in lower case and without parameters; it may be empty."""
         declared: str = self.headers.get("content-type", "")
         return declared.partition(";")[0].strip().lower()
 
 
 class Clock:
-    """The time of one call, in seconds; it stands while the call waits for its turn."""
+    """The time of one call, in seconds. It stops while the call waits for its turn."""
 
     def __init__(self, seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -94,7 +94,7 @@ class Clock:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Stop the clock within the block: what is waited for there is no part of the call."""
+        """Stop the clock within the block: the waiting there is not a part of the call."""
         begun, when = self._loop.time(), self._timeout.when()
         self._set(None)
         try:
@@ -103,7 +103,7 @@ class Clock:
             self._set(None if when is None else when + self._loop.time() - begun)
 
     def moved(self, size: int) -> None:
-        """So many bytes have come or are to go."""
+        """Count bytes that came or are about to be sent."""
         self._moved += size
         when = self._timeout.when()
         if when is not None and self._moved >= BEGINNING:
@@ -127,7 +127,7 @@ class Clock:
 
 
 class _Longer(Exception):
-    """The answer is larger than it may be."""
+    """The answer is larger than `limit`."""
 
 
 async def send(
@@ -139,15 +139,16 @@ async def send(
     read: Read | None = read_json,
     take: Take | None = None,
 ) -> Answer | Outcome:
-    """Make one call, and read its answer of `limit` bytes at most, on the wire and decoded.
+    """Make one call, and read its answer of `limit` bytes at most, both as received and as decoded.
 
-    `safe`: it may be made twice. It is then tried up to three times in some two seconds when the
-    line breaks, and is never unsure; a function as `request` makes each of them anew. Redirects are
-    not followed. `read` (None: not at all) runs in a thread where the answer is not small. `take`
-    is given the pieces of a success instead, and what it raises is raised here.
+    `safe`: the call may be made twice. It is then tried up to three times within about two seconds
+    when the connection breaks, and is never unsure; if `request` is a function, it builds a new
+    request for each try. Redirects are not followed. `read` parses the body (None: it is not
+    parsed), in a thread if the body is not small. `take` gets the pieces of a successful answer
+    instead; its exceptions are raised here.
 
-    The call as a whole, however often it is tried, has the client's timeout, and a second more for
-    each 50 kB that move: then it ends as `timeout`.
+    All tries together have the client's timeout, and one more second for each 50 kB that move.
+    After that the outcome has the reason `timeout`.
     """
     made: list[httpx.Request] = []
 
@@ -191,8 +192,8 @@ async def _tried(once: Callable[[], Awaitable[Answer]], *, safe: bool) -> Answer
 
 
 def failure_of(answer: Answer, *, safe: bool) -> Outcome | None:
-    """Return what the answer says by itself: its status, and whether it could be read. None for a
-    success that its caller is to look into."""
+    """Return what the answer means by its status and its readability. None: a success that the
+    caller must read."""
     told = classify_status(answer.response, safe=safe)
     return (
         told if told is not None or answer.problem is None else unusable(answer.problem, safe=safe)
@@ -200,13 +201,13 @@ def failure_of(answer: Answer, *, safe: bool) -> Outcome | None:
 
 
 def unusable(problem: UnusableAnswer, *, safe: bool) -> Outcome:
-    """Return the outcome of a success that cannot be used: it may have been done, or is to be
-    repeated."""
+    """Return the outcome of a success that cannot be used: unsure, or try later if the call is
+    `safe`."""
     return (TryLater if safe else Unsure)(problem.reason, problem.detail)
 
 
 def _passing(error: BaseException) -> bool:
-    """Worth a second try at once. A slow far end is not: it would be slow again."""
+    """Is a second try worth making at once? Not for a slow far end: it would be slow again."""
     if isinstance(error, NotConnected) and error.reason != "connection_refused":
         return False  # it would be the same
     return isinstance(error, httpx.TransportError) and not isinstance(
@@ -242,7 +243,8 @@ async def _once(
 
 
 def _values(headers: httpx.Headers, names: tuple[bytes, ...]) -> list[str]:
-    """Return, of each header in lower case, its values. httpx takes some microseconds for each."""
+    """Return the values of each header, by its name in lower case. httpx takes some microseconds
+    for each."""
     found = [""] * len(names)
     for name, value in headers.raw:
         lowered = name.lower()
@@ -254,8 +256,8 @@ def _values(headers: httpx.Headers, names: tuple[bytes, ...]) -> list[str]:
 
 
 def _seconds(request: httpx.Request) -> float:
-    """Return the seconds that a call may take; to connect is a part of it that ends earlier
-    (`open_client`)."""
+    """Return the seconds that a call may take. Connecting is a part of it, with its own shorter
+    limit (`open_client`)."""
     allowed: float = request.extensions.get("timeout", {}).get("read") or 20.0
     (length,) = _values(request.headers, (b"content-length",))
     with suppress(ValueError):
@@ -290,8 +292,7 @@ async def _received(
 async def _pieces(
     response: httpx.Response, coding: str, limit: int, clock: Clock
 ) -> AsyncIterator[bytes]:
-    """Yield the body, decoded. Raises _Longer once it has more than `limit` bytes, or on the
-    wire."""
+    """Yield the decoded body. Raises _Longer after more than `limit` bytes, received or decoded."""
     if response.is_stream_consumed:  # made in memory, by a stand-in for a far end
         yield response.content[:limit]
         if len(response.content) > limit:

@@ -1,4 +1,4 @@
-"""Files that a GRU gives by their address: from its own host and those named, bounded."""
+"""Files that a GRU gives by address: from its own host and from named hosts, within bounds."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def same_host(address: str, hosts: Sequence[str]) -> str | None:
 async def fetch_file(
     address: str, *, own: str, others: Sequence[str], get: Get
 ) -> Answer | Outcome:
-    """Fetch the file at `address`, which may be relative to `own`, the GRU's own.
+    """Fetch the file at `address`, which may be relative to `own`, the GRU's address.
 
-    Only from that host and from `others`, wherever it leads on to; anything else is refused, and
-    so is a file that is larger than `get` allows or a page where a file was to be.
+    Only this host and `others` are called, also after redirects. Any other host is refused. So is a
+    file that is larger than `get` allows, and a page in the place of a file.
     """
     try:
         at = str(httpx.URL(own + "/").join(address))

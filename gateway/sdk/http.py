@@ -1,4 +1,4 @@
-"""From an httpx result to an outcome: one table for all adapters and for the portal."""
+"""Turns a result of httpx into an outcome: one table for all adapters and for the portal."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ NOT_SENT: tuple[type[httpx.HTTPError], ...] = (
 
 
 class PrivateAddress(httpx.ConnectError):
-    """The far end's name or address lies in a private network that it may not be called in."""
+    """The far end's name or address lies in a private network in which it may not be called."""
 
 
 class NotConnected(httpx.ConnectError):
-    """No connection was made; `reason` is why, a word of `gateway.core.reasons`."""
+    """No connection was made. `reason` says why: a word of `gateway.core.reasons`."""
 
     def __init__(self, message: str, *, request: httpx.Request, reason: str) -> None:
         super().__init__(message, request=request)
@@ -39,8 +39,8 @@ _LONGEST_WAIT = 366 * 86400.0
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds asked for by Retry-After (RFC 9110, 10.2.3), up to a year; None if absent
-    or unreadable."""
+    """Return the seconds of Retry-After (RFC 9110, 10.2.3), one year at most. None if absent or
+    unreadable."""
     raw = response.headers.get("retry-after", "").strip()
     if not raw:
         return None
@@ -55,10 +55,10 @@ def retry_after(response: httpx.Response) -> float | None:
 
 
 def classify_error(error: httpx.HTTPError | httpx.InvalidURL, *, safe: bool) -> Outcome:
-    """Return the outcome of a call that raised. `safe` calls (reads, idempotent writes) are never
-    unsure.
+    """Return the outcome of a call that raised. A `safe` call (a read, an idempotent write) is
+    never unsure.
 
-    Details name the class of the error only: its text can hold a URL with personal data.
+    A detail names the class of the error only: its text can hold a URL with personal data.
     """
     name = type(error).__name__
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
@@ -75,10 +75,11 @@ def classify_error(error: httpx.HTTPError | httpx.InvalidURL, *, safe: bool) -> 
 
 
 def classify_status(response: httpx.Response, *, safe: bool) -> Outcome | None:
-    """Return the outcome that an HTTP status alone tells; None for 2xx, which the caller reads.
+    """Return the outcome of an HTTP status. None for 2xx, which the caller reads.
 
-    Of an unsafe call, a refusal alone proves that nothing was done: 425 (RFC 8470) and the other
-    4xx. A redirect, 408, 409, 429 and 5xx come from servers and proxies that had it done, too.
+    For an unsafe call only a refusal proves that nothing was done: 425 (RFC 8470) and the other
+    4xx. A redirect, 408, 409, 429 and 5xx also come from servers and proxies that did carry out the
+    call.
     """
     code = response.status_code
     if 200 <= code < 300:
@@ -100,7 +101,8 @@ def classify_status(response: httpx.Response, *, safe: bool) -> Outcome | None:
 
 
 def _doubt(code: int, detail: str, after: float | None) -> Unsure | None:
-    """Is it to be asked what became of an unsafe call? None when its status tells."""
+    """Must the far end be asked whether it carried out an unsafe call? None when the status says
+    it."""
     if code in (429, 503):
         return Unsure("busy", detail, after=after)
     if code == 408:
@@ -117,7 +119,8 @@ def _doubt(code: int, detail: str, after: float | None) -> Unsure | None:
 def answered(
     outcome: Outcome, response: httpx.Response, content: bytes, sent: Iterable[str] = ()
 ) -> Outcome:
-    """The outcome with what the far end said (`answer_text`); one that was accepted as it is."""
+    """Return the outcome with the far end's words (`answer_text`). An acceptance is returned
+    unchanged."""
     if isinstance(outcome, Accepted):
         return outcome
     return dataclasses.replace(outcome, answer=answer_text(response, content, sent))

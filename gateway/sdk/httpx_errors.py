@@ -1,4 +1,4 @@
-"""Every exception that a call through httpx can raise: for tests that leave none out."""
+"""All exceptions that a call through httpx can raise, for tests that must cover each one."""
 
 from __future__ import annotations
 

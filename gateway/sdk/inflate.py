@@ -1,4 +1,4 @@
-"""The body of an answer as it was before it was compressed, a bounded piece at a time."""
+"""Decompresses the body of an answer, one bounded piece at a time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PIECE: Final = 64 * 1024
 
 
 class Inflater:
-    """Decodes one of `ACCEPTED`. Raises httpx.DecodingError."""
+    """Decompresses one coding of `ACCEPTED`. Raises httpx.DecodingError."""
 
     def __init__(self, coding: str) -> None:
         self._gzip = coding == "gzip"
@@ -23,7 +23,7 @@ class Inflater:
         self._stream = zlib.decompressobj(zlib.MAX_WBITS | (16 if self._gzip else 0))
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
-        """Yield what `data` adds, in pieces of 64 KiB at most."""
+        """Yield the bytes that `data` adds, in pieces of 64 KiB at most."""
         if not self._begun and data and not self._gzip and not _has_head(data):
             self._stream = zlib.decompressobj(-zlib.MAX_WBITS)  # some leave the head of zlib out
         self._begun = self._begun or bool(data)
@@ -39,7 +39,7 @@ class Inflater:
                 return
 
     def end(self) -> None:
-        """Check that the body is over. Raises DecodingError when it was cut."""
+        """Check that the body is complete. Raises DecodingError when it was cut."""
         if self._begun and not self._stream.eof:
             raise httpx.DecodingError("the compressed body is cut short")
 
@@ -49,9 +49,11 @@ def _has_head(data: bytes) -> bool:
 
 
 def inflater(coding: str) -> Inflater | None:
-    """Return the decoder of a body of this Content-Encoding, None for a plain one. Raises
-    DecodingError for a coding that was not asked for, and for several, of which each multiplies
-    what it hides."""
+    """Return the decoder for this Content-Encoding, or None for a plain body.
+
+    Raises DecodingError for a coding that was not asked for, and for more than one coding, since
+    each one multiplies the size.
+    """
     coding = coding.strip().lower()
     if coding in ("", "identity"):
         return None

@@ -1,5 +1,5 @@
-"""OAuth2: client credentials, a refresh token or a signed assertion, and one token kept for all
-calls of a far end."""
+"""OAuth2: client credentials, refresh tokens and signed assertions, and one token for all calls to
+a far end."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ ClientAuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token by which we prove ourselves, as a far end gave it. `life` None: it did not say how
-    long."""
+    """An access token. `life` is its lifetime in seconds; None when the far end gave none."""
 
     value: str = field(repr=False)
     life: timedelta | None = None
 
 
 class TokenKeeper:
-    """Keeps one token until it ends or is forgotten; callers that need one share one fetch."""
+    """Keeps one token until it ends or is forgotten. Callers that need one at the same time share
+    one fetch."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class TokenKeeper:
         self._fetched = 0
 
     async def get(self) -> Token | Outcome:
-        """Return the token, fetched if need be; the outcome when none is given."""
+        """Return the token, and fetch one if needed. Return the outcome when none is given."""
         before = self._fetched
         async with self._lock:
             if self._fetched != before and self._got is not None:
@@ -72,7 +72,7 @@ class TokenKeeper:
             return self._got
 
     def forget(self, value: str) -> None:
-        """Forget a token that the far end takes no more. One that was fetched since stays."""
+        """Forget a token that the far end refuses. A token that was fetched since then stays."""
         if isinstance(self._got, Token) and self._got.value == value:
             self._got = None
 
@@ -95,7 +95,7 @@ class ClientCredentials:
     parameters: Mapping[str, str] = field(default_factory=dict)
 
     async def fetch(self, client: httpx.AsyncClient) -> Token | Outcome:
-        """Ask for a token. Never unsure: whatever happens here, nothing of ours was taken."""
+        """Ask for a token. Never unsure: the call carries nothing of a request."""
         form = {"grant_type": "client_credentials", "scope": self.scope, **self.parameters}
         granted = await _ask(client, self, form)
         return granted if isinstance(granted, Outcome) else _token(granted)
@@ -103,12 +103,12 @@ class ClientCredentials:
 
 @dataclass(slots=True)
 class RefreshToken:
-    """A person's consent (authorization code, RFC 6749, 4.1), given once in a browser, as the
-    refresh token that came of it (6).
+    """A person's consent, given once in a browser (authorization code, RFC 6749, 4.1), as a refresh
+    token (6).
 
-    A server may replace it at each use. The newest one is kept in `kept_in`, a file that we alone
-    may read, as long as `refresh_token` is the one that it came of; without such a file it is known
-    until the process ends.
+    The server may replace the token at each use. The newest one is kept in the file `kept_in`,
+    which only we may read, as long as it descends from `refresh_token`. Without a file it is lost
+    when the process ends.
     """
 
     token_url: str
@@ -152,7 +152,8 @@ class RefreshToken:
         return None
 
     def _store(self, newest: str) -> None:
-        """Write it beside, then in its place: whatever happens, one of the two is there."""
+        """Write a new file and put it in the place of the old one: at any moment one of the two is
+        complete."""
         if self.kept_in is None:
             return
         beside = self.kept_in.with_name(f".{self.kept_in.name}.new")
@@ -166,7 +167,7 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True)
 class JwtBearer:
-    """A signed assertion in the place of a secret (RFC 7523, 2.1). `private_key`: a PEM."""
+    """A signed assertion instead of a secret (RFC 7523, 2.1). `private_key` is a PEM."""
 
     token_url: str
     issuer: str
@@ -218,7 +219,7 @@ async def _ask(
     account: ClientCredentials | RefreshToken | JwtBearer,
     form: Mapping[str, str | None],
 ) -> dict[str, Any] | Outcome:
-    """Return what a token endpoint grants."""
+    """Return the token that an endpoint grants, or the outcome."""
     method = account.client_auth if account.client_id else "none"
     given = {name: value for name, value in form.items() if value is not None}
     if account.client_id and method == "none":
@@ -246,8 +247,7 @@ async def _ask(
 
 
 def not_granted(status: int, reason: str) -> Outcome | None:
-    """Return the outcome that an HTTP status means for a call that asks for a token or a session;
-    None for 2xx."""
+    """Return the outcome of a status that a token or session endpoint gave. None for 2xx."""
     detail = f"HTTP {status} when asking for a token"
     if 200 <= status < 300:
         return None
@@ -257,7 +257,7 @@ def not_granted(status: int, reason: str) -> Outcome | None:
 
 
 def sendable(token: object) -> bool:
-    """Can this stand in a header?"""
+    """Can this text stand in a header?"""
     return isinstance(token, str) and bool(token) and token.isascii() and token.isprintable()
 
 

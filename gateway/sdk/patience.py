@@ -1,4 +1,4 @@
-"""The time that a reading of many calls has as a whole, whatever each of them takes."""
+"""The total time for a reading of many calls, however long each call takes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST_READING = 3600.0
 
 
 class Patience:
-    """Over `seconds` after it was made; `POLL` where none are given."""
+    """`over` once `seconds` have passed since it was made. The default is `POLL`."""
 
     def __init__(self, seconds: float | None = None) -> None:
         self._end = time.monotonic() + (POLL if seconds is None else seconds)

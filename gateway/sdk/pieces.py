@@ -1,9 +1,9 @@
-"""A JSON text of any size, parsed piece by piece and counted while it is read.
+"""Parses a JSON text of any size in pieces, and counts its values meanwhile.
 
-A parser in C holds the interpreter for as long as it takes, in a thread as well: what is not small
-is therefore cut between two members of a list or a table, and each piece is parsed by itself. Meant
-for a thread; the longest time without the interpreter is that of one piece. A string that is larger
-than a piece, as a file in Base64, is read in parts of its own (`long_strings`, `string_parts`).
+A parser in C holds the interpreter lock for its whole run, in a thread too. A large text is
+therefore cut between two members of a list or an object, and each piece is parsed separately; the
+lock is held for one piece at most. Call it in a thread. A string that is larger than a piece, as a
+file in Base64, is read in parts (`long_strings`, `string_parts`).
 """
 
 from __future__ import annotations
@@ -36,19 +36,20 @@ _LONG: Final = 256 * 1024
 
 
 class NotJson(ValueError):
-    """The text is not well-formed."""
+    """The text is not well-formed JSON."""
 
 
 class TooComplex(ValueError):
-    """It has more values than are taken, or is nested more deeply."""
+    """The text has too many values, or is nested too deeply."""
 
 
 @dataclass(slots=True)
 class _Open:
-    """A list or table that is being read.
+    """A list or an object that is being read.
 
-    `begun`: where what is not parsed of it begins; `last`: after its last comma. `made`: what is
-    parsed of it, None as long as it is no larger than a piece. `whole`: its last member is made.
+    `begun`: the place where the unparsed text begins. `last`: the place after its last comma.
+    `made`: the parsed part; None while the whole is smaller than a piece. `whole`: its last member
+    was parsed.
     """
 
     kind: int
@@ -133,8 +134,10 @@ def _end_of_string(text: bytes, at: int) -> int:
 
 
 def long_strings(piece: bytes) -> tuple[bytes, dict[str, bytes]]:
-    """Return the piece with a word that nobody can guess in the place of each long string, and what
-    stands between the quotation marks of these, by their words. Raises NotJson."""
+    """Replace each long string of the piece by a word that nobody can guess.
+
+    Return the new piece, and the strings (without quotation marks) by their words. Raises NotJson.
+    """
     kept: list[bytes] = []
     found: dict[str, bytes] = {}
     at = done = 0
@@ -150,8 +153,8 @@ def long_strings(piece: bytes) -> tuple[bytes, dict[str, bytes]]:
 
 
 def string_parts(string: bytes) -> Iterator[bytes]:
-    """Yield the inside of a string in parts that can be read by themselves: no escape or character
-    is cut. One that is cut all the same is none of JSON's."""
+    """Yield the content of a string in parts that can be read separately. No escape sequence and no
+    character is cut; a string that cannot be cut so is not valid JSON."""
     at = 0
     while at < len(string):
         part = string[at : at + _LONG]
@@ -177,7 +180,8 @@ def put_back(value: Json, strings: Mapping[str, str]) -> Json:
 
 
 def _open_up(stack: list[_Open], text: bytes, read: Callable[[bytes], Json]) -> None:
-    """The innermost is larger than a piece, and so is all that it lies in."""
+    """Mark all open values as larger than a piece: the innermost one is, so those around it are
+    too."""
     for one in stack:
         if one.made is None:
             one.made = [] if one.kind == _LIST else {}
@@ -191,7 +195,7 @@ def _add_members(one: _Open, members: bytes, read: Callable[[bytes], Json]) -> N
 
 
 def _attach(one: _Open, value: Json, text: bytes, at: int, read: Callable[[bytes], Json]) -> None:
-    """Put in a member that was parsed by itself and begins at `at`, after those before it."""
+    """Add a member that was parsed separately and begins at `at`, after the members before it."""
     if one.last > one.begun:
         _add_members(one, text[one.begun : one.last - 1], read)
     name = text[one.last : at].strip(_BLANK)

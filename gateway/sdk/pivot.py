@@ -1,4 +1,4 @@
-"""The messages of the pivot contract, however they leave: pushed, fetched, or read again."""
+"""The messages of the pivot contract: the same ones are pushed, fetched, and read again."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ _TYPES: Mapping[EventKind, PivotEventType] = {
 
 @dataclass(frozen=True, slots=True)
 class PivotClient:
-    """A commune's half-connector: who it is, how it proves itself, what it is sent.
+    """A commune's half-connector: its identity, its secrets and its limits.
 
-    `secrets` are those by which it asks for a token, the new one first; they sign our links, too.
-    A file of `inline_bytes` or less goes within the message, as long as all of them together have
-    no more. A link is good for `link_seconds`.
+    With one of its `secrets` it asks for a token, the newest one first; they sign our links too. A
+    file of `inline_bytes` or less goes into the message, as long as all such files together have no
+    more than that. A link is valid for `link_seconds`.
     """
 
     commune: str
@@ -60,7 +60,7 @@ class PivotClient:
 
     @property
     def id(self) -> str:
-        """The name under which it asks for a token."""
+        """The name under which the half-connector asks for a token."""
         return f"{self.commune}.{self.instance}"
 
     @property
@@ -68,7 +68,7 @@ class PivotClient:
         return Recipient(commune=self.commune, environment=self.environment)
 
     async def event(self, sent: Submission | Amendment, now: datetime) -> PivotEvent:
-        """Return the message of an event, with links that are good from `now` on."""
+        """Return the message of an event. Its links are valid from `now`."""
         filing = sent.filing or Filing("", "", None, now, now)
         kind = sent.kind if isinstance(sent, Amendment) else EventKind.CREATION
         key = sent.key if isinstance(sent, Amendment) else CREATION
@@ -143,7 +143,7 @@ class PivotClient:
 
 
 def message_weight(message: PivotEvent | PivotErasure) -> int:
-    """Return how much there is to write, as far as `beside` asks for it."""
+    """Return the size of the message to write, in the units of `beside`."""
     if isinstance(message, PivotErasure):
         return 0
     return weight(message.data) + sum(len(file.content or "") for file in message.files)
@@ -154,7 +154,7 @@ def _base64(raw: bytes) -> str:
 
 
 def _clean(value: Any) -> Any:
-    """Return a value without what no JSON reader takes: U+0000, and half a surrogate pair."""
+    """Return the value without text that JSON readers refuse: U+0000, and half a surrogate pair."""
     if isinstance(value, str):
         return value if value.isprintable() else clean_text(value)
     if isinstance(value, Mapping):
@@ -163,6 +163,6 @@ def _clean(value: Any) -> Any:
 
 
 def link_signature(secret: str, client: str, reference: str, sha256: str, until: int) -> str:
-    """Return what proves a link to a file: only who knows the secret makes one."""
+    """Return the signature of a link to a file. Only a holder of the secret can make one."""
     said = f"pivot file\0{client}\0{reference}\0{sha256}\0{until}".encode()
     return hmac.new(secret.encode(), said, hashlib.sha256).hexdigest()

@@ -1,4 +1,4 @@
-"""Files in a body that is sent in a stream: nothing of them is held but the piece under way."""
+"""Files within a streamed request body: only the piece under way is in memory."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _SENT = 64 * 1024
 
 
 class FilePlaceholders:
-    """Short texts that stand for files while a body is built, whatever its encoding.
+    """Short texts that stand for files while a body is built, in any encoding.
 
-    Build the request as if each file's content were the text that `of` gives for it, as a JSON
-    value, a multipart file or the whole body; `filled` then makes of it a request that sends the
-    files themselves, with its Content-Length. The text is letters, digits and dashes, so that no
-    encoding alters it, and cannot be guessed, so that no citizen's text is taken for it.
+    Build the request as if the content of each file were the text that `of` returns for it: as a
+    JSON value, a multipart file or the whole body. `filled` then returns a request that sends the
+    files themselves, with its Content-Length. A placeholder has only letters, digits and dashes, so
+    no encoding alters it, and it cannot be guessed, so no citizen's text is taken for it.
     """
 
     def __init__(self) -> None:
@@ -39,8 +39,8 @@ class FilePlaceholders:
         return f"file-{self._token}-{len(self._files) - 1}-"
 
     def filled(self, request: httpx.Request) -> httpx.Request:
-        """Return the request with the files in their places. It may be sent again: each time
-        anew."""
+        """Return the request with the files in their places. It may be sent again, with the same
+        content."""
         body = request.read()
         if not self._files:
             return request  # most have none, and a pattern of its own costs more than a call
@@ -62,7 +62,7 @@ class FilePlaceholders:
 
 
 class _Body(httpx.AsyncByteStream):
-    """Bytes, and files in between."""
+    """A request body of bytes, with files in between."""
 
     def __init__(self, places: list[bytes | tuple[File, bool]]) -> None:
         self._places = places

@@ -1,10 +1,10 @@
-"""Readers of what far ends write: one bad character costs itself alone.
+"""Readers for texts of far ends, which accept common faults of encoding.
 
-JSON and XML come with byte order marks, in Windows-1252 under the name of UTF-8, with control
-characters out of a word processor, with `&eacute;` or a bare `&`. Text that can be read for certain
-is read strictly, and only what cannot is mended. Values and depth are bounded while they are read;
-the bytes are for the caller to bound. Larger texts are read in a thread (`gateway.sdk.work`), where
-nothing here keeps the interpreter from the others for long.
+JSON and XML come with byte order marks, as Windows-1252 that is declared as UTF-8, with control
+characters of a word processor, with `&eacute;` or a bare `&`. A correct text is read strictly; only
+an incorrect one is repaired. Values and depth are bounded while the text is read; the caller bounds
+the bytes. Larger texts are read in a thread (`gateway.sdk.work`), and nothing here holds the
+interpreter lock for long.
 """
 
 from __future__ import annotations
@@ -50,15 +50,14 @@ class Unreadable(ValueError):
 
 
 class TooManyValues(Unreadable):
-    """It holds more than is taken."""
+    """The text holds more values than allowed."""
 
 
 # --- bytes ----------------------------------------------------------------------------------
 
 
 def _windows(error: UnicodeError) -> tuple[str, int]:
-    """Return the bytes that are no UTF-8 by themselves, as Windows-1252, which is what they nearly
-    are."""
+    """Decode the bytes that are not UTF-8 as Windows-1252, which they nearly always are."""
     if not isinstance(error, UnicodeDecodeError):
         raise error
     bad = error.object[error.start : error.end]
@@ -78,8 +77,8 @@ _MARKS: Final = (
 
 
 def decoded(body: bytes, declared: str | None = None) -> str:
-    """Decode some bytes: by their mark, as UTF-8 where they are, as declared, else UTF-8 with what
-    is Windows-1252 within it. A server often declares what it does not send."""
+    """Decode bytes: by their byte order mark, else as UTF-8 if valid, else as declared, else as
+    UTF-8 with Windows-1252 in between. Servers often declare another encoding than they send."""
     for mark, charset in _MARKS:
         if body.startswith(mark):
             return body.decode(charset, "replace").removeprefix("\ufeff")
@@ -96,8 +95,8 @@ def decoded(body: bytes, declared: str | None = None) -> str:
 
 
 def _known(charset: str | None) -> str | None:
-    """Return the charset if it is one: Python would decode `punycode`, in quadratic time, as
-    well."""
+    """Return the charset if it is a known one. `punycode` is refused: Python decodes it in
+    quadratic time."""
     try:
         return charset if charset and _CHARSET.match(codecs.lookup(charset).name) else None
     except (LookupError, ValueError):
@@ -108,8 +107,11 @@ _CHARSET = re.compile(r"utf-(?:8|16|32)|iso8859|cp\d|ascii|mac|koi8")
 
 
 def read_base64(text: str) -> bytes | None:
-    """Decode a Base64 text, in lines or not, padded or not, in either alphabet, with or without
-    `data:...;base64,` before it; None when it is something else."""
+    """Decode a Base64 text, or return None for anything else.
+
+    The text may have line breaks, padding or none, either alphabet, and `data:...;base64,` before
+    it.
+    """
     at = 0
     if text.startswith("data:"):
         at = text.find(",") + 1 or len(text)
@@ -153,10 +155,10 @@ def read_json(
     numbers_as_text: bool = False,
     values: int = MOST_VALUES,
 ) -> Json:
-    """Parse a JSON text; raises Unreadable, TooManyValues when it has more than `values`.
+    """Parse a JSON text. Raises Unreadable; raises TooManyValues for more than `values` values.
 
-    `declared` is the charset of the Content-Type. `numbers_as_text`: `001` and `1.50` stay as
-    they are written. NaN and infinities are null.
+    `declared` is the charset of the Content-Type. `numbers_as_text` keeps `001` and `1.50` as they
+    are written. NaN and infinities become null.
     """
     read = partial(_read_piece, declared=declared, numbers_as_text=numbers_as_text)
     if len(body) <= SMALL or (len(body) <= _WHOLE and _signs(body) <= min(values, _WHOLE_SIGNS)):
@@ -174,7 +176,7 @@ def read_json(
 
 
 def _signs(body: bytes) -> int:
-    """No fewer than its values."""
+    """Return an upper bound of the number of values."""
     return body.count(b",") + body.count(b"[") + body.count(b"{")
 
 
@@ -254,12 +256,12 @@ _LOOSE = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)|<(?![A-Za-z_/!?])")
 def read_xml(
     body: bytes, rows: frozenset[str] = frozenset(), *, values: int = MOST_ELEMENTS
 ) -> tuple[Element, int]:
-    """Parse an XML document: its root, and how many of its rows are lost; raises Unreadable,
-    TooManyValues when it has more than `values` elements and attributes.
+    """Parse an XML document. Return its root, and the number of rows that were lost.
 
-    `rows`: names of the elements that a list is made of, none within another. Where the whole
-    cannot be read, each of them is read by itself, and those that can make up the list.
-    A document type is refused: its entities can expand without end, or name a file.
+    Raises Unreadable; raises TooManyValues for more than `values` elements and attributes. `rows`:
+    the names of the elements of a list; none of them contains another one. If the document cannot
+    be read as a whole, each row is read separately, and the readable rows make up the list. A
+    document type is refused: its entities can expand without end, or name a file.
     """
     try:
         return _parsed(body, values), 0
@@ -314,8 +316,8 @@ def _parsed(document: bytes | str, values: int) -> Element:
 
 
 def _mended(text: str) -> str:
-    """Return the text with what XML forbids written as XML has it; CDATA sections stay as they
-    are."""
+    """Return the text with the characters that XML forbids escaped or removed. CDATA sections
+    stay."""
     out: list[str] = []
     for piece in _pieces(text):
         for part, as_it_is in _sections(richtext.clean_text(piece)):
@@ -324,8 +326,8 @@ def _mended(text: str) -> str:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Yield the text, cut after the ends of tags and outside of CDATA sections where that can
-    be."""
+    """Yield the text in pieces that end after a tag and outside of CDATA sections, where
+    possible."""
     at = 0
     while at < len(text):
         end = at + _WHOLE // 2
@@ -401,12 +403,11 @@ _PICTURE = re.compile(r"data:[A-Za-z0-9.+/;=,-]{200,}")
 
 
 def note_text(value: Json, html: Html = "auto") -> str | None:
-    """Return what somebody wrote, as the citizen is to read it; None when it is no text, or says
-    nothing.
+    """Return a text that somebody wrote, as the citizen is to read it. None if it is no text, or
+    empty.
 
-    `auto`: rich text and characters of HTML are told from plain text by `gateway.core.richtext`,
-    also when they were escaped once more. Control characters are gone, and a text longer than
-    `LONGEST_NOTE` is cut.
+    `auto`: `gateway.core.richtext` decides whether it is HTML or plain text, also if it was escaped
+    twice. Control characters are removed, and a text longer than `LONGEST_NOTE` is cut.
     """
     if not isinstance(value, str):
         return None

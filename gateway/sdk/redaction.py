@@ -1,8 +1,8 @@
-"""Far ends' words, without what they repeat of a citizen.
+"""Texts of far ends, without the citizen's data that they repeat.
 
-Servers quote what they refuse ("email zoe@... is invalid"). An operator needs the sentence and may
-not keep the person: the words that we sent are masked, then whatever still looks like an address,
-a long number or the bytes of a file. The rest is bounded.
+Servers quote what they refuse ("email zoe@... is invalid"). An operator needs the sentence, and may
+not store the person's data. The words that we sent are masked, then everything that looks like an
+address, a long number or the bytes of a file. The rest is bounded.
 """
 
 from __future__ import annotations
@@ -42,10 +42,10 @@ _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|([nrtbf"/\\]))')
 
 
 def answer_text(response: httpx.Response, content: bytes, sent: Iterable[str] = ()) -> str:
-    """Return a far end's answer for an operator to read: its status, then its body's beginning as
+    """Return a far end's answer for an operator: its status, then the beginning of its body as
     plain text, `LONGEST` characters at most, without the words of `sent`.
 
-    `content` is the body, or its beginning. `sent`: what the call carried, our secrets among it.
+    `content` is the body, or its beginning. `sent` is what the call carried, including our secrets.
     """
     text = decoded(content[:_READ], response.charset_encoding)
     for _ in range(2):  # an answer often holds another one as text
@@ -87,7 +87,7 @@ def secrets_in(options: BaseModel) -> list[str]:
 
 
 def texts_in(value: Any, most: int = 2000) -> list[str]:
-    """Return the texts and numbers within a value, at any depth, in order; no more than `most`."""
+    """Return the texts and numbers of a value, at any depth, in order; `most` of them at most."""
     found: list[str] = []
     waiting = [value]
     while waiting and len(found) < most:
@@ -104,7 +104,7 @@ def texts_in(value: Any, most: int = 2000) -> list[str]:
 
 
 def _telling(value: str) -> list[str]:
-    """Return the words of a value that tell whose it is."""
+    """Return the words of a value that identify somebody."""
     words = _WORD.findall(unicodedata.normalize("NFC", value))
     return words if len(words) <= _NAME else [word for word in words if len(word) > _SHORT]
 
@@ -115,7 +115,7 @@ def _plain(word: str) -> str:
 
 
 def _without_end(text: str) -> str:
-    """Without its last word, which may be half a name."""
+    """Return the text without its last word, which may be half a name."""
     return text[:-200] + re.sub(r"\S*\Z", "", text[-200:])
 
 

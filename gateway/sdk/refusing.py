@@ -11,5 +11,5 @@ REFUSED = "refused"
 
 
 def refuse(said: Message) -> PydanticCustomError:
-    """Return the error to raise: `raise refuse(say("word"))`. Its texts may hold no secret."""
+    """Return the error to raise: `raise refuse(say("word"))`. Its texts must not hold a secret."""
     return PydanticCustomError(REFUSED, "{what}", {"what": said.told(), "said": said})

@@ -1,7 +1,7 @@
-"""Secrets in a configuration: declared by their type, given by reference, read while validating.
+"""Secrets of a configuration: declared by their type, given by reference, read by the validation.
 
-Whoever validates a file gives pydantic a `SecretReader` as its context. Without one, as in a test
-of an adapter, a secret is the text itself.
+The code that validates a file gives pydantic a `SecretReader` as its context. Without one, as in a
+test of an adapter, the text itself is the secret.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ say = Messages(
 
 
 class SecretReader(ABC):
-    """Reads the secrets that a file refers to: the context of its validation."""
+    """Reads the secrets that a file refers to. It is the context of the file's validation."""
 
     @abstractmethod
     def read(self, reference: str) -> str:
@@ -66,10 +66,10 @@ class SecretReader(ABC):
 
 
 class Secret(SecretStr):
-    """One secret, as we show it to a far end: of two lines, while it is replaced, the first. A PEM
-    is one secret of many lines.
+    """One secret that we show to a far end.
 
-    `reference` is where it was read, None for a text that was given as it is.
+    While a secret is replaced its source has two lines; the first line is used. A PEM is one secret
+    of several lines. `reference` says where it was read; None for a text that was given directly.
     """
 
     def __init__(self, secret_value: str, reference: str | None = None) -> None:
@@ -153,13 +153,16 @@ def is_reference(value: object) -> bool:
 
 
 def no_secret(said: Message) -> PydanticCustomError:
-    """Return the error to raise where a secret cannot be had. Its texts may hold no secret."""
+    """Return the error to raise where a secret cannot be read. Its texts must not hold a secret."""
     return PydanticCustomError(NO_SECRET, "{what}", {"what": said.told(), "said": said})
 
 
 def unread_secret(model: type[BaseModel]) -> str | None:
-    """Return a field, `Model.name`, that is a secret of pydantic's and no `Secret`: a reference
-    would stand there as if it were the secret. None when there is none, at any depth."""
+    """Return a field, `Model.name`, whose type is a secret of pydantic's instead of `Secret`; None
+    if none is, at any depth.
+
+    In such a field the reference itself would be taken for the secret.
+    """
     waiting, seen = [model], {model}
     while waiting:
         one = waiting.pop()
@@ -174,8 +177,7 @@ def unread_secret(model: type[BaseModel]) -> str | None:
 
 
 def types_in(annotation: Any, within: frozenset[str] = frozenset()) -> Iterator[Any]:
-    """Walk through an annotation: itself, and all that it is made of. `within` are the aliases
-    around it."""
+    """Yield an annotation and all types that it is made of. `within` are the aliases around it."""
     if isinstance(annotation, TypeAliasType):
         if annotation.__name__ not in within:  # a recursive alias holds itself
             yield from types_in(annotation.__value__, within | {annotation.__name__})

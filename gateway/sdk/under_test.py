@@ -1,4 +1,4 @@
-"""An adapter under test: what its author tells of it and of its far end, and the two together.
+"""An adapter under test: its author's description of it and of its far end.
 
 The checks are in `gateway.sdk.matrix`.
 """
@@ -29,14 +29,16 @@ REFERENCE = "TDG-01JD3M7W2K9XQ4ZB"
 
 
 class NotShown(Exception):
-    """A suite does not give what a check needs; its text says what to add."""
+    """The suite does not give what a check needs. The text says what to add."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToldEntry:
-    """An entry that the GRU is to tell of the request: `far_end_tells` and `webhook_of` write it as
-    the GRU does. `by_us`: it is what we sent, under `key` as `Amendment.key`. `public` False: an
-    internal note."""
+    """An entry that the GRU gives for the request. `far_end_tells` and `webhook_of` write it in the
+    GRU's form.
+
+    `by_us`: we sent it, with `key` as `Amendment.key`. `public` False: it is an internal note.
+    """
 
     status: str | None = None
     message: str | None = None
@@ -49,7 +51,7 @@ class ToldEntry:
 def file(
     content: bytes = b"\x89PNG\r\n\x1a\n", *, field: str = "photo", filename: str = "photo.png"
 ) -> File:
-    """Return a citizen's file made of `content`."""
+    """Return a citizen's file with this content."""
 
     async def pieces() -> AsyncIterator[bytes]:
         yield content
@@ -59,8 +61,10 @@ def file(
 
 
 class AdapterUnderTest(ABC):
-    """The adapter that a suite tests, and all that the suite must know of it. A subclass that lacks
-    what every adapter needs is refused by a sentence that names all of it."""
+    """The adapter that a suite tests, and everything that the suite must know about it.
+
+    A subclass without a required attribute is refused with a message that names all missing ones.
+    """
 
     #: The adapter under test.
     adapter_class: ClassVar[type[Adapter]]
@@ -92,7 +96,7 @@ class AdapterUnderTest(ABC):
 
     @abstractmethod
     def payload(self) -> Mapping[str, Any]:
-        """Return what a mapping would render for a submission that the GRU takes."""
+        """Return what a mapping would render for a submission that the GRU accepts."""
 
     def payload_saying(self, text: str) -> Mapping[str, Any]:
         """Return `payload()` with `text` for the first of `personal`."""
@@ -106,44 +110,47 @@ class AdapterUnderTest(ABC):
         return {}
 
     def prepare(self, router: respx.MockRouter) -> None:  # noqa: B027 - most have none
-        """Routes of calls that come before the one that counts (a token endpoint)."""
+        """Add the routes of calls that come before the call under test (a token endpoint)."""
 
     @abstractmethod
     def far_end_accepts(self, router: respx.MockRouter) -> None:
-        """Have the GRU take every submission and amendment."""
+        """Add routes by which the GRU accepts every submission and amendment."""
 
     @abstractmethod
     def far_end_well(self, router: respx.MockRouter) -> None:
-        """Have the GRU answer everything that `check()` asks, with nothing to complain of."""
+        """Add routes by which the GRU answers every question of `check()` well."""
 
     def far_end_holds(self, router: respx.MockRouter) -> None:
-        """Have the GRU hold `REFERENCE`, as `gru_reference`. Only for `capabilities.find`."""
+        """Add routes by which the GRU has `REFERENCE`, as `gru_reference`. Only for
+        `capabilities.find`."""
         raise AssertionError(
             "capabilities.find is on: give far_end_holds(), a GRU that holds REFERENCE"
         )
 
     def far_end_holds_nothing(self, router: respx.MockRouter) -> None:
-        """Have the GRU answer searches, and hold nothing of ours. For `find` and `find_amend`."""
+        """Add routes by which the GRU answers searches and finds nothing of ours. For `find` and
+        `find_amend`."""
         raise AssertionError(
             "the adapter finds: give far_end_holds_nothing(), a GRU that holds nothing"
         )
 
     def far_end_tells(self, router: respx.MockRouter, told: Sequence[ToldEntry]) -> None:
-        """Have the GRU answer a poll with these entries of the request `gru_reference`, in this
-        order. Raise NotShown for what it cannot tell (a note without text, a message by us)."""
+        """Add routes by which the GRU answers a poll with these entries of the request
+        `gru_reference`, in this order. Raise NotShown for an entry that it cannot give (a note
+        without text, a message by us)."""
         raise NotShown("give far_end_tells(router, told), a GRU that is polled")
 
     def only_statuses(self, told: Sequence[ToldEntry]) -> None:
-        """Raise NotShown where more than a status is to be told: this GRU gives no texts back."""
+        """Raise NotShown if an entry has more than a status: this GRU gives no texts back."""
         if len(told) != 1 or told[0].status is None or told[0].message is not None:
             raise NotShown("this GRU gives back statuses alone, as the suite has it")
 
     def webhook_of(self, told: ToldEntry) -> WebhookCall:
-        """Return the call by which the GRU tells it, with its proof."""
+        """Return the call by which the GRU reports the entry, with its proof."""
         raise NotShown("give webhook_of(told), a call of the GRU that proves itself")
 
     def token_refused(self) -> httpx.Response:
-        """Return what the GRU answers to a token that has ended."""
+        """Return the GRU's answer to a token that has ended."""
         return httpx.Response(401)
 
     def unsigned_hook(self) -> WebhookCall:
@@ -151,11 +158,11 @@ class AdapterUnderTest(ABC):
         return WebhookCall("POST", {"content-type": "application/json"}, {}, b"{}")
 
     def far_end_erases(self, router: respx.MockRouter) -> None:
-        """Have the GRU erase what it holds of the request."""
+        """Add routes by which the GRU erases what it holds of the request."""
         raise NotShown("give far_end_erases(router), a GRU that erases")
 
     def far_end_erased(self, router: respx.MockRouter) -> None:
-        """Have the GRU answer an erasure of what it has erased already."""
+        """Add routes by which the GRU answers an erasure of a request that it has erased before."""
         raise NotShown("give far_end_erased(router), a GRU that has erased it already")
 
     # --- what tests work with ------------------------------------------------------------------
@@ -172,17 +179,18 @@ class AdapterUnderTest(ABC):
         return Amendment(REFERENCE, number, "evt-1", kind, payload, "Bonjour", files)
 
     def tracked(self) -> Sequence[Tracked]:
-        """Return that submission, as one that is asked about."""
+        """Return the submission as a request to ask about."""
         return (Tracked(REFERENCE, self.gru_reference or REFERENCE, NOW),)
 
     def build(self, client: httpx.AsyncClient, **options: Any) -> Adapter:
-        """Build the adapter of `options()`, some of them replaced."""
+        """Build the adapter with `options()`, some of them replaced."""
         checked = self.adapter_class.Options.model_validate({**self.options(), **options})
         return self.adapter_class(checked, Context("69029", "essai", client, lambda: NOW))
 
     @asynccontextmanager
     async def built(self, **options: Any) -> AsyncIterator[tuple[Adapter, respx.MockRouter]]:
-        """Give an adapter and the router that plays its far end; `prepare` has been called."""
+        """Give an adapter, and the router that stands for its far end. `prepare` has been
+        called."""
         from respx import MockRouter  # of those who test alone
 
         router = MockRouter(assert_all_called=False)
@@ -195,7 +203,7 @@ class AdapterUnderTest(ABC):
                 await adapter.aclose()
 
     def expected(self, kind: type[Exception], idempotent: bool) -> type[Outcome]:
-        """Return the outcome of a call that ends in this error of httpx."""
+        """Return the outcome of a call that raises this error of httpx."""
         if issubclass(kind, httpx.InvalidURL | httpx.UnsupportedProtocol):
             return Misconfigured
         if issubclass(kind, NOT_SENT):
@@ -203,7 +211,8 @@ class AdapterUnderTest(ABC):
         return TryLater if idempotent else Unsure
 
     def assert_private(self, value: object) -> None:
-        """Assert that a value, and what it says that the far end answered, gives nothing away."""
+        """Assert that a value, and the far end's answer within it, reveals no secret and no
+        personal data."""
         text = repr(value) + (getattr(value, "answer", None) or "")
         if any(word in text for word in (*self.secrets, *self.personal)):
             raise AssertionError("a secret or a person's data shows")

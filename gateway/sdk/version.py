@@ -10,9 +10,9 @@ SDK_VERSION = "1.0"
 
 
 def sdk_fits(made_for: object) -> bool:
-    """Does an adapter that was made for this version of the SDK run with ours?
+    """Does an adapter that was built for this version of the SDK run with ours?
 
-    The same major version, and a minor one that is not newer.
+    It does if the major version is the same and the minor version is not newer.
     """
     if not isinstance(made_for, str):
         return False

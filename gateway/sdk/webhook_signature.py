@@ -1,7 +1,7 @@
-"""Standard Webhooks 1.0, `v1`: how the pivot contract signs what is pushed.
+"""Standard Webhooks 1.0, `v1`: the signature of pushed messages in the pivot contract.
 
-The signed text is `id.timestamp.body`, under HMAC-SHA256. A header may bear several signatures, one
-for each secret that is good now: so a secret is replaced without a message that anybody refuses.
+The signed text is `id.timestamp.body`, under HMAC-SHA256. A header may have several signatures, one
+for each valid secret, so that a secret is replaced without a refused message.
 """
 
 from __future__ import annotations
@@ -22,8 +22,11 @@ _SIGNATURES = 8
 
 
 def secret_bytes(secret: str) -> bytes:
-    """Return the key behind a secret: `whsec_` and Base64, as the libraries take it, or any other
-    text of 24 characters or more, whose bytes are the key. Raises ValueError."""
+    """Return the key of a secret. Raises ValueError.
+
+    A secret is `whsec_` and Base64, as the usual libraries take it, or any other text of 24
+    characters or more, whose bytes are the key.
+    """
     key = secret.encode()
     if secret.startswith(PREFIX):
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
@@ -37,7 +40,8 @@ def secret_bytes(secret: str) -> bytes:
 def signed_headers(
     secrets: Sequence[str], message_id: str, at: datetime, body: bytes
 ) -> dict[str, str]:
-    """Return the three headers of a message that is sent `at`, with a signature by each secret."""
+    """Return the three headers of a message that is sent `at`, with one signature for each
+    secret."""
     stamp = str(int(at.timestamp()))
     signatures = (f"v1,{_signature(secret, message_id, stamp, body)}" for secret in secrets)
     return {ID: message_id, TIMESTAMP: stamp, SIGNATURE: " ".join(signatures)}
@@ -46,7 +50,7 @@ def signed_headers(
 def is_signed(
     secrets: Sequence[str], headers: Mapping[str, str], body: bytes, now: datetime
 ) -> bool:
-    """Does one of these secrets prove the message? `headers` have names in lower case."""
+    """Does one of these secrets prove the message? Names in `headers` are in lower case."""
     message_id, stamp = headers.get(ID, ""), headers.get(TIMESTAMP, "")
     if not message_id or not (stamp.isascii() and stamp.isdigit() and len(stamp) < 12):
         return False

@@ -1,13 +1,13 @@
-"""Work on what others wrote: by turns on the event loop while it is small, else beside it.
+"""Work on other people's data: on the event loop by turns while it is small, otherwise in a thread.
 
-A thread cannot be ended, so its input is bounded by whoever gives it: in bytes, values and depth,
-and every pattern is linear. Work that takes too long all the same is given up for its own request,
-while its thread goes on to the end of that input. No process of its own is needed for this: nothing
-here keeps the interpreter for long at a time, and what was read need not be copied back.
+A thread cannot be stopped, so the caller bounds its input in bytes, values and depth, and every
+pattern is linear. Work that takes too long is abandoned for its own request, while its thread runs
+to the end of that input. No other process is needed: nothing here holds the interpreter lock for
+long, and results need not be copied back.
 
-The threads are apart from those of the database and of files, so that nothing that is given up
-takes these. Of one far end's or one sender's work a few pieces are at it at once: the rest of
-theirs waits, and the others' goes on.
+The threads are separate from those of the database and of files, so that abandoned work never takes
+these. Only a few pieces of work of one far end or sender run at once; its other pieces wait, and
+other people's run.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _T = TypeVar("_T")
 
 
 class TookTooLong(Unavailable):
-    """Work on what somebody else wrote was given up: it took longer than it may."""
+    """Work on other people's data was abandoned because it took too long."""
 
     def __init__(self) -> None:
         super().__init__("what was sent takes too long to read")
@@ -60,7 +60,7 @@ _WHOSE: Final[contextvars.ContextVar[str]] = contextvars.ContextVar("whose", def
 
 @contextmanager
 def work_of(whose: str) -> Iterator[None]:
-    """Count what is worked on within the block as this far end's or this sender's."""
+    """Count the work within the block as this far end's or this sender's."""
     before = _WHOSE.set(whose)
     try:
         yield
@@ -69,8 +69,11 @@ def work_of(whose: str) -> Iterator[None]:
 
 
 class WorkerThreads:
-    """The threads for such work, `share` of them for one `work_of`. `given_up` pieces took too
-    long, and the threads of `lingering` of them have not come to their end."""
+    """The threads for such work. One `work_of` may use `share` of them.
+
+    `given_up` counts the pieces that took too long; `lingering` counts those whose thread still
+    runs.
+    """
 
     def __init__(self, threads: int = THREADS, share: int = SHARE) -> None:
         self._threads = threads
@@ -78,7 +81,7 @@ class WorkerThreads:
         self.begin()
 
     def begin(self) -> None:
-        """Without any thread: those of a process do not outlive its fork."""
+        """Begin without any thread: the threads of a process do not survive a fork."""
         self._pool = ThreadPoolExecutor(self._threads, "beside")
         self._lock = threading.Lock()
         self._waiting: deque[_Piece] = deque()
@@ -87,7 +90,7 @@ class WorkerThreads:
         self.lingering = 0
 
     async def run(self, work: Callable[[], _T]) -> _T:
-        """Return what `work` gives. Raises TookTooLong."""
+        """Return the result of `work`. Raises TookTooLong."""
         piece = _Piece(partial(contextvars.copy_context().run, work), _WHOSE.get())
         with self._lock:
             self._waiting.append(piece)
@@ -112,7 +115,7 @@ class WorkerThreads:
                         self._waiting.remove(piece)
 
     def _begin_next(self) -> None:
-        """Give a thread to whatever may have one, the first come first. With the lock held."""
+        """Give free threads to the pieces that may run, oldest first. The lock must be held."""
         for piece in tuple(self._waiting):
             if self._busy.total() >= self._threads:
                 return
@@ -136,7 +139,8 @@ class WorkerThreads:
 
 @dataclass(slots=True, eq=False)
 class _Piece:
-    """A piece of work: has a thread begun it, and goes on with it though it was given up?"""
+    """A piece of work. `at_it`: a thread runs it. `lingers`: the thread goes on although nobody
+    waits."""
 
     work: Callable[[], Any]
     whose: str
@@ -157,8 +161,8 @@ os.register_at_fork(after_in_child=threads.begin)
 
 
 async def beside(size: int, work: Callable[[], _T]) -> _T:
-    """Return what `work` gives; it runs in a thread when it has more than `SMALL` bytes of somebody
-    else's.
+    """Return the result of `work`. It runs in a thread if it handles more than `SMALL` bytes of
+    other people's data.
 
     Raises TookTooLong when it takes longer than `SECONDS`.
     """
@@ -166,8 +170,7 @@ async def beside(size: int, work: Callable[[], _T]) -> _T:
 
 
 async def by_turns(rows: Sequence[_T]) -> AsyncIterator[_T]:
-    """Yield the rows of a list that somebody else made, while others on the loop have their
-    turns."""
+    """Yield the rows of other people's lists, and let other tasks of the loop run in between."""
     begun = time.monotonic()
     for n, row in enumerate(rows):
         if n % _ROWS == _ROWS - 1 or time.monotonic() - begun > TURN:
@@ -177,7 +180,8 @@ async def by_turns(rows: Sequence[_T]) -> AsyncIterator[_T]:
 
 
 def weight(value: Any) -> int:
-    """Characters and values of what JSON holds, counted no further than `beside` asks for."""
+    """Return the number of characters and values of a JSON value. Counting stops at the limit that
+    `beside` needs."""
     size, waiting = 0, [value]
     while waiting and size <= SMALL:
         one = waiting.pop()
@@ -190,7 +194,7 @@ def weight(value: Any) -> int:
 
 
 def _place(work: Callable[..., Any]) -> str:
-    """Return where the work is written."""
+    """Return the source line of the work."""
     while isinstance(work, partial):
         work = work.func
     module, name = getattr(work, "__module__", ""), getattr(work, "__qualname__", "")
