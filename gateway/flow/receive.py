@@ -116,8 +116,10 @@ class Receiver:
             # Its files are about to be fetched with our rights.
             await self.commune_proof.require(route, formdata.ref)
             vouched = True
-        with BodyReader(self.far_ends.catalogue.settings.data_dir) as reader:
-            files = [await self._content(route.portal, file, reader) for file in formdata.files]
+        with BodyReader(self.far_ends.catalogue.settings.data_dir) as body_reader:
+            files = [
+                await self._content(route.portal, file, body_reader) for file in formdata.files
+            ]
             if files:
                 formdata = dataclasses.replace(formdata, files=tuple(files))
             incoming = await self._incoming(
@@ -260,7 +262,9 @@ class Receiver:
             return ()
         return self.hasher.hashes_of(request.user.uuid)
 
-    async def _content(self, portal: str, file: IncomingFile, reader: BodyReader) -> IncomingFile:
+    async def _content(
+        self, portal: str, file: IncomingFile, body_reader: BodyReader
+    ) -> IncomingFile:
         """Return the file with its bytes, fetched from the portal when only an address came."""
         content = file.content
         content_type = file.content_type
@@ -269,7 +273,7 @@ class Receiver:
                 raise Rejected(
                     400, "file_without_content", f"Le fichier du champ {file.field} est vide."
                 )
-            got = await self.far_ends.portals[portal].download(file.url, reader)
+            got = await self.far_ends.portals[portal].download(file.url, body_reader)
             if isinstance(got, Misconfigured | Refused):
                 raise Rejected(
                     400,

@@ -243,8 +243,8 @@ class _Recovery:
 
         async def tried() -> Reception:
             nonlocal gave
-            with self._body_reader() as reader:
-                gave = bool(await read(reader))
+            with self._body_reader() as body_reader:
+                gave = bool(await read(body_reader))
             return Reception.SAME
 
         code = (await self._tried(tried())).code
@@ -257,42 +257,42 @@ class _Recovery:
         entries = read_history(self.item.row.get("evolution")) if edits else ()
         return max((one.at for one in entries if one.at < edits[0]), default=None)
 
-    async def _handed_over(self, reader: BodyReader) -> Formdata:
-        return await self._read(reader, self._handed_over_at)
+    async def _handed_over(self, body_reader: BodyReader) -> Formdata:
+        return await self._read(body_reader, self._handed_over_at)
 
     async def _create(self) -> Reception:
         """Take the request in as it was handed over, before the citizen's later changes."""
-        with self._body_reader() as reader:
+        with self._body_reader() as body_reader:
             # A push may have brought it meanwhile: SAME, or CONFLICT when its values differ by now.
-            formdata = await self._handed_over(reader)
+            formdata = await self._handed_over(body_reader)
             return (await self._receive(formdata, CREATION, None)).reception
 
     async def _event(self, at: datetime, event: AnnouncedEvent) -> Reception:
         reception = Reception.SAME
-        with self._body_reader() as reader:
-            for formdata, told in await self._brought(reader, at, event):
+        with self._body_reader() as body_reader:
+            for formdata, told in await self._brought(body_reader, at, event):
                 reception = (await self._receive(formdata, told, at)).reception
         return reception
 
     async def _brought(
-        self, reader: BodyReader, at: datetime, event: AnnouncedEvent
+        self, body_reader: BodyReader, at: datetime, event: AnnouncedEvent
     ) -> list[tuple[Formdata, AnnouncedEvent]]:
         """List what to receive for an entry of the history. Nothing when the entry says nothing, or
         when a later one says it all. Raises Rejected as a push would be."""
         match event.kind:
             case EventKind.CHANGE:
                 try:
-                    return [(await self._read(reader, at), event)]
+                    return [(await self._read(body_reader, at), event)]
                 except Rejected as error:
                     if error.code == OTHER_COMMUNE and self._edited_since(at):
                         return []
                     raise
             case EventKind.DOCUMENT:
-                documents = await self._documents(reader, at)
+                documents = await self._documents(body_reader, at)
                 return [(documents, event)] if documents.files else []
             case EventKind.MESSAGE:
                 # Lists show no files. Documents come first: a known message is not looked at again.
-                documents = await self._documents(reader, at)
+                documents = await self._documents(body_reader, at)
                 along = [(documents, AnnouncedEvent(EventKind.DOCUMENT))] if documents.files else []
                 return along + ([(self._bare({}, None), event)] if event.message else [])
             case _:
@@ -316,10 +316,10 @@ class _Recovery:
     def _body_reader(self) -> BodyReader:
         return BodyReader(self.reconciler.far_ends.catalogue.settings.data_dir)
 
-    async def _read(self, reader: BodyReader, at: datetime | None) -> Formdata:
+    async def _read(self, body_reader: BodyReader, at: datetime | None) -> Formdata:
         """Return the whole formdata, as it was `at` that time if given. Raises Rejected when it was
         filled in for another commune, as its push would be."""
-        body = await self._body(reader, at)
+        body = await self._body(body_reader, at)
         catalogue, limits = self.reconciler.far_ends.catalogue, self.reconciler.limits
 
         def parsed() -> Formdata:
@@ -330,12 +330,12 @@ class _Recovery:
 
         return await beside(body.size, parsed)
 
-    async def _body(self, reader: BodyReader, at: datetime | None) -> SpooledBody:
+    async def _body(self, body_reader: BodyReader, at: datetime | None) -> SpooledBody:
         client = self.reconciler.far_ends.portals[self.portal]
         address = self._address()
-        body = await client.formdata(address, reader, at=at)
+        body = await client.formdata(address, body_reader, at=at)
         if at is not None and isinstance(body, Refused) and body.reason == "refused":
-            body = await client.formdata(address, reader)  # it has no values from that time
+            body = await client.formdata(address, body_reader)  # it has no values from that time
         if not isinstance(body, SpooledBody):
             raise _UnreadableFormdata(body)
         return body
@@ -343,9 +343,9 @@ class _Recovery:
     def _address(self) -> str:
         return self.reconciler.far_ends.portals[self.portal].api_url(self.slug, self.item.ref)
 
-    async def _documents(self, reader: BodyReader, at: datetime) -> Formdata:
+    async def _documents(self, body_reader: BodyReader, at: datetime) -> Formdata:
         """Return the request without its fields, with the files of one entry of its history."""
-        body = await self._body(reader, None)
+        body = await self._body(body_reader, None)
         extra: dict[str, Json] = {}
         for entry in read_document(body.text).get("evolution") or []:
             if [one.at for one in read_history([entry])] != [at]:

@@ -42,7 +42,7 @@ async def read_body(request: Request, limit: int, lease: Lease) -> bytes:
     return await beside(size, lambda: b"".join(chunks))
 
 
-async def take_body(request: Request, limit: int, reader: BodyReader) -> SpooledBody:
+async def take_body(request: Request, limit: int, body_reader: BodyReader) -> SpooledBody:
     """Take the body as `read_body` does; long texts of a large JSON body go to disk.
 
     Raises Rejected 400 once it has more values than a formdata can, and Unavailable when the disk
@@ -51,7 +51,7 @@ async def take_body(request: Request, limit: int, reader: BodyReader) -> Spooled
     _announced(request, limit)
     try:
         async with asyncio.timeout(READ_SECONDS):
-            return await reader.read(request.stream(), limit)
+            return await body_reader.read(request.stream(), limit)
     except TooManyBodyValues:
         raise Rejected(400, "too_many_values", "Le corps JSON contient trop de valeurs.") from None
     except TooLarge:

@@ -115,20 +115,20 @@ class _Calls:
 
     async def push(self, request: Request, insee: str | None, slug: str) -> Response:
         sender = self._proven(request, insee, slug)
-        with self._turn(sender) as seat, self._body_reader(seat) as reader:
+        with self._turn(sender) as seat, self._body_reader(seat) as body_reader:
             try:
                 target = self.intake.target(sender, insee, slug)
             except Rejected as refusal:
-                ref = await self._ref(request, reader)
+                ref = await self._ref(request, body_reader)
                 await self.intake.pass_over(sender, insee, slug, ref, refusal.code)
                 raise
-            formdata, event = await self._parsed(request, await self._body(request, reader))
+            formdata, event = await self._parsed(request, await self._body(request, body_reader))
             return self._taken(await self.intake.push(target, formdata, event))
 
     async def receive(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
         target = self.intake.target(self._proven(request, insee, slug), insee, slug)
-        with self._turn(target.sender) as seat, self._body_reader(seat) as reader:
-            body = await self._body(request, reader)
+        with self._turn(target.sender) as seat, self._body_reader(seat) as body_reader:
+            body = await self._body(request, body_reader)
             found = await self.intake.find(target, ref)
             formdata, event = await self._parsed(request, body, names_of(found))
             return self._taken(await self.intake.receive_event(target, found, formdata, event))
@@ -159,13 +159,13 @@ class _Calls:
     def _body_reader(self, seat: BodyTurn) -> BodyReader:
         return BodyReader(self.catalogue.settings.data_dir, seat.wait_turn)
 
-    async def _body(self, request: Request, reader: BodyReader) -> SpooledBody:
-        return await take_body(request, self.engine.limits.max_bytes, reader)
+    async def _body(self, request: Request, body_reader: BodyReader) -> SpooledBody:
+        return await take_body(request, self.engine.limits.max_bytes, body_reader)
 
-    async def _ref(self, request: Request, reader: BodyReader) -> str | None:
+    async def _ref(self, request: Request, body_reader: BodyReader) -> str | None:
         """Return the id of a refused formdata; None when it cannot be read."""
         with contextlib.suppress(Rejected, Unavailable, ClientDisconnect):
-            formdata, _ = await self._parsed(request, await self._body(request, reader))
+            formdata, _ = await self._parsed(request, await self._body(request, body_reader))
             return formdata.ref
         return None
 

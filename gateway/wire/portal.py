@@ -213,18 +213,20 @@ class PortalClient:
     # --- reads -------------------------------------------------------------------------------
 
     async def formdata(
-        self, api_url: str, reader: BodyReader | None = None, *, at: datetime | None = None
+        self, api_url: str, body_reader: BodyReader | None = None, *, at: datetime | None = None
     ) -> SpooledBody | Outcome:
         """Fetch the JSON text of one formdata with its file contents, for `parse_formdata`.
 
-        In memory, or by `reader`, which may raise Unavailable. `at` (aware): with the values of
-        that time; `Refused` where the portal has none.
+        The text is in memory, or read by `body_reader`, which may raise Unavailable. `at` (aware):
+        with the values of that time; `Refused` where the portal has none.
         """
         # The workflow's data hold nothing of a request, and perhaps former documents.
         switches = {"include-workflow-data": "off", "include-roles": "off"}
         if at is not None:
             switches["at"] = at.isoformat()
-        answer = await self._read_formdata(api_url, switches, reader.read if reader else None)
+        answer = await self._read_formdata(
+            api_url, switches, body_reader.read if body_reader else None
+        )
         if not isinstance(answer, Answer):
             return answer
         whole = SpooledBody(answer.content, len(answer.content))
@@ -392,11 +394,13 @@ class PortalClient:
             return TryLater("unreadable_answer", "the portal's cards are not a list")
         return tuple(str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row)
 
-    async def download(self, url: str, reader: BodyReader) -> tuple[Content, str] | Outcome:
-        """Fetch a file's bytes by `reader`, and its media type. Raises Unavailable as `reader`
-        does. `Misconfigured("foreign_address")` for any origin but the portal's."""
+    async def download(self, url: str, body_reader: BodyReader) -> tuple[Content, str] | Outcome:
+        """Fetch a file's bytes by `body_reader`, and its media type. Raises Unavailable.
+
+        Returns `Misconfigured("foreign_address")` for any origin but the portal's.
+        """
         limit = self._max_file_bytes
-        answer = await self._read(url, limit, "unknown_file", reader.read_file)
+        answer = await self._read(url, limit, "unknown_file", body_reader.read_file)
         if not isinstance(answer, Answer):
             return answer
         content = answer.taken if isinstance(answer.taken, Content) else InMemory(answer.content)
