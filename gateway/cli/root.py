@@ -29,6 +29,7 @@ from gateway.cli import (
     release_back,
     release_show,
     request,
+    sandbox,
     secrets,
     serve,
 )
@@ -69,6 +70,7 @@ app.command("serve")(serve.serve)
 app.command("check")(check.check)
 app.command("health")(health.health)
 app.command("demo")(demo.demo)
+app.command("sandbox")(sandbox.sandbox)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(request.app, name="request", cls=CommandGroup)

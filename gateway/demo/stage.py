@@ -240,7 +240,7 @@ async def open_stage(
         config = write_configuration(folder, addresses, shared=apart)
         points = (p for p in entry_points(group=GROUP) if p.name in ADAPTERS)
         catalogue = build(read_bundle(config, mappings), environ={}, adapters=installed(points))
-        _import_workflows(catalogue, portal)
+        import_workflows(catalogue, portal)
         url = catalogue.settings.public_url
         villeurbanne.webhook_url = webhook(url, VILLEURBANNE, "education")
         stage = Stage(
@@ -267,7 +267,7 @@ async def open_stage(
         yield stage
 
 
-def _import_workflows(catalogue: Catalogue, simulated: SimulatedPortal) -> None:
+def import_workflows(catalogue: Catalogue, simulated: SimulatedPortal) -> None:
     """Have the portal follow what `portal workflow` writes, as its designer has it; where no one
     workflow can serve all communes, it follows the shipped one."""
     for name, portal in catalogue.portals.items():

@@ -44,13 +44,18 @@ class Running:
 
 @asynccontextmanager
 async def run_server(
-    app: ASGIApp, port: int = 0, *, host: str = "127.0.0.1"
+    app: ASGIApp,
+    port: int = 0,
+    *,
+    host: str = "127.0.0.1",
+    protocol: type[AbortableProtocol] = AbortableProtocol,
 ) -> AsyncIterator[Running]:
     """Serve `app` on `host` until the block ends. `port` 0 means any free port.
 
     Calls under way have one more second. Nothing is logged. Raises OSError when the port is taken.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -60,7 +65,7 @@ async def run_server(
     bound: int = listener.getsockname()[1]
     config = uvicorn.Config(
         app,
-        http=AbortableProtocol,
+        http=protocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -77,7 +82,8 @@ async def run_server(
                 task.result()
                 raise OSError("the simulator's server did not start")
             await asyncio.sleep(0.002)
-        yield Running(f"http://{host}:{bound}", bound)
+        shown = f"[{host}]" if ":" in host else host
+        yield Running(f"http://{shown}:{bound}", bound)
     finally:
         server.should_exit = True
         await task

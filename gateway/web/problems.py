@@ -94,6 +94,9 @@ def response_of(problem: Problem, path: str, correlation: str) -> Response:
     if path.startswith(pivot_problems.PIVOT):
         if problem.status == 401:
             problem = replace(problem, headers={"WWW-Authenticate": 'Bearer realm="pivot"'})
+        kind = pivot_problems.BY_WORD.get(problem.code)
+        if kind is not None and kind.retry == "after":
+            problem = replace(problem, headers={"Retry-After": "30", **problem.headers})
         return _json(
             problem,
             pivot_problems.problem_body(

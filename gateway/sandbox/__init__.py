@@ -1,0 +1,1 @@
+"""The sandbox of the pivot contract: the real gateway over an invented commune, for vendors."""

@@ -1,0 +1,110 @@
+"""Invented people and what they file: each teleservice's own sample, varied by a seed."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.core.request import Json
+from gateway.sim.formdata import file_value
+
+SAMPLE = "formulaire.json"
+#: The invented commune: its code is nobody's.
+INSEE, NAME, POSTCODE = "69999", "Ville-Inventée", "69999"
+#: Fields in which a citizen writes freely, by the names that the shipped forms have.
+_FREE = ("description", "precisions", "remarques", "motif", "acces")
+_PEOPLE = (
+    "Zoé Fictive-Exemple",
+    "Gaston Personne-Inventée",
+    "Łucja Wymyślona",
+    "Nguyễn Không Có Thật",
+    "سلمى المخترعة",
+    "Anne-Laure d’Essai",
+)
+#: Bytes of a file that goes by a link, and of one that goes within the message.
+LARGE, SMALL = 200_000, 600
+
+TEXTS: Mapping[str, str] = {
+    "plain": "Un canapé et des gravats sur le trottoir, devant le n°12.",
+    "emoji": "Un canapé 🛋️ et des gravats 🧱 devant chez nous 👩‍👩‍👧‍👦, merci ! 🙏🏽",
+    "right-to-left": "توجد أريكة قديمة على الرصيف أمام رقم 12. לידה של פח גדול ברחוב.",
+    "long": "Le tas grossit de jour en jour, et personne ne sait d’où il vient. " * 60,
+    "markup": "<script>alert('essai')</script> & \"guillemets\" <b>gras</b> ' OR 1=1 --",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """What a citizen files: `text` is in the free field, `large` makes the file go by a link."""
+
+    teleservice: str
+    fields: Mapping[str, Json] = field(repr=False)
+    user: Mapping[str, Json] = field(repr=False)
+    geolocations: Mapping[str, Json] | None = field(default=None, repr=False)
+
+    @property
+    def account(self) -> str:
+        """The citizen's account, theirs alone."""
+        ids = self.user["NameID"]
+        return str(ids[0]) if isinstance(ids, list) else str(ids)
+
+
+def sample_of(mappings: Path, teleservice: str) -> dict[str, Any]:
+    """Return the shipped formdata of a teleservice."""
+    text = (mappings / teleservice / SAMPLE).read_text("utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def fill_in(
+    sample: Mapping[str, Any],
+    teleservice: str,
+    dice: random.Random,
+    *,
+    text: str = TEXTS["plain"],
+    large: bool = False,
+) -> Filing:
+    """Fill a form in for the invented commune, as a new person with an account of their own."""
+    fields: dict[str, Any] = copy.deepcopy(dict(sample["fields"]))
+    fields["commune"], fields["commune_raw"] = NAME, INSEE
+    if "commune_structured" in fields:
+        fields["commune_structured"] = {"id": INSEE, "text": NAME, "code_postal": POSTCODE}
+    free = next((name for name in _FREE if name in fields), None)
+    if free is not None:
+        fields[free] = text
+    for name, value in fields.items():
+        if isinstance(value, dict) and "filename" in value:
+            fields[name] = _file(dice, LARGE if large else SMALL)
+            large = False
+    person = dice.choice(_PEOPLE)
+    user: dict[str, Json] = {
+        "id": dice.randrange(1000, 90_000),
+        "name": person,
+        "email": f"personne.{dice.randrange(1000, 90_000)}@exemple.invalid",
+        "NameID": [f"{dice.getrandbits(128):032x}"],
+    }
+    return Filing(teleservice, fields, user, sample.get("geolocations"))
+
+
+def _file(dice: random.Random, size: int) -> dict[str, Json]:
+    """Return a picture of about so many bytes, with a name as people have them."""
+    width = max(1, size // 4)
+    noise = b"".join(b"\0" + dice.randbytes(width) for _ in range(4))
+    parts = [
+        _chunk(b"IHDR", struct.pack(">IIBBBBB", width, 4, 8, 0, 0, 0, 0)),
+        _chunk(b"IDAT", zlib.compress(noise, 1)),
+        _chunk(b"IEND", b""),
+    ]
+    content = b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+    return file_value("dépôt été – 2026 📷.png", "image/png", content)
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

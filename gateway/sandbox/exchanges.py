@@ -1,0 +1,122 @@
+"""The exchanges with a half-connector: a ring of the last ones, with secrets masked."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from gateway.core.messages import Message
+
+#: So many exchanges are kept, and of each body so many bytes.
+MOST, LONGEST = 200, 32_768
+MASK = "•••"
+#: What proves somebody, wherever it stands: in a header, an address, a form or JSON.
+_SECRETS = re.compile(
+    r"(?P<head>(?<![\w-])(?:client_secret|access_token|signature)[\"']?\s*[=:]\s*[\"']?)"
+    r"(?P<value>[^\s&\"',}]+)",
+    re.IGNORECASE,
+)
+_PROOFS = frozenset({"authorization", "cookie", "set-cookie"})
+
+
+class Verdict(StrEnum):
+    """Was it as the contract has it?"""
+
+    WELL = "well"
+    FAILED = "failed"
+    #: Nothing was to be judged, or the sandbox itself made it fail.
+    NEUTRAL = "neutral"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPart:
+    """A request or an answer, as it is shown. `first` is its first line."""
+
+    first: str
+    headers: tuple[tuple[str, str], ...]
+    body: str
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedExchange:
+    """One exchange. `outgoing`: we called the half-connector. `answer` is None where none came.
+    `case` is the sandbox's case that it belongs to; `expected` and `why` are for people."""
+
+    number: int
+    at: datetime
+    outgoing: bool
+    request: ShownPart
+    answer: ShownPart | None
+    status: int
+    seconds: float
+    verdict: Verdict
+    case: str = ""
+    expected: Message | None = None
+    why: Message | None = None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The last exchanges, the newest first."""
+
+    exchanges: deque[RecordedExchange] = field(default_factory=lambda: deque(maxlen=MOST))
+    count: int = 0
+
+    def record(
+        self,
+        at: datetime,
+        *,
+        outgoing: bool,
+        request: ShownPart,
+        answer: ShownPart | None,
+        status: int,
+        seconds: float,
+        verdict: Verdict,
+        case: str = "",
+        expected: Message | None = None,
+        why: Message | None = None,
+    ) -> RecordedExchange:
+        """Write one down; the oldest goes when there are too many."""
+        self.count += 1
+        one = RecordedExchange(
+            self.count,
+            at,
+            outgoing,
+            request,
+            answer,
+            status,
+            seconds,
+            verdict,
+            case,
+            expected,
+            why,
+        )
+        self.exchanges.appendleft(one)
+        return one
+
+
+def half(first: str, headers: Iterable[tuple[str, str]], body: bytes) -> ShownPart:
+    """Return a request or an answer as it may be shown: no secret, and of the body its beginning.
+
+    What is no text is told by its size.
+    """
+    shown = tuple(
+        (name, MASK if name.lower() in _PROOFS else masked(value)) for name, value in headers
+    )
+    try:
+        # A character may be cut at the end.
+        text = body[:LONGEST].decode("utf-8", "strict" if len(body) <= LONGEST else "ignore")
+    except UnicodeDecodeError:
+        text = f"({len(body)} bytes)"
+    return ShownPart(masked(first), shown, masked(text), len(body) > LONGEST)
+
+
+def masked(text: str) -> str:
+    """Return a text without what proves anybody. A webhook's signature proves that one message
+    alone, and is needed to find a fault: it stays."""
+    return _SECRETS.sub(lambda found: found["head"] + MASK, text)

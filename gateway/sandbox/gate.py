@@ -1,0 +1,335 @@
+"""Before the gateway's own `/pivot/v1`: records the calls, and provokes the cases of a call."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from starlette.datastructures import Headers
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.core.errors import Rejected
+from gateway.sandbox.cases import Case, operations_of
+from gateway.sandbox.exchanges import LONGEST, Ledger, Verdict, half
+from gateway.sandbox.judging import judge_answer
+from gateway.sandbox.judging import say as judged
+from gateway.sandbox.pushing import unknown_event, unknown_fields
+from gateway.sdk import Unreadable, beside, read_json
+from gateway.sim.faults import cut_answer
+from gateway.web.problems import problem_of, response_of
+
+#: Cases that wait for a call, and items that the sandbox itself puts into a mailbox.
+MOST_ARMED, MOST_ITEMS = 50, 50
+#: Bytes of a claim into which the sandbox looks; a larger one goes by as it is.
+_LOOKED_INTO = 1_000_000
+#: Real seconds that a slow answer takes.
+SLOW = 15.0
+#: The call of an operation, by method and path.
+_CALLS = tuple(
+    (method, re.compile(pattern), name)
+    for method, pattern, name in (
+        ("POST", r"/pivot/v1/token\Z", "token"),
+        ("POST", r"/pivot/v1/mailbox/claim\Z", "claim"),
+        ("POST", r"/pivot/v1/requests/[^/]+/changes\Z", "tell_change"),
+        ("GET", r"/pivot/v1/requests/[^/]+/files/[^/]+\Z", "read_file"),
+        ("GET", r"/pivot/v1/events\Z", "events"),
+    )
+)
+_LOSES = frozenset({"claim", "tell_change"})
+_PLANTED = "sandbox."
+_PAGE = "<!doctype html><html><body><h1>502 Bad Gateway</h1><hr>proxy</body></html>"
+#: What a claim of a half-connector gave, to be followed: references, and seconds of the lease.
+Claimed = Callable[[list[str], int], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedItem:
+    """An item that the sandbox put into an answer: the results that are right for it."""
+
+    case: str
+    right: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class CapturedCall:
+    """A call as it passed: the beginnings of both bodies."""
+
+    asked: bytearray = field(default_factory=bytearray)
+    told: bytearray = field(default_factory=bytearray)
+    status: int = 0
+    headers: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class PivotGate:
+    """ASGI middleware. `armed` are the cases that wait for a call, `planted` those that the next
+    claim which gives their request brings along, by reference."""
+
+    app: ASGIApp
+    ledger: Ledger
+    now: Callable[[], datetime]
+    claimed: Claimed
+    slow: float = SLOW
+    armed: list[Case] = field(default_factory=list)
+    planted: dict[str, str] = field(default_factory=dict)
+    _items: dict[str, PlantedItem] = field(default_factory=dict)
+    _made: int = 0
+
+    def arm(self, case: Case) -> bool:
+        """Let the next call that can meet it meet this case. Return False when too many wait."""
+        if len(self.armed) >= MOST_ARMED:
+            return False
+        self.armed.append(case)
+        return True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        operation = _operation(scope["method"], scope["path"])
+        case, begun, at = self._due(operation), time.monotonic(), self.now()
+        seen = CapturedCall()
+        try:
+            await self._answer(scope, _listening_to(receive, seen), send, seen, operation, case)
+        finally:
+            self._record(scope, seen, case, at, time.monotonic() - begun)
+
+    def _due(self, operation: str) -> Case | None:
+        for n, case in enumerate(self.armed):
+            if _meets(case, operation):
+                return self.armed.pop(n)
+        return None
+
+    async def _answer(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        seen: CapturedCall,
+        operation: str,
+        case: Case | None,
+    ) -> None:
+        word = "" if case is None else case.word
+        noting = _noting(send, seen)
+        if case is not None and case.problem is not None:
+            problem = problem_of(
+                Rejected(case.problem.status, word, f"Cas du bac à sable : {word}."), "sandbox"
+            )
+            await response_of(problem, scope["path"], "sandbox")(scope, receive, noting)
+        elif word == "proxy_page":
+            await Response(_PAGE, 502, media_type="text/html")(scope, receive, noting)
+        elif word == "lost_answer":
+            await self.app(scope, receive, _noting(_drop, seen))
+            await cut_answer(scope, receive)
+        else:
+            if word == "slow_answer":
+                await asyncio.sleep(self.slow)
+            if operation == "claim":
+                await self._claim(scope, receive, noting)
+            else:
+                await self.app(scope, receive, noting)
+
+    # --- claims -------------------------------------------------------------------------------
+
+    async def _claim(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a claim pass, with the sandbox's own items in it and their results taken out."""
+        body = await _whole(receive, _LOOKED_INTO)
+        asked = None
+        if isinstance(body, bytes):
+            with suppress(Unreadable):
+                asked = await beside(len(body), partial(read_json, body))
+        settled = asked.get("settled") if isinstance(asked, dict) else None
+        mine: list[dict[str, Any]] = []
+        if isinstance(asked, dict) and isinstance(settled, list):
+            mine = [one for one in settled if _is_planted(one)]
+            if mine:
+                asked["settled"] = [one for one in settled if not _is_planted(one)]
+                body = json.dumps(asked).encode()
+        answer = CapturedCall()
+        pieces = [body] if isinstance(body, bytes) else list(body)
+        passing = _replayed(pieces, receive)
+        await self.app(_sized(scope, pieces), passing, _keeping(answer))
+        content = bytes(answer.told)
+        lease, references = 0, []
+        if answer.status == 200 and isinstance(asked, dict):
+            told = await beside(len(content), partial(read_json, content))
+            told["settled"] += [self._settled(one) for one in mine]
+            references = [str(_reference(item["event"])) for item in told["items"]]
+            told["items"] += self._plant(told["items"])
+            lease = int(asked.get("lease", 600))
+            content = await beside(len(content), partial(_written_json, told))
+        headers = {name: value for name, value in answer.headers if name != "content-length"}
+        media_type = headers.pop("content-type", None)
+        await Response(content, answer.status, headers, media_type)(scope, receive, send)
+        if references:
+            await self.claimed(references, lease)
+
+    def _plant(self, items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        found = []
+        for item in items:
+            reference = _reference(item["event"])
+            case = self.planted.pop(str(reference), None)
+            if case == "unknown_field":
+                item["event"].update(unknown_fields())
+                item.update(unknown_fields())
+            elif case is not None and len(self._items) < MOST_ITEMS:
+                event = unknown_event(item["event"])
+                right: tuple[str, ...] = ("done",)
+                if case == "other_recipient":
+                    event = item["event"] | {"id": f"{item['event']['id']}-other"}
+                    event["recipient"] = event["recipient"] | {"commune": "69998"}
+                    right = ("refused",)
+                self._made += 1
+                token = f"{_PLANTED}{self._made}"
+                self._items[token] = PlantedItem(case, right)
+                found.append(item | {"token": token, "event": event})
+        return found
+
+    def _settled(self, told: dict[str, Any]) -> dict[str, Any]:
+        token, result = str(told.get("token")), str(told.get("result"))
+        item = self._items.pop(token, None)
+        if item is not None:
+            right = result in item.right
+            self.ledger.record(
+                self.now(),
+                outgoing=False,
+                request=half(token, (), json.dumps(told).encode()),
+                answer=None,
+                status=200,
+                seconds=0,
+                verdict=Verdict.WELL if right else Verdict.FAILED,
+                case=item.case,
+                why=None
+                if right
+                else judged("wrong_result", result=result[:50], wanted=", ".join(item.right)),
+            )
+        return {"token": token, "outcome": "lost" if item is None else "recorded"}
+
+    def _record(
+        self, scope: Scope, seen: CapturedCall, case: Case | None, at: datetime, seconds: float
+    ) -> None:
+        verdict, why = judge_answer(seen.status, bytes(seen.told))
+        if case is not None:
+            verdict = Verdict.NEUTRAL
+            why = judged("provoked", case=case.word, todo=case.text.cure)
+        query = scope["query_string"].decode("latin-1")
+        target = scope["path"] + ("?" + query if query else "")
+        headers = Headers(scope=scope).items()
+        self.ledger.record(
+            at,
+            outgoing=False,
+            request=half(f"{scope['method']} {target}", headers, bytes(seen.asked)),
+            answer=half(f"HTTP {seen.status}", seen.headers, bytes(seen.told)),
+            status=seen.status,
+            seconds=seconds,
+            verdict=verdict,
+            case="" if case is None else case.word,
+            why=why,
+        )
+
+
+def _written_json(told: object) -> bytes:
+    return json.dumps(told, ensure_ascii=False).encode()
+
+
+def _operation(method: str, path: str) -> str:
+    for verb, pattern, name in _CALLS:
+        if verb == method and pattern.match(path):
+            return name
+    return ""
+
+
+def _meets(case: Case, operation: str) -> bool:
+    if case.problem is not None:
+        among = operations_of(case.word)
+        return not among or operation in among
+    return operation in _LOSES if case.word == "lost_answer" else operation not in ("", "token")
+
+
+def _is_planted(told: object) -> bool:
+    return isinstance(told, dict) and str(told.get("token", "")).startswith(_PLANTED)
+
+
+def _reference(event: dict[str, Any]) -> object:
+    return event.get("reference") or (event.get("request") or {}).get("reference")
+
+
+async def _whole(receive: Receive, most: int) -> bytes | list[bytes]:
+    """Return a body; one that is larger comes as the pieces that were read so far."""
+    pieces: list[bytes] = []
+    size = 0
+    while size <= most:
+        message = await receive()
+        if message["type"] != "http.request":
+            return pieces
+        pieces.append(message.get("body", b""))
+        size += len(pieces[-1])
+        if not message.get("more_body", False):
+            return b"".join(pieces)
+    return pieces
+
+
+def _replayed(pieces: list[bytes], receive: Receive) -> Receive:
+    """Return a receiver that gives these pieces first, and goes on where they were not all."""
+    left = list(pieces)
+    whole = len(pieces) == 1
+
+    async def again() -> Message:
+        if left:
+            piece = left.pop(0)
+            return {"type": "http.request", "body": piece, "more_body": bool(left) or not whole}
+        return await receive()
+
+    return again
+
+
+def _sized(scope: Scope, pieces: list[bytes]) -> Scope:
+    if len(pieces) != 1:
+        return scope
+    kept = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
+    return {**scope, "headers": [*kept, (b"content-length", str(len(pieces[0])).encode())]}
+
+
+def _listening_to(receive: Receive, seen: CapturedCall) -> Receive:
+    async def listening() -> Message:
+        message = await receive()
+        if message["type"] == "http.request" and len(seen.asked) <= LONGEST:
+            seen.asked += message.get("body", b"")[: LONGEST + 1]
+        return message
+
+    return listening
+
+
+def _noting(send: Send, seen: CapturedCall) -> Send:
+    async def noting(message: Message) -> None:
+        _note(message, seen, LONGEST)
+        await send(message)
+
+    return noting
+
+
+def _keeping(seen: CapturedCall) -> Send:
+    """Return a sender that keeps the whole answer: that of a claim is bounded by the gateway."""
+
+    async def keeping(message: Message) -> None:
+        _note(message, seen, None)
+
+    return keeping
+
+
+def _note(message: Message, seen: CapturedCall, most: int | None) -> None:
+    if message["type"] == "http.response.start":
+        seen.status = message["status"]
+        seen.headers = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in message["headers"]]
+    elif most is None or len(seen.told) <= most:
+        seen.told += message.get("body", b"")
+
+
+async def _drop(message: Message) -> None:
+    """Drop an answer."""

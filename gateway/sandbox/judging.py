@@ -1,0 +1,118 @@
+"""Judges a half-connector's answers, and says why one is not as the contract has it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from pydantic import ValidationError
+
+from gateway.core.messages import Message, Messages, Text
+from gateway.sandbox.exchanges import Verdict
+from gateway.sdk import Unreadable, read_json
+from gateway.sdk.pivot_models import Acknowledgement
+from gateway.web.pivot_problems import BY_WORD, TYPE
+
+# fmt: off
+say = Messages(
+    Text("taken", "2xx, with an acknowledgement or nothing", "",
+         "2xx, avec un accusé ou rien", ""),
+    Text("same", "2xx, with the same number as before: {number}", "",
+         "2xx, avec le même numéro qu'avant : {number}", ""),
+    Text("refused", "a 4xx: it is not for you, or not signed by us", "",
+         "un 4xx : ce n'est pas pour vous, ou pas signé par nous", ""),
+    Text("ignored", "2xx: what you do not know is ignored", "",
+         "2xx : ce qui est inconnu est ignoré", ""),
+    Text("silent", "no answer came ({error})", "see that your half-connector runs at this address",
+         "aucune réponse n'est venue ({error})",
+         "vérifier que votre demi-connecteur tourne à cette adresse"),
+    Text("not_taken", "it answered {status}", "answer 2xx once it is written down",
+         "il a répondu {status}", "répondre 2xx une fois que c'est enregistré"),
+    Text("not_acknowledged", "the body is no acknowledgement of the contract",
+         "answer JSON with `reference`, `link` or `erasure`, or no body",
+         "le corps n'est pas un accusé du contrat",
+         "répondre du JSON avec `reference`, `link` ou `erasure`, ou aucun corps"),
+    Text("other_number", "it gave another number: {number}",
+         "take each `id` once, and answer what you answered first",
+         "il a donné un autre numéro : {number}",
+         "prendre chaque `id` une fois, et répondre ce que vous aviez répondu"),
+    Text("wrongly_taken", "it answered {status}: it took what it must refuse",
+         "check webhook-signature, webhook-timestamp and recipient before anything else",
+         "il a répondu {status} : il a pris ce qu'il doit refuser",
+         "vérifier d'abord webhook-signature, webhook-timestamp et recipient"),
+    Text("refusal", "{detail} (`{word}`)", "{remedy}", "{detail} (`{word}`)", "{remedy}"),
+    Text("provoked", "the sandbox made it so: case `{case}`", "{todo}",
+         "le bac à sable l'a fait : cas `{case}`", "{todo}"),
+    Text("wrong_result", "the result is `{result}`", "tell `{wanted}` of it",
+         "le résultat est `{result}`", "en dire `{wanted}`"),
+)
+# fmt: on
+
+
+class Expected(StrEnum):
+    """The answer that a push has to get."""
+
+    TAKEN = "taken"
+    SAME = "same"
+    REFUSED = "refused"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class PushJudgement:
+    """A verdict, what was expected, and why it failed if it did. `number` is the commune's."""
+
+    verdict: Verdict
+    expected: Message
+    why: Message | None = None
+    number: str | None = None
+
+
+def judge_push(
+    expected: Expected, status: int, body: bytes, number: str | None = None
+) -> PushJudgement:
+    """Judge the answer to a push; `number` is what the first of its kind was answered with."""
+    if expected is Expected.REFUSED:
+        wanted = say("refused")
+        if 400 <= status < 500:
+            return PushJudgement(Verdict.WELL, wanted)
+        return PushJudgement(Verdict.FAILED, wanted, say("wrongly_taken", status=status))
+    wanted = say("same", number=number or "-") if expected is Expected.SAME else say(expected)
+    if not 200 <= status < 300:
+        return PushJudgement(Verdict.FAILED, wanted, say("not_taken", status=status))
+    told: str | None = None
+    if body.strip():
+        try:
+            told = Acknowledgement.model_validate(read_json(body)).reference
+        except (ValidationError, Unreadable):
+            return PushJudgement(Verdict.FAILED, wanted, say("not_acknowledged"))
+    if expected is Expected.SAME and number is not None and told not in (None, number):
+        why = say("other_number", number=str(told)[:100])
+        return PushJudgement(Verdict.FAILED, wanted, why, told)
+    return PushJudgement(Verdict.WELL, wanted, None, told)
+
+
+def judge_answer(status: int, body: bytes) -> tuple[Verdict, Message | None]:
+    """Judge a call of the half-connector by what we answered it."""
+    if status < 400:
+        return Verdict.WELL, None
+    try:
+        told = read_json(body)
+    except Unreadable:
+        return Verdict.NEUTRAL, None
+    told = told if isinstance(told, dict) else {}
+    problem = BY_WORD.get(str(told.get("type", "")).removeprefix(TYPE))
+    if problem is None:
+        return Verdict.FAILED, _refusal(told, str(told.get("error", status)), "")
+    # A token that ends is asked for anew; what is ours is not the vendor's fault.
+    fault = problem.fault == "yours" and problem.retry == "never"
+    verdict = Verdict.FAILED if fault else Verdict.NEUTRAL
+    return verdict, _refusal(told, problem.word, problem.remedy)
+
+
+def _refusal(told: Mapping[str, Any], word: str, remedy: str) -> Message:
+    pointer = told.get("pointer")
+    detail = f"{told.get('detail', '')} {pointer or ''}".strip()
+    return say("refusal", detail=detail[:500], word=word[:100], remedy=remedy)

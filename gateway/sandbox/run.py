@@ -1,0 +1,58 @@
+"""Runs a sandbox on a socket until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from ipaddress import ip_address
+
+from gateway.core.errors import GatewayError
+from gateway.core.system_errors import system_error
+from gateway.demo.stage import free_port, until_interrupted
+from gateway.sandbox.http import SandboxApp
+from gateway.sandbox.sandbox import Sandbox, SandboxOptions, open_sandbox
+from gateway.sandbox.texts import say
+from gateway.sim.server import AbortableProtocol, run_server
+from gateway.web.connection import BoundedConnection
+
+
+class SandboxConnection(AbortableProtocol, BoundedConnection):
+    """A connection that a case may drop, bounded as the gateway's are."""
+
+
+def is_loopback(host: str) -> bool:
+    """Is a host reached from this machine alone?"""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+async def run_sandbox(
+    options: SandboxOptions,
+    *,
+    host: str,
+    port: int,
+    started: Callable[[Sandbox, str], None],
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Run it until `stop`, Ctrl-C or SIGTERM; `started` is called once it takes calls, with its
+    address. `port` 0: any free one. Raises GatewayError."""
+    stop = stop or asyncio.Event()
+    async with AsyncExitStack() as stack:
+        until_interrupted(stop, stack)
+        port = port or free_port()
+        shown = f"[{host}]" if ":" in host else host
+        options = replace(options, public_url=f"http://{shown}:{port}")
+        sandbox = await stack.enter_async_context(open_sandbox(options))
+        app = SandboxApp(sandbox, frozenset({host}))
+        serving = run_server(app, port, host=host, protocol=SandboxConnection)
+        try:
+            running = await stack.enter_async_context(serving)
+        except OSError as error:
+            why = system_error(error)
+            raise GatewayError(say("port_taken", host=host, port=port, error=why)) from None
+        started(sandbox, running.url)
+        await stop.wait()

@@ -1,0 +1,572 @@
+"""The sandbox: a whole gateway over an invented commune, with a simulated portal, in one process.
+
+Nothing of the gateway is played: what a half-connector meets is the real intake, outbox, adapter
+and `/pivot/v1`. Invented are the citizens, the portal, GLC, and the speed of the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import tempfile
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import httpx
+import structlog
+from fastapi import FastAPI
+
+from gateway.catalogue.build import build
+from gateway.catalogue.bundle import read_bundle
+from gateway.catalogue.catalogue import Catalogue, Gru
+from gateway.catalogue.registry import GROUP, installed
+from gateway.core.errors import Conflict, GatewayError, NotFound
+from gateway.core.ids import REFERENCE
+from gateway.core.lane_name import GruLane
+from gateway.demo.files import shipped_mappings
+from gateway.demo.stage import import_workflows, intake
+from gateway.flow.engine import Engine, open_engine
+from gateway.ops.metrics import Metrics
+from gateway.sandbox.cases import Case, all_cases
+from gateway.sandbox.citizens import INSEE, TEXTS, Filing, fill_in, sample_of
+from gateway.sandbox.clock import FastClock
+from gateway.sandbox.exchanges import Ledger
+from gateway.sandbox.files import (
+    CLIENT_ID,
+    GLC,
+    GRU,
+    PORTAL,
+    SandboxSecrets,
+    pivot_teleservices,
+    sandbox_secrets,
+    write_sandbox,
+)
+from gateway.sandbox.gate import PivotGate
+from gateway.sandbox.pushing import FORMER_NUMBER, PushLine
+from gateway.sandbox.texts import say
+from gateway.sdk.pivot import PivotClient
+from gateway.sdk.pivot_models import (
+    ClaimResultTold,
+    PivotChange,
+    PivotClaim,
+    PivotEvent,
+    PivotStatus,
+)
+from gateway.sim.formdata import SimulatedFormdata
+from gateway.sim.glc import SimulatedGlc
+from gateway.sim.portal import SimulatedPortal
+from gateway.store import schema
+from gateway.store.engine import Database
+from gateway.store.outbox import backlog
+from gateway.web import connection
+from gateway.web.application import application
+from gateway.web.state import Condition
+from gateway.wire.clients import ConnectorTransport
+
+log = structlog.get_logger()
+
+#: So many requests are filed in one run, and so many acts wait for their time.
+MOST_REQUESTS = 500
+#: Real seconds between two looks at what is due; a fast clock brings it about between two.
+BEAT = 0.25
+#: Real seconds between two looks at erasures and citizens' acts, in beats.
+_SLOW_BEATS = 4
+#: Real seconds within which a claim that ended is there to be taken.
+_PATIENCE = 10.0
+LANE = str(GruLane(INSEE, GRU))
+#: Cases whose request is altered, doubled or forged on its way.
+_ON_THE_WAY = frozenset(
+    {
+        "unknown_event", "unknown_field", "other_recipient", "duplicate", "answer_lost",
+        "out_of_order", "wrong_signature", "old_timestamp", "first_secret", "second_secret",
+    }
+)  # fmt: skip
+#: Those of them that a mailbox meets too.
+_PLANTED = frozenset({"unknown_event", "unknown_field", "other_recipient"})
+#: What the citizen does once the commune has taken the request, by case.
+_LATER = {
+    "message": "message",
+    "change": "change",
+    "cancellation": "cancellation",
+    "out_of_order": "message",
+    "erasure": "erasure",
+    "erasure_unknown": "erasure",
+    "history": "history",
+}
+#: Cases whose request another half-connector has taken, long ago.
+_FORMER = frozenset({"history", "erasure_unknown"})
+_HISTORY = (
+    (PivotStatus.ACCEPTED, "Votre demande est enregistrée."),
+    (PivotStatus.IN_PROGRESS, "Une équipe est passée ce matin."),
+    (PivotStatus.DONE, "C'est fait."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxOptions:
+    """`push`: the half-connector's address; None: it fetches. `speed`: of the clock."""
+
+    public_url: str
+    push: str | None = None
+    speed: float = 1.0
+    seed: int = 1
+    keep: Path | None = None
+    #: Requests that there are from the start.
+    seeded: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FiledRequest:
+    """A request that a citizen filed: ours, and what it is for."""
+
+    reference: str
+    teleservice: str
+    id: str
+    account: str
+    case: str
+
+
+@dataclass(slots=True)
+class LaterAct:
+    """What a citizen does once the commune has taken the request."""
+
+    filed: FiledRequest
+    kind: str
+
+
+@dataclass(slots=True)
+class Sandbox:
+    """Everything that a sandbox has. `app` is the gateway, `gate` stands before it."""
+
+    options: SandboxOptions
+    folder: Path
+    mappings: Path
+    teleservices: Sequence[str]
+    secrets: SandboxSecrets
+    clock: FastClock
+    engine: Engine
+    app: FastAPI
+    portal: SimulatedPortal
+    glc: SimulatedGlc
+    line: PushLine
+    gate: PivotGate
+    ledger: Ledger
+    dice: random.Random
+    requests: list[FiledRequest] = field(default_factory=list)
+    _later: list[LaterAct] = field(default_factory=list)
+    _leases: dict[str, str] = field(default_factory=dict)
+    _acting: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def mode(self) -> str:
+        return "mailbox" if self.options.push is None else "push"
+
+    # --- what a vendor asks for -------------------------------------------------------------------
+
+    async def perform(
+        self, word: str, teleservice: str | None = None, text: str | None = None
+    ) -> FiledRequest | None:
+        """Provoke a case; return its request, None where it is about calls or time.
+
+        Raises NotFound for an unknown case or teleservice, Conflict for one of the other mode and
+        when there are too many.
+        """
+        case = all_cases().get(word)
+        if case is None:
+            raise NotFound(say("no_case", word=word[:60], known=tuple(all_cases())))
+        if not case.fits(self.mode):
+            raise Conflict(say("other_mode", word=word, mode=case.mode or ""))
+        if teleservice is not None and teleservice not in self.teleservices:
+            raise NotFound(
+                say("no_teleservice", name=teleservice[:60], known=tuple(self.teleservices))
+            )
+        if case.sort == "call":
+            if not self.gate.arm(case):
+                raise Conflict(say("too_many"))
+            return None
+        if case.sort == "time":
+            self.move(timedelta(days=3 if word == "three_days" else 9).total_seconds())
+            return None
+        if word == "ping":
+            await self.engine.adapters[LANE].check()
+            return None
+        return await self._file(case, teleservice, text)
+
+    def move(self, seconds: float) -> None:
+        """Move the clock on. Raises ValueError."""
+        self.clock.advance(seconds)
+        self._save_time()
+        self._look_again()
+
+    async def act(self, reference: str, kind: str) -> None:
+        """Have the citizen of a request do something: see `_LATER`. Raises NotFound, Conflict."""
+        found = next((one for one in self.requests if one.reference == reference), None)
+        if found is None or kind not in _LATER.values():
+            raise NotFound(say("no_request", reference=reference[:60]))
+        if len(self._later) >= MOST_REQUESTS:
+            raise Conflict(say("too_many"))
+        self._later.append(LaterAct(found, kind))
+        await self.work()
+
+    def status_at_portal(self, one: FiledRequest) -> str:
+        """Return where the citizen sees the request, in the portal's words."""
+        item = self.portal.get(one.teleservice, one.id)
+        return item.form.status(item.status).name
+
+    async def waiting(self) -> tuple[int, int]:
+        """Return how much the half-connector has still to take, and for how many days it has
+        fetched nothing: 0 when that is not late."""
+        late = (await self.engine.mailbox.late()).get(LANE)
+        lanes = await self.engine.store.read(backlog.waiting_by_lane)
+        owed = lanes[LANE][0] if LANE in lanes else 0
+        return owed, 0 if late is None else late.days
+
+    # --- filing -----------------------------------------------------------------------------------
+
+    async def _file(self, case: Case, teleservice: str | None, text: str | None) -> FiledRequest:
+        if len(self.requests) >= MOST_REQUESTS:
+            raise Conflict(say("too_many"))
+        slug = teleservice or self.dice.choice(list(self.teleservices))
+        said = text or TEXTS.get(case.word, TEXTS["plain"])
+        sample = sample_of(self.mappings, slug)
+        filing = fill_in(sample, slug, self.dice, text=said, large=case.word == "large_file")
+        item = self._submit(filing)
+        key = (slug, str(item.display_id))
+        if case.word in _ON_THE_WAY and self.mode == "push":
+            self.line.cases[key] = case.word
+        if case.word in _FORMER:
+            self.line.answered_here.add(key)
+        async with self._acting:
+            filed = await self._push(item, filing, case.word)
+            if self.mode == "mailbox":
+                if case.word in _PLANTED:
+                    self.gate.planted[filed.reference] = case.word
+                if case.word in ("lease_ends", "taken_by_another"):
+                    self._leases[filed.reference] = case.word
+                if case.word in _FORMER:
+                    await self._settle_as_former(filed.reference, FORMER_NUMBER)
+        self.requests.append(filed)
+        self._save(filing, item)
+        if case.word in _LATER:
+            self._later.append(LaterAct(filed, _LATER[case.word]))
+        return filed
+
+    def _submit(self, filing: Filing, id: str | None = None) -> SimulatedFormdata:
+        self.glc.create(filing.account)
+        return self.portal.submit(
+            filing.teleservice,
+            filing.fields,
+            filing.user,
+            geolocations=filing.geolocations,
+            id=id,
+        )
+
+    async def _push(self, item: SimulatedFormdata, filing: Filing, case: str) -> FiledRequest:
+        slug = filing.teleservice
+        verdict = await self.portal.push(
+            item.id,
+            intake(self.options.public_url, INSEE, slug),
+            self.secrets.caller_key,
+            slug=slug,
+            orig="toodego",
+        )
+        found = REFERENCE.search(json.dumps(verdict.body))
+        if found is None:
+            raise GatewayError(say("not_filed", status=verdict.status or 0))
+        return FiledRequest(found.group(), slug, item.id, filing.account, case)
+
+    # --- as another half-connector ----------------------------------------------------------------
+
+    @property
+    def half_connector(self) -> tuple[Gru, PivotClient]:
+        """The commune's entry, and how it proves itself."""
+        found = self.engine.pivot.client(CLIENT_ID)
+        if found is None:
+            raise GatewayError(say("not_filed", status=0))
+        return found
+
+    async def _settle_as_former(self, reference: str, number: str) -> None:
+        """Take a request as another program of the commune's; give the rest back, untried."""
+        gru, client = self.half_connector
+        until = time.monotonic() + _PATIENCE
+        found = False
+        while not found and time.monotonic() < until:
+            told = PivotClaim(max=100, lease=60, wait=1)
+            taken = await self.engine.mailbox.claim(gru, client, told)
+            settled = []
+            for item in taken.items:
+                event = item.event
+                about = event.request if isinstance(event, PivotEvent) else event
+                ours = about.reference == reference
+                found = found or ours
+                settled.append(
+                    ClaimResultTold(
+                        token=item.token,
+                        result="done" if ours else "release",
+                        reference=number if ours else None,
+                    )
+                )
+            told = PivotClaim(max=0, settled=tuple(settled))
+            await self.engine.mailbox.claim(gru, client, told)
+
+    async def followed(self, references: list[str], lease: int) -> None:
+        """What a claim of the half-connector gave: end the lease of what a case wants so."""
+        wanted = {one: self._leases.pop(one) for one in references if one in self._leases}
+        if not wanted:
+            return
+        self.move(lease + 1.0)
+        for reference, case in wanted.items():
+            if case == "taken_by_another":
+                await self._settle_as_former(reference, "AUTRE-1")
+
+    # --- by the clock -----------------------------------------------------------------------------
+
+    async def run_clock(self) -> None:
+        """Bring about what is due, until cancelled."""
+        beats = 0
+        while True:
+            await asyncio.sleep(BEAT)
+            beats += 1
+            self._look_again()
+            if beats % _SLOW_BEATS == 0:
+                try:
+                    await self.work()
+                except Exception as error:
+                    log.error("sandbox.failed", error=type(error).__name__)
+
+    async def work(self) -> None:
+        """Do what citizens have still to do, and bring erasures on, once."""
+        async with self._acting:
+            later, self._later = self._later, []
+            for one in later:
+                if not await self._done_later(one):
+                    self._later.append(one)
+            await self.engine.eraser.advance()
+            gru, _ = self.half_connector
+            await self.engine.changes.review(gru)
+        self._save_time()
+
+    def _look_again(self) -> None:
+        """Have lanes and waiting calls look at the clock again."""
+        self.engine.lanes.wake_all()
+        for bells in self.engine.lanes.bells.values():
+            for bell in bells:
+                bell.set()
+
+    async def _done_later(self, act: LaterAct) -> bool:
+        one = act.filed
+        item = self.portal.get(one.teleservice, one.id)
+        if item.status == item.form.statuses[0].id or item.processing is not None:
+            return False  # the commune has not taken it yet
+        if act.kind == "erasure":
+            self.glc.delete(one.account)
+            if self.engine.identity is not None:
+                await self.engine.identity.poll()
+            return True
+        if act.kind == "history":
+            gru, _ = self.half_connector
+            for n, (status, text) in enumerate(_HISTORY):
+                change = PivotChange.model_validate(
+                    {"key": f"{one.reference}-{n}", "status": status, "public": text}
+                )
+                await self.engine.pivot.record_change(gru, one.reference, change)
+            return True
+        with suppress(KeyError):
+            await self._citizen(act.kind, one)
+            return True
+        return item.form.status(item.status).endpoint
+
+    async def _citizen(self, kind: str, one: FiledRequest) -> None:
+        """Raises KeyError where the portal does not let the citizen do it now."""
+        if kind == "message":
+            await self.portal.write(one.teleservice, one.id, "Le tas a encore grossi. 🙁")
+        elif kind == "change":
+            changed = {"adresse_voie": "Rue du Rêve"}
+            await self.portal.amend(one.teleservice, one.id, changed)
+        else:
+            await self.portal.cancel(one.teleservice, one.id)
+
+    # --- what is kept -----------------------------------------------------------------------------
+
+    def _save(self, filing: Filing, item: SimulatedFormdata) -> None:
+        """Write down what the simulated portal would forget, for `keep`."""
+        if self.options.keep is None:
+            return
+        one = self.requests[-1]
+        row = {
+            "reference": one.reference,
+            "case": one.case,
+            "teleservice": filing.teleservice,
+            "id": item.id,
+            "fields": filing.fields,
+            "user": filing.user,
+            "geolocations": filing.geolocations,
+        }
+        with (self.folder / "filed.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def _save_time(self) -> None:
+        if self.options.keep is not None:
+            (self.folder / "clock").write_text(self.clock.now().isoformat(), "utf-8")
+
+    def recall(self) -> None:
+        """Give the simulated portal back what was filed in former runs."""
+        place = self.folder / "filed.jsonl"
+        if self.options.keep is None or not place.exists():
+            return
+        for line in place.read_text("utf-8").splitlines():
+            row: dict[str, Any] = json.loads(line)
+            filing = Filing(row["teleservice"], row["fields"], row["user"], row["geolocations"])
+            item = self._submit(filing, row["id"])
+            statuses = item.form.statuses
+            if len(statuses) > 1:  # it was sent; where the commune had it, its next word says
+                self.portal.move(filing.teleservice, item.id, _taken(item))
+            filed = FiledRequest(
+                row["reference"], filing.teleservice, item.id, filing.account, row["case"]
+            )
+            self.requests.append(filed)
+            self.dice.random()
+
+
+def _taken(item: SimulatedFormdata) -> str:
+    """Return the status of a request that the commune has."""
+    names = [status.id for status in item.form.statuses]
+    return "transmise" if "transmise" in names else names[0]
+
+
+@asynccontextmanager
+async def open_sandbox(
+    options: SandboxOptions, *, line: httpx.AsyncBaseTransport | None = None
+) -> AsyncIterator[Sandbox]:
+    """Set a sandbox up, with its first requests filed, and run it until the block ends.
+
+    `line` reaches the half-connector; None: over the network. Raises GatewayError.
+    """
+    mappings = shipped_mappings()
+    teleservices = pivot_teleservices(mappings)
+    async with AsyncExitStack() as stack:
+        folder = options.keep
+        if folder is None:
+            made = tempfile.TemporaryDirectory(prefix="gru-gateway-sandbox-")
+            folder = Path(stack.enter_context(made))
+        folder = folder.resolve()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        secrets = sandbox_secrets(folder)
+        clock = FastClock(options.speed, _begin(folder))
+        portal = SimulatedPortal(keys={"gru-gateway": secrets.portal_key}, clock=clock.now)
+        portal.base_url = PORTAL
+        glc = SimulatedGlc(clients={"passerelle": secrets.glc_password}, clock=clock.now)
+        glc.base_url = GLC
+        config = write_sandbox(
+            folder, public_url=options.public_url, teleservices=teleservices, push=options.push
+        )
+        points = (p for p in entry_points(group=GROUP) if p.name == "pivot")
+        catalogue = build(read_bundle(config, mappings), environ={}, adapters=installed(points))
+        import_workflows(catalogue, portal)
+        ledger = Ledger()
+        pushing = PushLine(line or ConnectorTransport(8), secrets.signing, ledger, clock.now)
+        stack.push_async_callback(pushing.close_line)
+        engine, app = await _gateway(stack, catalogue, clock, _transports(portal, glc, pushing))
+        client = httpx.AsyncClient(transport=httpx.ASGITransport(app))
+        portal.client = await stack.enter_async_context(client)
+        sandbox: Sandbox
+
+        async def followed(references: list[str], lease: int) -> None:
+            await sandbox.followed(references, lease)
+
+        sandbox = Sandbox(
+            options=options,
+            folder=folder,
+            mappings=mappings,
+            teleservices=teleservices,
+            secrets=secrets,
+            clock=clock,
+            engine=engine,
+            app=app,
+            portal=portal,
+            glc=glc,
+            line=pushing,
+            gate=PivotGate(app, ledger, clock.now, followed),
+            ledger=ledger,
+            dice=random.Random(options.seed),
+        )
+        known = (folder / "filed.jsonl").exists()
+        sandbox.recall()
+        if options.seeded and not known:
+            await _seed(sandbox)
+        ticking = asyncio.create_task(sandbox.run_clock(), name="sandbox")
+        try:
+            yield sandbox
+        finally:
+            ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticking
+
+
+async def _seed(sandbox: Sandbox) -> None:
+    """File what is there from the start: for each teleservice, and one of each kind."""
+    for teleservice in sandbox.teleservices:
+        await sandbox.perform("plain", teleservice)
+        await sandbox.perform("large_file", teleservice)
+    for word in ("emoji", "right-to-left", "long", "message", "erasure", "history"):
+        await sandbox.perform(word)
+
+
+async def _gateway(
+    stack: AsyncExitStack, catalogue: Catalogue, clock: FastClock, transports: Any
+) -> tuple[Engine, FastAPI]:
+    """Start the gateway in this process; it is stopped when the stack is closed."""
+    url = catalogue.settings.database.get_secret_value()
+    catalogue.settings.data_dir.mkdir(0o700, parents=True, exist_ok=True)
+    await asyncio.to_thread(schema.upgrade, url)
+    database = Database(url)
+    stack.callback(database.close)
+    condition = Condition(ready=True, started_at=clock.now())
+    metrics = Metrics(condition.stalls, connection.refused)
+    opened = open_engine(
+        catalogue,
+        database,
+        environment=clock.environment(),
+        transport=transports,
+        observer=metrics,
+    )
+    engine = await stack.enter_async_context(opened)
+    await engine.reconciler.connect()
+    working = asyncio.create_task(engine.lanes.run(engine.lane_names()), name="lanes")
+
+    async def stop() -> None:
+        await engine.lanes.stop(catalogue.settings.shutdown_grace)
+        working.cancel()
+        with suppress(asyncio.CancelledError):
+            await working
+
+    stack.push_async_callback(stop)
+    return engine, application(engine, condition, metrics)
+
+
+def _transports(portal: SimulatedPortal, glc: SimulatedGlc, line: PushLine) -> Any:
+    """Return the transport of each far end: only the half-connector is outside this process."""
+    inside = httpx.ASGITransport(portal.app)
+    identity = httpx.ASGITransport(glc.app)
+
+    def transport(lane: str) -> httpx.AsyncBaseTransport:
+        if lane == LANE:
+            return line
+        return identity if lane == "glc" else inside
+
+    return transport
+
+
+def _begin(folder: Path) -> datetime:
+    """Return when the clock begins: now, or where the last run's clock stood if that is later."""
+    now = datetime.now(UTC)
+    with suppress(OSError, ValueError):
+        return max(now, datetime.fromisoformat((folder / "clock").read_text("utf-8")))
+    return now
