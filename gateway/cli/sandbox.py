@@ -38,10 +38,10 @@ def sandbox(
     ] = None,
     empty: Annotated[bool, typer.Option("--empty", help="Begin without requests.")] = False,
     bind: Annotated[
-        str, typer.Option(metavar="HOST", help="Listen there; beyond loopback: --in-the-open.")
+        str, typer.Option(metavar="HOST", help="Listen there; beyond loopback: --exposed.")
     ] = "127.0.0.1",
-    in_the_open: Annotated[
-        bool, typer.Option("--in-the-open", help="Let other machines use it. It has no login.")
+    exposed: Annotated[
+        bool, typer.Option("--exposed", help="Let other machines use it. It has no login.")
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="The address and the secrets on one line of JSON.")
@@ -49,36 +49,40 @@ def sandbox(
 ) -> None:
     """Try a half-connector: a whole gateway over an invented commune. Never for production."""
     from gateway import telemetry
-    from gateway.sandbox.files import CLIENT_ID
     from gateway.sandbox.run import is_loopback, run_sandbox
     from gateway.sandbox.sandbox import SandboxOptions
     from gateway.sandbox.texts import say
 
-    if not is_loopback(bind) and not in_the_open:
+    if not is_loopback(bind) and not exposed:
         raise Misuse(say("not_loopback", host=bind))
     if push is not None and not push.startswith(_ADDRESS):
         raise Misuse(say("odd_push", url=push))
     telemetry.configure("console", "error")
 
     def started(running: Sandbox, url: str) -> None:
-        secrets = running.secrets
-        told = {
-            "url": url,
-            "client_id": CLIENT_ID,
-            "client_secret": secrets.client,
-            "signing_secret": secrets.signing[0],
-            "former_signing_secret": secrets.signing[1],
-        }
-        if as_json:
-            print_text(json.dumps(told))
-            return
-        print_message(say("started", url=url))
-        if in_the_open:
-            print_message(say("in_the_open", host=bind))
-        for name, value in told.items():
-            if name != "url":
-                print_message(say("line", name=f"{name:22}", value=value))
-        print_message(say("end_by"))
+        if exposed and not as_json:
+            print_message(say("exposed", host=bind))
+        _print_start(running, url, as_json=as_json)
 
     options = SandboxOptions("", push=push, speed=fast, seed=seed, keep=keep, seeded=not empty)
     asyncio.run(run_sandbox(options, host=bind, port=port, started=started))
+
+
+def _print_start(running: Sandbox, url: str, *, as_json: bool) -> None:
+    """Print the address, and the secrets: they are the sandbox's own, and invented."""
+    from gateway.sandbox.files import CLIENT_ID
+    from gateway.sandbox.texts import say
+
+    told = {
+        "client_id": CLIENT_ID,
+        "client_secret": running.secrets.client,
+        "signing_secret": running.secrets.signing[0],
+        "former_signing_secret": running.secrets.signing[1],
+    }
+    if as_json:
+        print_text(json.dumps({"url": url, **told}))
+        return
+    print_message(say("started", url=url))
+    for name, value in told.items():
+        print_message(say("line", name=f"{name:22}", value=value))
+    print_message(say("end_by"))

@@ -168,7 +168,7 @@ _WORD = re.compile(r"`(\w+)`")
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class SandboxCase:
     """A case: `text` says what the sandbox does, and what the half-connector has to do.
 
     `mode` is None where both modes meet it. `problem`: the problem that a call is refused with.
@@ -186,12 +186,12 @@ class Case:
 
 
 @cache
-def all_cases() -> Mapping[str, Case]:
+def all_cases() -> Mapping[str, SandboxCase]:
     """Return every case by its word: those of the sandbox, and one for each problem."""
-    found = {word: Case(word, _sort(word), say(word), _mode(word)) for word in say.texts}
+    found = {word: SandboxCase(word, _sort(word), say(word), _mode(word)) for word in say.texts}
     for problem in BY_WORD.values():
         text = _problems(problem.retry, status=problem.status, word=problem.word)
-        found[problem.word] = Case(problem.word, "call", text, None, problem)
+        found[problem.word] = SandboxCase(problem.word, "call", text, None, problem)
     return found
 
 

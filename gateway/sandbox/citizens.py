@@ -41,8 +41,8 @@ TEXTS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Filing:
-    """What a citizen files: `text` is in the free field, `large` makes the file go by a link."""
+class CitizenFiling:
+    """A form that a citizen has filled in."""
 
     teleservice: str
     fields: Mapping[str, Json] = field(repr=False)
@@ -70,7 +70,7 @@ def fill_in(
     *,
     text: str = TEXTS["plain"],
     large: bool = False,
-) -> Filing:
+) -> CitizenFiling:
     """Fill a form in for the invented commune, as a new person with an account of their own."""
     fields: dict[str, Any] = copy.deepcopy(dict(sample["fields"]))
     fields["commune"], fields["commune_raw"] = NAME, INSEE
@@ -90,7 +90,7 @@ def fill_in(
         "email": f"personne.{dice.randrange(1000, 90_000)}@exemple.invalid",
         "NameID": [f"{dice.getrandbits(128):032x}"],
     }
-    return Filing(teleservice, fields, user, sample.get("geolocations"))
+    return CitizenFiling(teleservice, fields, user, sample.get("geolocations"))
 
 
 def _file(dice: random.Random, size: int) -> dict[str, Json]:

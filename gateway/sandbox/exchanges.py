@@ -23,7 +23,7 @@ _SECRETS = re.compile(
 _PROOFS = frozenset({"authorization", "cookie", "set-cookie"})
 
 
-class Verdict(StrEnum):
+class ExchangeVerdict(StrEnum):
     """Was it as the contract has it?"""
 
     WELL = "well"
@@ -43,7 +43,7 @@ class ShownPart:
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedExchange:
+class VendorExchange:
     """One exchange. `outgoing`: we called the half-connector. `answer` is None where none came.
     `case` is the sandbox's case that it belongs to; `expected` and `why` are for people."""
 
@@ -54,17 +54,17 @@ class RecordedExchange:
     answer: ShownPart | None
     status: int
     seconds: float
-    verdict: Verdict
+    verdict: ExchangeVerdict
     case: str = ""
     expected: Message | None = None
     why: Message | None = None
 
 
 @dataclass(slots=True)
-class Ledger:
+class ExchangeLog:
     """The last exchanges, the newest first."""
 
-    exchanges: deque[RecordedExchange] = field(default_factory=lambda: deque(maxlen=MOST))
+    exchanges: deque[VendorExchange] = field(default_factory=lambda: deque(maxlen=MOST))
     count: int = 0
 
     def record(
@@ -76,14 +76,14 @@ class Ledger:
         answer: ShownPart | None,
         status: int,
         seconds: float,
-        verdict: Verdict,
+        verdict: ExchangeVerdict,
         case: str = "",
         expected: Message | None = None,
         why: Message | None = None,
-    ) -> RecordedExchange:
+    ) -> VendorExchange:
         """Write one down; the oldest goes when there are too many."""
         self.count += 1
-        one = RecordedExchange(
+        one = VendorExchange(
             self.count,
             at,
             outgoing,
@@ -106,17 +106,18 @@ def half(first: str, headers: Iterable[tuple[str, str]], body: bytes) -> ShownPa
     What is no text is told by its size.
     """
     shown = tuple(
-        (name, MASK if name.lower() in _PROOFS else masked(value)) for name, value in headers
+        (name, MASK if name.lower() in _PROOFS else without_proofs(value))
+        for name, value in headers
     )
     try:
         # A character may be cut at the end.
         text = body[:LONGEST].decode("utf-8", "strict" if len(body) <= LONGEST else "ignore")
     except UnicodeDecodeError:
         text = f"({len(body)} bytes)"
-    return ShownPart(masked(first), shown, masked(text), len(body) > LONGEST)
+    return ShownPart(without_proofs(first), shown, without_proofs(text), len(body) > LONGEST)
 
 
-def masked(text: str) -> str:
+def without_proofs(text: str) -> str:
     """Return a text without what proves anybody. A webhook's signature proves that one message
     alone, and is needed to find a fault: it stays."""
     return _SECRETS.sub(lambda found: found["head"] + MASK, text)

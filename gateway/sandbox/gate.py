@@ -18,8 +18,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.core.errors import Rejected
-from gateway.sandbox.cases import Case, operations_of
-from gateway.sandbox.exchanges import LONGEST, Ledger, Verdict, half
+from gateway.sandbox.cases import SandboxCase, operations_of
+from gateway.sandbox.exchanges import LONGEST, ExchangeLog, ExchangeVerdict, half
 from gateway.sandbox.judging import judge_answer
 from gateway.sandbox.judging import say as judged
 from gateway.sandbox.pushing import unknown_event, unknown_fields
@@ -75,16 +75,16 @@ class PivotGate:
     claim which gives their request brings along, by reference."""
 
     app: ASGIApp
-    ledger: Ledger
+    ledger: ExchangeLog
     now: Callable[[], datetime]
     claimed: Claimed
     slow: float = SLOW
-    armed: list[Case] = field(default_factory=list)
+    armed: list[SandboxCase] = field(default_factory=list)
     planted: dict[str, str] = field(default_factory=dict)
     _items: dict[str, PlantedItem] = field(default_factory=dict)
     _made: int = 0
 
-    def arm(self, case: Case) -> bool:
+    def arm(self, case: SandboxCase) -> bool:
         """Let the next call that can meet it meet this case. Return False when too many wait."""
         if len(self.armed) >= MOST_ARMED:
             return False
@@ -100,7 +100,7 @@ class PivotGate:
         finally:
             self._record(scope, seen, case, at, time.monotonic() - begun)
 
-    def _due(self, operation: str) -> Case | None:
+    def _due(self, operation: str) -> SandboxCase | None:
         for n, case in enumerate(self.armed):
             if _meets(case, operation):
                 return self.armed.pop(n)
@@ -113,7 +113,7 @@ class PivotGate:
         send: Send,
         seen: CapturedCall,
         operation: str,
-        case: Case | None,
+        case: SandboxCase | None,
     ) -> None:
         word = "" if case is None else case.word
         noting = _noting(send, seen)
@@ -203,7 +203,7 @@ class PivotGate:
                 answer=None,
                 status=200,
                 seconds=0,
-                verdict=Verdict.WELL if right else Verdict.FAILED,
+                verdict=ExchangeVerdict.WELL if right else ExchangeVerdict.FAILED,
                 case=item.case,
                 why=None
                 if right
@@ -212,11 +212,16 @@ class PivotGate:
         return {"token": token, "outcome": "lost" if item is None else "recorded"}
 
     def _record(
-        self, scope: Scope, seen: CapturedCall, case: Case | None, at: datetime, seconds: float
+        self,
+        scope: Scope,
+        seen: CapturedCall,
+        case: SandboxCase | None,
+        at: datetime,
+        seconds: float,
     ) -> None:
         verdict, why = judge_answer(seen.status, bytes(seen.told))
         if case is not None:
-            verdict = Verdict.NEUTRAL
+            verdict = ExchangeVerdict.NEUTRAL
             why = judged("provoked", case=case.word, todo=case.text.cure)
         query = scope["query_string"].decode("latin-1")
         target = scope["path"] + ("?" + query if query else "")
@@ -245,7 +250,7 @@ def _operation(method: str, path: str) -> str:
     return ""
 
 
-def _meets(case: Case, operation: str) -> bool:
+def _meets(case: SandboxCase, operation: str) -> bool:
     if case.problem is not None:
         among = operations_of(case.word)
         return not among or operation in among

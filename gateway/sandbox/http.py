@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -18,12 +19,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.core.errors import Conflict, GatewayError, NotFound
 from gateway.core.messages import Language
-from gateway.sandbox.cases import Case, all_cases
-from gateway.sandbox.exchanges import MOST, RecordedExchange, ShownPart
+from gateway.sandbox.cases import SandboxCase, all_cases
+from gateway.sandbox.exchanges import MOST, ShownPart, VendorExchange
 from gateway.sandbox.files import CLIENT_ID
 from gateway.sandbox.sandbox import FiledRequest, Sandbox
 from gateway.sandbox.texts import say
-from gateway.sdk import Unreadable, read_json
+from gateway.sdk import LARGE, Unreadable, beside, read_json
 
 #: Bytes of a call of the sandbox's own.
 MOST_BYTES = 64 * 1024
@@ -52,7 +53,7 @@ class MalformedCall(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PageNotice:
-    """What the page says first: `kind` is `well` or `failed`."""
+    """The words that the page begins with: `kind` is `well` or `failed`."""
 
     kind: str
     text: str
@@ -63,7 +64,7 @@ class CaseGroup:
     """The cases of one sort, under a heading."""
 
     label: str
-    cases: tuple[Case, ...]
+    cases: tuple[SandboxCase, ...]
 
 
 class SandboxApp:
@@ -140,7 +141,7 @@ class SandboxApp:
         return guarded
 
     async def _request(self, request: Request) -> Response:
-        told = await _told(request)
+        told = await _read_object(request)
         words = {name: told.get(name) for name in ("teleservice", "text")}
         if any(not isinstance(one, str | None) or len(one or "") > 5000 for one in words.values()):
             raise MalformedCall("not_json")
@@ -150,13 +151,13 @@ class SandboxApp:
         return JSONResponse({"case": case, "reference": reference}, 201)
 
     async def _request_act(self, request: Request) -> Response:
-        told = await _told(request)
+        told = await _read_object(request)
         kind = str(told.get("kind", ""))[:100]
         await self.sandbox.act(request.path_params["reference"], kind)
         return JSONResponse({"kind": kind}, 202)
 
     async def _clock(self, request: Request) -> Response:
-        self._move((await _told(request)).get("seconds"))
+        self._move((await _read_object(request)).get("seconds"))
         return JSONResponse({"now": self.sandbox.clock.now().isoformat()})
 
     def _move(self, seconds: object) -> None:
@@ -239,10 +240,14 @@ class SandboxApp:
         def text(word: str, **given: Any) -> str:
             return say(word, **given).what(lang)
 
-        html = self._page.render(
+        render = partial(
+            self._page.render,
             lang=lang,
             t=text,
             sandbox=sandbox,
+            armed=tuple(sandbox.gate.armed),
+            exchanges=tuple(sandbox.ledger.exchanges),
+            filed=len(sandbox.requests),
             notice=notice,
             client_id=CLIENT_ID,
             now=sandbox.clock.now(),
@@ -259,6 +264,7 @@ class SandboxApp:
             moves=_MOVES,
             most=MOST,
         )
+        html = await beside(LARGE + 1, render)
         headers = {**_HEADERS, "Content-Language": lang, "Vary": "Accept-Language"}
         return Response(html, status, headers, "text/html; charset=utf-8")
 
@@ -282,7 +288,7 @@ def language_of(request: Request) -> Language:
 
 def _groups(lang: Language, mode: str) -> list[CaseGroup]:
     fitting = [one for one in all_cases().values() if one.fits(mode)]
-    sorts: Mapping[str, Callable[[Case], bool]] = {
+    sorts: Mapping[str, Callable[[SandboxCase], bool]] = {
         "group_event": lambda one: one.sort == "event",
         "group_call": lambda one: one.sort == "call" and one.problem is None,
         "group_problem": lambda one: one.problem is not None,
@@ -311,7 +317,7 @@ async def _body(request: Request) -> bytes:
     return raw
 
 
-async def _told(request: Request) -> dict[str, Any]:
+async def _read_object(request: Request) -> dict[str, Any]:
     raw = await _body(request)
     try:
         told = read_json(raw) if raw.strip() else {}
@@ -322,7 +328,7 @@ async def _told(request: Request) -> dict[str, Any]:
     return told
 
 
-def _as_json(one: RecordedExchange, lang: Language) -> dict[str, Any]:
+def _as_json(one: VendorExchange, lang: Language) -> dict[str, Any]:
     def half_of(part: ShownPart | None) -> dict[str, Any] | None:
         if part is None:
             return None

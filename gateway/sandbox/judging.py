@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from gateway.core.messages import Message, Messages, Text
-from gateway.sandbox.exchanges import Verdict
+from gateway.sandbox.exchanges import ExchangeVerdict
 from gateway.sdk import Unreadable, read_json
 from gateway.sdk.pivot_models import Acknowledgement
 from gateway.web.pivot_problems import BY_WORD, TYPE
@@ -51,7 +51,7 @@ say = Messages(
 # fmt: on
 
 
-class Expected(StrEnum):
+class ExpectedAnswer(StrEnum):
     """The answer that a push has to get."""
 
     TAKEN = "taken"
@@ -64,51 +64,51 @@ class Expected(StrEnum):
 class PushJudgement:
     """A verdict, what was expected, and why it failed if it did. `number` is the commune's."""
 
-    verdict: Verdict
+    verdict: ExchangeVerdict
     expected: Message
     why: Message | None = None
     number: str | None = None
 
 
 def judge_push(
-    expected: Expected, status: int, body: bytes, number: str | None = None
+    expected: ExpectedAnswer, status: int, body: bytes, number: str | None = None
 ) -> PushJudgement:
     """Judge the answer to a push; `number` is what the first of its kind was answered with."""
-    if expected is Expected.REFUSED:
+    if expected is ExpectedAnswer.REFUSED:
         wanted = say("refused")
         if 400 <= status < 500:
-            return PushJudgement(Verdict.WELL, wanted)
-        return PushJudgement(Verdict.FAILED, wanted, say("wrongly_taken", status=status))
-    wanted = say("same", number=number or "-") if expected is Expected.SAME else say(expected)
+            return PushJudgement(ExchangeVerdict.WELL, wanted)
+        return PushJudgement(ExchangeVerdict.FAILED, wanted, say("wrongly_taken", status=status))
+    wanted = say("same", number=number or "-") if expected is ExpectedAnswer.SAME else say(expected)
     if not 200 <= status < 300:
-        return PushJudgement(Verdict.FAILED, wanted, say("not_taken", status=status))
+        return PushJudgement(ExchangeVerdict.FAILED, wanted, say("not_taken", status=status))
     told: str | None = None
     if body.strip():
         try:
             told = Acknowledgement.model_validate(read_json(body)).reference
         except (ValidationError, Unreadable):
-            return PushJudgement(Verdict.FAILED, wanted, say("not_acknowledged"))
-    if expected is Expected.SAME and number is not None and told not in (None, number):
+            return PushJudgement(ExchangeVerdict.FAILED, wanted, say("not_acknowledged"))
+    if expected is ExpectedAnswer.SAME and number is not None and told not in (None, number):
         why = say("other_number", number=str(told)[:100])
-        return PushJudgement(Verdict.FAILED, wanted, why, told)
-    return PushJudgement(Verdict.WELL, wanted, None, told)
+        return PushJudgement(ExchangeVerdict.FAILED, wanted, why, told)
+    return PushJudgement(ExchangeVerdict.WELL, wanted, None, told)
 
 
-def judge_answer(status: int, body: bytes) -> tuple[Verdict, Message | None]:
+def judge_answer(status: int, body: bytes) -> tuple[ExchangeVerdict, Message | None]:
     """Judge a call of the half-connector by what we answered it."""
     if status < 400:
-        return Verdict.WELL, None
+        return ExchangeVerdict.WELL, None
     try:
         told = read_json(body)
     except Unreadable:
-        return Verdict.NEUTRAL, None
+        return ExchangeVerdict.NEUTRAL, None
     told = told if isinstance(told, dict) else {}
     problem = BY_WORD.get(str(told.get("type", "")).removeprefix(TYPE))
     if problem is None:
-        return Verdict.FAILED, _refusal(told, str(told.get("error", status)), "")
+        return ExchangeVerdict.FAILED, _refusal(told, str(told.get("error", status)), "")
     # A token that ends is asked for anew; what is ours is not the vendor's fault.
     fault = problem.fault == "yours" and problem.retry == "never"
-    verdict = Verdict.FAILED if fault else Verdict.NEUTRAL
+    verdict = ExchangeVerdict.FAILED if fault else ExchangeVerdict.NEUTRAL
     return verdict, _refusal(told, problem.word, problem.remedy)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 
-from gateway.sandbox.exchanges import Ledger, Verdict, half
-from gateway.sandbox.judging import Expected, PushJudgement, judge_push
+from gateway.sandbox.exchanges import ExchangeLog, ExchangeVerdict, half
+from gateway.sandbox.judging import ExpectedAnswer, PushJudgement, judge_push
 from gateway.sandbox.judging import say as judged
 from gateway.sdk.webhook_signature import ID, SIGNATURE, is_signed, signed_headers
 
@@ -35,7 +35,7 @@ class PushLine(httpx.AsyncBaseTransport):
 
     inner: httpx.AsyncBaseTransport
     signing: tuple[str, str]
-    ledger: Ledger
+    ledger: ExchangeLog
     now: Callable[[], datetime]
     cases: dict[FilingKey, str] = field(default_factory=dict)
     answered_here: set[FilingKey] = field(default_factory=set)
@@ -48,7 +48,7 @@ class PushLine(httpx.AsyncBaseTransport):
         body = await request.aread()
         if request.method != "POST":
             signed = is_signed(self.signing, _lowered(request), body, self.now())
-            expected = Expected.IGNORED if signed else Expected.REFUSED
+            expected = ExpectedAnswer.IGNORED if signed else ExpectedAnswer.REFUSED
             return await self._exchange(request, body, expected, "ping")
         message = json.loads(body)
         about = message.get("request") or {}
@@ -61,11 +61,11 @@ class PushLine(httpx.AsyncBaseTransport):
         case = planned if first and (created or planned == "out_of_order") else ""
         if case == "answer_lost":
             self._numbers[message["id"]] = None
-            await self._exchange(request, body, Expected.TAKEN, case)
+            await self._exchange(request, body, ExpectedAnswer.TAKEN, case)
             raise httpx.ReadError("the sandbox loses the answer", request=request)
         await self._before(request, message, case)
         request, body = self._altered(request, message, body, case)
-        expected = Expected.TAKEN if first else Expected.SAME
+        expected = ExpectedAnswer.TAKEN if first else ExpectedAnswer.SAME
         answer = await self._exchange(request, body, expected, planned)
         await self._after(request, message, body, case)
         return answer
@@ -82,14 +82,14 @@ class PushLine(httpx.AsyncBaseTransport):
         if case == "wrong_signature":
             false = signed_headers(self.signing, message["id"], now, body + b" ")[SIGNATURE]
             headers = signed_headers(self.signing, message["id"], now, body) | {SIGNATURE: false}
-            await self._exchange(_again(request, headers, body), body, Expected.REFUSED, case)
+            await self._exchange(_again(request, headers, body), body, ExpectedAnswer.REFUSED, case)
         elif case == "old_timestamp":
             headers = signed_headers(self.signing, message["id"], now - _AGO, body)
-            await self._exchange(_again(request, headers, body), body, Expected.REFUSED, case)
+            await self._exchange(_again(request, headers, body), body, ExpectedAnswer.REFUSED, case)
         elif case == "other_recipient":
             other = message | {"id": f"{message['id']}-other"}
             other["recipient"] = message["recipient"] | {"commune": "69998"}
-            await self._send(request, other, Expected.REFUSED, case)
+            await self._send(request, other, ExpectedAnswer.REFUSED, case)
 
     def _altered(
         self, request: httpx.Request, message: dict[str, Any], body: bytes, case: str
@@ -112,17 +112,17 @@ class PushLine(httpx.AsyncBaseTransport):
         created = message["type"] == "request.created"
         reference = str((message.get("request") or {}).get("reference"))
         if case == "duplicate":
-            await self._send(request, message, Expected.SAME, case)
+            await self._send(request, message, ExpectedAnswer.SAME, case)
         elif case == "unknown_event":
-            await self._send(request, unknown_event(message), Expected.IGNORED, case)
+            await self._send(request, unknown_event(message), ExpectedAnswer.IGNORED, case)
         elif case == "out_of_order" and created:
             self._creations[reference] = body
         elif case == "out_of_order" and reference in self._creations:
             creation = json.loads(self._creations.pop(reference))
-            await self._send(request, creation, Expected.SAME, case)
+            await self._send(request, creation, ExpectedAnswer.SAME, case)
 
     async def _send(
-        self, like: httpx.Request, message: dict[str, Any], expected: Expected, case: str
+        self, like: httpx.Request, message: dict[str, Any], expected: ExpectedAnswer, case: str
     ) -> None:
         body = json.dumps(message, ensure_ascii=False).encode()
         headers = signed_headers(self.signing, message["id"], self.now(), body)
@@ -131,7 +131,7 @@ class PushLine(httpx.AsyncBaseTransport):
     # --- one call -----------------------------------------------------------------------------
 
     async def _exchange(
-        self, request: httpx.Request, body: bytes, expected: Expected, case: str
+        self, request: httpx.Request, body: bytes, expected: ExpectedAnswer, case: str
     ) -> httpx.Response:
         """Make one call, judge its answer, and write both down."""
         begun, at = time.monotonic(), self.now()
@@ -148,14 +148,14 @@ class PushLine(httpx.AsyncBaseTransport):
                 answer=None,
                 status=0,
                 seconds=time.monotonic() - begun,
-                verdict=Verdict.FAILED,
+                verdict=ExchangeVerdict.FAILED,
                 case=case,
                 expected=judge_push(expected, 0, b"", known).expected,
                 why=why,
             )
             raise
         found: PushJudgement = judge_push(expected, answer.status_code, content, known)
-        if expected is Expected.TAKEN:
+        if expected is ExpectedAnswer.TAKEN:
             self._numbers[request.headers.get(ID, "")] = found.number
         self.ledger.record(
             at,

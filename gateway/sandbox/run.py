@@ -12,7 +12,8 @@ from gateway.core.errors import GatewayError
 from gateway.core.system_errors import system_error
 from gateway.demo.stage import free_port, until_interrupted
 from gateway.sandbox.http import SandboxApp
-from gateway.sandbox.sandbox import Sandbox, SandboxOptions, open_sandbox
+from gateway.sandbox.opening import open_sandbox
+from gateway.sandbox.sandbox import Sandbox, SandboxOptions
 from gateway.sandbox.texts import say
 from gateway.sim.server import AbortableProtocol, run_server
 from gateway.web.connection import BoundedConnection

@@ -9,46 +9,33 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from importlib.metadata import entry_points
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
-import httpx
 import structlog
 from fastapi import FastAPI
 
-from gateway.catalogue.build import build
-from gateway.catalogue.bundle import read_bundle
-from gateway.catalogue.catalogue import Catalogue, Gru
-from gateway.catalogue.registry import GROUP, installed
+from gateway.catalogue.catalogue import Gru
 from gateway.core.errors import Conflict, GatewayError, NotFound
 from gateway.core.ids import REFERENCE
 from gateway.core.lane_name import GruLane
-from gateway.demo.files import shipped_mappings
-from gateway.demo.stage import import_workflows, intake
-from gateway.flow.engine import Engine, open_engine
-from gateway.ops.metrics import Metrics
-from gateway.sandbox.cases import Case, all_cases
-from gateway.sandbox.citizens import INSEE, TEXTS, Filing, fill_in, sample_of
+from gateway.demo.stage import intake
+from gateway.flow.engine import Engine
+from gateway.sandbox.cases import SandboxCase, all_cases
+from gateway.sandbox.citizens import INSEE, TEXTS, CitizenFiling, fill_in, sample_of
 from gateway.sandbox.clock import FastClock
-from gateway.sandbox.exchanges import Ledger
+from gateway.sandbox.exchanges import ExchangeLog
 from gateway.sandbox.files import (
     CLIENT_ID,
-    GLC,
     GRU,
-    PORTAL,
     SandboxSecrets,
-    pivot_teleservices,
-    sandbox_secrets,
-    write_sandbox,
 )
 from gateway.sandbox.gate import PivotGate
+from gateway.sandbox.memory import FiledRow, SandboxMemory
 from gateway.sandbox.pushing import FORMER_NUMBER, PushLine
 from gateway.sandbox.texts import say
 from gateway.sdk.pivot import PivotClient
@@ -62,13 +49,7 @@ from gateway.sdk.pivot_models import (
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.glc import SimulatedGlc
 from gateway.sim.portal import SimulatedPortal
-from gateway.store import schema
-from gateway.store.engine import Database
 from gateway.store.outbox import backlog
-from gateway.web import connection
-from gateway.web.application import application
-from gateway.web.state import Condition
-from gateway.wire.clients import ConnectorTransport
 
 log = structlog.get_logger()
 
@@ -135,7 +116,7 @@ class FiledRequest:
 
 @dataclass(slots=True)
 class LaterAct:
-    """What a citizen does once the commune has taken the request."""
+    """An act that a citizen does once the commune has taken the request."""
 
     filed: FiledRequest
     kind: str
@@ -157,7 +138,8 @@ class Sandbox:
     glc: SimulatedGlc
     line: PushLine
     gate: PivotGate
-    ledger: Ledger
+    ledger: ExchangeLog
+    memory: SandboxMemory
     dice: random.Random
     requests: list[FiledRequest] = field(default_factory=list)
     _later: list[LaterAct] = field(default_factory=list)
@@ -202,7 +184,7 @@ class Sandbox:
     def move(self, seconds: float) -> None:
         """Move the clock on. Raises ValueError."""
         self.clock.advance(seconds)
-        self._save_time()
+        self.memory.save_time(self.clock.now())
         self._look_again()
 
     async def act(self, reference: str, kind: str) -> None:
@@ -230,7 +212,9 @@ class Sandbox:
 
     # --- filing -----------------------------------------------------------------------------------
 
-    async def _file(self, case: Case, teleservice: str | None, text: str | None) -> FiledRequest:
+    async def _file(
+        self, case: SandboxCase, teleservice: str | None, text: str | None
+    ) -> FiledRequest:
         if len(self.requests) >= MOST_REQUESTS:
             raise Conflict(say("too_many"))
         slug = teleservice or self.dice.choice(list(self.teleservices))
@@ -253,12 +237,12 @@ class Sandbox:
                 if case.word in _FORMER:
                     await self._settle_as_former(filed.reference, FORMER_NUMBER)
         self.requests.append(filed)
-        self._save(filing, item)
+        self.memory.append(FiledRow(filed.reference, case.word, item.id, filing))
         if case.word in _LATER:
             self._later.append(LaterAct(filed, _LATER[case.word]))
         return filed
 
-    def _submit(self, filing: Filing, id: str | None = None) -> SimulatedFormdata:
+    def _submit(self, filing: CitizenFiling, id: str | None = None) -> SimulatedFormdata:
         self.glc.create(filing.account)
         return self.portal.submit(
             filing.teleservice,
@@ -268,7 +252,9 @@ class Sandbox:
             id=id,
         )
 
-    async def _push(self, item: SimulatedFormdata, filing: Filing, case: str) -> FiledRequest:
+    async def _push(
+        self, item: SimulatedFormdata, filing: CitizenFiling, case: str
+    ) -> FiledRequest:
         slug = filing.teleservice
         verdict = await self.portal.push(
             item.id,
@@ -317,7 +303,7 @@ class Sandbox:
             await self.engine.mailbox.claim(gru, client, told)
 
     async def followed(self, references: list[str], lease: int) -> None:
-        """What a claim of the half-connector gave: end the lease of what a case wants so."""
+        """Follow what a claim gave: end the lease of what a case wants so."""
         wanted = {one: self._leases.pop(one) for one in references if one in self._leases}
         if not wanted:
             return
@@ -351,7 +337,7 @@ class Sandbox:
             await self.engine.eraser.advance()
             gru, _ = self.half_connector
             await self.engine.changes.review(gru)
-        self._save_time()
+        self.memory.save_time(self.clock.now())
 
     def _look_again(self) -> None:
         """Have lanes and waiting calls look at the clock again."""
@@ -395,178 +381,20 @@ class Sandbox:
 
     # --- what is kept -----------------------------------------------------------------------------
 
-    def _save(self, filing: Filing, item: SimulatedFormdata) -> None:
-        """Write down what the simulated portal would forget, for `keep`."""
-        if self.options.keep is None:
-            return
-        one = self.requests[-1]
-        row = {
-            "reference": one.reference,
-            "case": one.case,
-            "teleservice": filing.teleservice,
-            "id": item.id,
-            "fields": filing.fields,
-            "user": filing.user,
-            "geolocations": filing.geolocations,
-        }
-        with (self.folder / "filed.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-
-    def _save_time(self) -> None:
-        if self.options.keep is not None:
-            (self.folder / "clock").write_text(self.clock.now().isoformat(), "utf-8")
-
     def recall(self) -> None:
         """Give the simulated portal back what was filed in former runs."""
-        place = self.folder / "filed.jsonl"
-        if self.options.keep is None or not place.exists():
-            return
-        for line in place.read_text("utf-8").splitlines():
-            row: dict[str, Any] = json.loads(line)
-            filing = Filing(row["teleservice"], row["fields"], row["user"], row["geolocations"])
-            item = self._submit(filing, row["id"])
-            statuses = item.form.statuses
-            if len(statuses) > 1:  # it was sent; where the commune had it, its next word says
-                self.portal.move(filing.teleservice, item.id, _taken(item))
+        for row in self.memory.filed():
+            filing = row.filing
+            item = self._submit(filing, row.id)
+            # It was sent: where the commune had brought it, its next word says.
+            self.portal.move(filing.teleservice, item.id, _taken(item))
             filed = FiledRequest(
-                row["reference"], filing.teleservice, item.id, filing.account, row["case"]
+                row.reference, filing.teleservice, item.id, filing.account, row.case
             )
             self.requests.append(filed)
-            self.dice.random()
 
 
 def _taken(item: SimulatedFormdata) -> str:
     """Return the status of a request that the commune has."""
     names = [status.id for status in item.form.statuses]
     return "transmise" if "transmise" in names else names[0]
-
-
-@asynccontextmanager
-async def open_sandbox(
-    options: SandboxOptions, *, line: httpx.AsyncBaseTransport | None = None
-) -> AsyncIterator[Sandbox]:
-    """Set a sandbox up, with its first requests filed, and run it until the block ends.
-
-    `line` reaches the half-connector; None: over the network. Raises GatewayError.
-    """
-    mappings = shipped_mappings()
-    teleservices = pivot_teleservices(mappings)
-    async with AsyncExitStack() as stack:
-        folder = options.keep
-        if folder is None:
-            made = tempfile.TemporaryDirectory(prefix="gru-gateway-sandbox-")
-            folder = Path(stack.enter_context(made))
-        folder = folder.resolve()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        secrets = sandbox_secrets(folder)
-        clock = FastClock(options.speed, _begin(folder))
-        portal = SimulatedPortal(keys={"gru-gateway": secrets.portal_key}, clock=clock.now)
-        portal.base_url = PORTAL
-        glc = SimulatedGlc(clients={"passerelle": secrets.glc_password}, clock=clock.now)
-        glc.base_url = GLC
-        config = write_sandbox(
-            folder, public_url=options.public_url, teleservices=teleservices, push=options.push
-        )
-        points = (p for p in entry_points(group=GROUP) if p.name == "pivot")
-        catalogue = build(read_bundle(config, mappings), environ={}, adapters=installed(points))
-        import_workflows(catalogue, portal)
-        ledger = Ledger()
-        pushing = PushLine(line or ConnectorTransport(8), secrets.signing, ledger, clock.now)
-        stack.push_async_callback(pushing.close_line)
-        engine, app = await _gateway(stack, catalogue, clock, _transports(portal, glc, pushing))
-        client = httpx.AsyncClient(transport=httpx.ASGITransport(app))
-        portal.client = await stack.enter_async_context(client)
-        sandbox: Sandbox
-
-        async def followed(references: list[str], lease: int) -> None:
-            await sandbox.followed(references, lease)
-
-        sandbox = Sandbox(
-            options=options,
-            folder=folder,
-            mappings=mappings,
-            teleservices=teleservices,
-            secrets=secrets,
-            clock=clock,
-            engine=engine,
-            app=app,
-            portal=portal,
-            glc=glc,
-            line=pushing,
-            gate=PivotGate(app, ledger, clock.now, followed),
-            ledger=ledger,
-            dice=random.Random(options.seed),
-        )
-        known = (folder / "filed.jsonl").exists()
-        sandbox.recall()
-        if options.seeded and not known:
-            await _seed(sandbox)
-        ticking = asyncio.create_task(sandbox.run_clock(), name="sandbox")
-        try:
-            yield sandbox
-        finally:
-            ticking.cancel()
-            with suppress(asyncio.CancelledError):
-                await ticking
-
-
-async def _seed(sandbox: Sandbox) -> None:
-    """File what is there from the start: for each teleservice, and one of each kind."""
-    for teleservice in sandbox.teleservices:
-        await sandbox.perform("plain", teleservice)
-        await sandbox.perform("large_file", teleservice)
-    for word in ("emoji", "right-to-left", "long", "message", "erasure", "history"):
-        await sandbox.perform(word)
-
-
-async def _gateway(
-    stack: AsyncExitStack, catalogue: Catalogue, clock: FastClock, transports: Any
-) -> tuple[Engine, FastAPI]:
-    """Start the gateway in this process; it is stopped when the stack is closed."""
-    url = catalogue.settings.database.get_secret_value()
-    catalogue.settings.data_dir.mkdir(0o700, parents=True, exist_ok=True)
-    await asyncio.to_thread(schema.upgrade, url)
-    database = Database(url)
-    stack.callback(database.close)
-    condition = Condition(ready=True, started_at=clock.now())
-    metrics = Metrics(condition.stalls, connection.refused)
-    opened = open_engine(
-        catalogue,
-        database,
-        environment=clock.environment(),
-        transport=transports,
-        observer=metrics,
-    )
-    engine = await stack.enter_async_context(opened)
-    await engine.reconciler.connect()
-    working = asyncio.create_task(engine.lanes.run(engine.lane_names()), name="lanes")
-
-    async def stop() -> None:
-        await engine.lanes.stop(catalogue.settings.shutdown_grace)
-        working.cancel()
-        with suppress(asyncio.CancelledError):
-            await working
-
-    stack.push_async_callback(stop)
-    return engine, application(engine, condition, metrics)
-
-
-def _transports(portal: SimulatedPortal, glc: SimulatedGlc, line: PushLine) -> Any:
-    """Return the transport of each far end: only the half-connector is outside this process."""
-    inside = httpx.ASGITransport(portal.app)
-    identity = httpx.ASGITransport(glc.app)
-
-    def transport(lane: str) -> httpx.AsyncBaseTransport:
-        if lane == LANE:
-            return line
-        return identity if lane == "glc" else inside
-
-    return transport
-
-
-def _begin(folder: Path) -> datetime:
-    """Return when the clock begins: now, or where the last run's clock stood if that is later."""
-    now = datetime.now(UTC)
-    with suppress(OSError, ValueError):
-        return max(now, datetime.fromisoformat((folder / "clock").read_text("utf-8")))
-    return now

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from gateway.sandbox.cases import PUSH, all_cases
-from gateway.sandbox.exchanges import RecordedExchange
+from gateway.sandbox.exchanges import VendorExchange
 from tests.sandbox.town import SLUG, Town, open_town
 
 #: The cases whose request is sent at once: how many calls each makes.
@@ -24,7 +24,7 @@ CALLS = {
 }
 
 
-async def _exchanges(town: Town, case: str, count: int) -> list[RecordedExchange]:
+async def _exchanges(town: Town, case: str, count: int) -> list[VendorExchange]:
     """The exchanges of a case, in their order, once there are so many."""
     async with asyncio.timeout(60):
         while True:
@@ -67,7 +67,7 @@ async def test_a_wrong_one_is_told_what_it_does_wrong(tmp_path: Path, template: 
         ):
             await town.provoke(case, teleservice=SLUG)
             found = await _exchanges(town, case, 2)
-            assert [one.verdict for one in found].index("failed") == wrong, case
+            assert [one.verdict.value for one in found].index("failed") == wrong, case
             assert found[wrong].why is not None
 
 

@@ -18,7 +18,8 @@ import httpx
 
 from gateway.sandbox.files import CLIENT_ID
 from gateway.sandbox.http import SandboxApp
-from gateway.sandbox.sandbox import Sandbox, SandboxOptions, open_sandbox
+from gateway.sandbox.opening import open_sandbox
+from gateway.sandbox.sandbox import Sandbox, SandboxOptions
 
 URL = "http://127.0.0.1:8440"
 PUSH = "http://demi.exemple.invalid/toodego"
