@@ -17,7 +17,9 @@ PAGES = sorted(
     ["docs/architecture.md", "docs/glossary.md"]
     + [str(page.relative_to(ROOT)) for page in (ROOT / "docs" / "adr").glob("*.md")]
 )
-_ROOMS = "app|catalogue|cli|contracts|core|demo|flow|following|ops|sandbox|sdk|sim|store|timers|web|wire"
+_ROOMS = (
+    "app|catalogue|cli|contracts|core|demo|flow|following|ops|sandbox|sdk|sim|store|timers|web|wire"
+)
 #: A module as the pages write it, from `gateway/` or from the root.
 _FILE = re.compile(rf"`((?:gateway/|adapters/|tests/)?(?:{_ROOMS}|\w+)[\w/]*\.py|tests/[\w/]+)`")
 _PLACE = re.compile(r"`((?:gateway|adapters)(?:\.\w+)+)`")
