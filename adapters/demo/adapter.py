@@ -1,4 +1,4 @@
-"""`DemoAdapter`: accepts, refuses, stalls, breaks or loses its reply on demand."""
+"""`DemoAdapter`: accepts, refuses, stalls, breaks or loses its reply, as asked."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ say = Messages(
 
 
 class Behaviour(StrEnum):
-    """The fate of a request: `lost_reply` takes it and says nothing, `explode` is a bug."""
+    """The behaviour for a request. `lost_reply` accepts it and does not answer; `explode` is a
+    bug."""
 
     ACCEPT = "accept"
     REFUSE = "refuse"
@@ -64,10 +65,11 @@ class Behaviour(StrEnum):
 
 
 class DemoOptions(Options):
-    """`times`: tries with this behaviour for each request, then it accepts (None: always).
+    """`times`: the number of tries with this behaviour for each request, before it is accepted
+    (None: always).
 
-    `stall_seconds` is a stall's length; `polls_to_done` the polls until a request is done. A
-    payload's key `behaviour` decides for itself.
+    `stall_seconds` is the length of a stall; `polls_to_done` is the number of polls until a request
+    is done. A payload's own key `behaviour` has priority.
     """
 
     behaviour: Behaviour = Behaviour.ACCEPT

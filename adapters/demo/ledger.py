@@ -1,4 +1,4 @@
-"""The memory of the demo GRU: references and numbers, nothing of the citizens."""
+"""The memory of the demo GRU: references and numbers, and no citizen's data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 
 class LedgerEntry(BaseModel):
-    """One request. `numbers` has more than one when it was created twice: the fault to show."""
+    """One request. More than one of `numbers` means that it was created twice: the fault to
+    show."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -29,10 +30,10 @@ class _Pages(BaseModel):
 
 
 class Ledger:
-    """A ledger in memory, and in a JSON file too when given one, which outlives the process.
+    """A ledger in memory, and in a JSON file if one is given, which outlives the process.
 
     Use it within `async with`; changes are on disk when the block ends. Raises OSError when the
-    file cannot be used, ValueError when it is no ledger.
+    file cannot be used, ValueError when it is not a ledger.
     """
 
     def __init__(self, path: Path | None = None) -> None:

@@ -1,4 +1,5 @@
-"""GeoReport v2 (Open311), with mySociety's updates: creation, status and comments both ways.
+"""GeoReport v2 (Open311), with mySociety's updates: creation, and statuses and comments in both
+directions.
 
 Sources: open311/open311.github.io `GeoReport/v2/index.md` and `Extensions.md`;
 mysociety/open311-adapter `Open311/Endpoint/Role/mySociety.pm`.

@@ -58,8 +58,8 @@ WORDLESS: Mapping[EventKind, str] = {
 class Open311Adapter(Adapter):
     """GeoReport v2, with mySociety's updates when `updates` is set.
 
-    A request known by a token keeps the reference `token:XYZ` when its number does not come within
-    `token.tries`; polls and amendments replace it by the number later.
+    A request whose number does not come within `token.tries` keeps the reference `token:XYZ`; a
+    later poll or amendment replaces it by the number.
     """
 
     kind: ClassVar[str] = "open311"
@@ -177,7 +177,7 @@ class Open311Adapter(Adapter):
         return await Open311Poll(self._options, self._server, tracked, cursor, now).run()
 
     def _referenced(self, submission: Submission) -> Mapping[str, Any]:
-        """Return the payload with our reference in the text where it is looked for."""
+        """Return the payload with our reference in the text that the search reads."""
         payload = submission.payload
         said = payload.get("description")
         if self._options.find != "by_text" or submission.reference in str(said or ""):
@@ -241,8 +241,10 @@ async def _patiently(
 
 
 def _update_id(amendment: Amendment) -> str:
-    """Return our reference and the key: a key is only unique within its request. GeoReport does not
-    restrict identifiers; mySociety's server takes word characters and dashes."""
+    """Return our reference and the key, since a key is unique within its request only.
+
+    GeoReport does not restrict identifiers; mySociety's server accepts word characters and dashes.
+    """
     return identifier(amendment.reference, amendment.key)
 
 

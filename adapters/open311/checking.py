@@ -1,4 +1,4 @@
-"""`check`: does the server fit its options? It only reads."""
+"""`check`: does the server fit its options? All calls are reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls to a GeoReport server: addresses, keys, classification of its errors."""
+"""Calls to a GeoReport server: addresses, keys, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NOT_PERSONAL = frozenset({"service_code", "jurisdiction_id", "status", "service_
 
 
 class GeoReport:
-    """One server. Calls return the rows of its answer, or the outcome in their place."""
+    """One server. A call returns the rows of its answer, or the outcome instead."""
 
     def __init__(self, options: Open311Options, client: httpx.AsyncClient) -> None:
         self._options = options
@@ -74,7 +74,7 @@ class GeoReport:
         return _rows(answer) if isinstance(answer, Answer) else answer
 
     async def definition(self, service_code: str) -> Row | Outcome:
-        """Return the attributes that a service asks for (`GET /services/{code}`)."""
+        """Return the attributes of a service (`GET /services/{code}`)."""
         answer = await self._fetch(("services", service_code), [], read_definition)
         if not isinstance(answer, Answer):
             return answer
@@ -82,7 +82,7 @@ class GeoReport:
         return row
 
     async def download(self, address: str) -> Answer | Outcome:
-        """Fetch a file of the server: from its own host or one of `hosts`, never with our key."""
+        """Fetch a file from the server's own host or from one of `hosts`, never with our key."""
         limit = int(self._options.media_max_mb * 1_000_000)
 
         async def get(there: str, _: bool) -> Answer | Outcome:
@@ -98,7 +98,7 @@ class GeoReport:
     async def _send(
         self, request: httpx.Request, *, safe: bool, sent: Pairs, read: Callable[[bytes, str], Any]
     ) -> Answer | Outcome:
-        """Make a call. Return its answer when it is a readable 2xx, else its outcome."""
+        """Make a call. Return its answer if it is a readable 2xx, otherwise its outcome."""
         form = self._options.format
         answer = await send(
             self._client,
@@ -122,8 +122,10 @@ class GeoReport:
     async def post(
         self, path: str, pairs: Pairs, files: Sequence[File] = ()
     ) -> GeoReportRows | Outcome:
-        """Write, and return the rows; `files` go as its media, large ones in a stream. A 404 is
-        `Refused("unknown")`; an unreadable 2xx is `Unsure`."""
+        """Write, and return the rows. `files` go as its media; large ones are streamed.
+
+        A 404 is `Refused("unknown")`; an unreadable 2xx is `Unsure`.
+        """
         url, form = self._url(path), [*self._common(key=True), *pairs]
 
         if files:
@@ -151,7 +153,7 @@ class GeoReport:
         return rows
 
     def _told_apart(self, outcome: Outcome, answer: Answer) -> Outcome:
-        """Return a refusal as temporary when its words say so."""
+        """Return a refusal as temporary when its text says so."""
         if not isinstance(outcome, Refused):
             return outcome
         status, detail = answer.status, f"HTTP {answer.status}"
@@ -186,8 +188,8 @@ def _answered(outcome: Outcome, answer: Answer, sent: Pairs) -> Outcome:
 
 
 def as_setting(outcome: Outcome) -> Outcome:
-    """Return the outcome of a 404 where only settings can be wrong: address, jurisdiction, service
-    code."""
+    """Return the outcome of a 404 that only wrong settings can cause: address, jurisdiction,
+    service code."""
     if isinstance(outcome, Refused) and outcome.reason == "unknown":
         return Misconfigured("not_found", outcome.detail, outcome.answer)
     return outcome

@@ -1,7 +1,7 @@
-"""Reads GeoReport's two formats, XML and JSON, into the same rows. No network here.
+"""Reads the two formats of GeoReport, XML and JSON, into the same rows, without network.
 
-JSON has no wrappers of lists, and even one result is an array of one (specification, "JSON"). Every
-scalar stays text: an identifier such as `001` must not become a number.
+JSON has no wrappers for lists, and a single result is an array of one (specification, "JSON").
+Every scalar stays text: an identifier such as `001` must not become a number.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read_rows(body: bytes, form: str) -> GeoReportRows:
 
 
 def read_definition(body: bytes, form: str) -> Row:
-    """Return a service definition: the one answer that is an object in JSON. Raises Unreadable."""
+    """Return a service definition, the only answer that is an object in JSON. Raises Unreadable."""
     value, _ = _read(body, form)
     if isinstance(value, Mapping):
         value = value.get("service_definition", value)
@@ -122,7 +122,7 @@ def leaves(value: Any) -> Iterator[str]:
 
 
 def items(value: Any) -> list[Row]:
-    """Return a list of rows; XML makes a single one an object within its wrapper."""
+    """Return a list of rows. XML gives a single row as an object within its wrapper."""
     if isinstance(value, Mapping) and len(value) == 1:
         value = next(iter(value.values()))
     found = value if isinstance(value, list) else [value]

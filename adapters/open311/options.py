@@ -50,18 +50,18 @@ class PagingParameters(Options):
 
 
 class TokenPoll(Options):
-    """The wait of a creation for its number when the server answers with a token."""
+    """The polls for a creation's number when the server answers with a token."""
 
     tries: int = Field(3, ge=1, le=10)
     wait_s: float = Field(1.0, ge=0, le=10)
 
 
 class Updates(Options):
-    """mySociety's updates. Writing `updates: {}` in a commune's file is enough to have them.
+    """mySociety's updates. `updates: {}` in a commune's file turns them on.
 
-    `duplicates` tells what the server does with an `update_id` it has had already:
-    `deduplicated` (drops it, as the proposal has it), `echo` (gives our id back in its list of
-    updates, so that it can be asked), `none` (neither: a lost reply waits for a person).
+    `duplicates` says what the server does with a repeated `update_id`: `deduplicated` (drops it, as
+    the proposal says), `echo` (gives our id back in its list of updates, so that it can be
+    searched), `none` (neither: a person decides after a lost reply).
     """
 
     send: bool = True

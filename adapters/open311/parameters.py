@@ -1,4 +1,4 @@
-"""Turns a mapping's payload into form parameters within GeoReport's limits."""
+"""Turns a mapping's payload into form parameters within the limits of GeoReport."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _values(value: Any) -> list[str]:
 def creation_parameters(
     payload: Mapping[str, Any], known: frozenset[str], options: Open311Options
 ) -> Pairs | Refused:
-    """Return the form's pairs without empty ones, which the server ignores anyway."""
+    """Return the pairs of the form without empty ones, which the server ignores anyway."""
     strange = sorted(set(payload) - known)
     if strange:
         # A strict server answers 400 to an unknown parameter.
@@ -68,7 +68,7 @@ def creation_parameters(
 
 
 def attributes(value: Any, lists: str = "brackets") -> Pairs | Refused:
-    """Return `attribute[CODE]=v`; for a list, `attribute[CODE][]=v` for each value, or the same
+    """Return `attribute[CODE]=v`. A list gives `attribute[CODE][]=v` for each value, or the same
     name again (`repeated`)."""
     if value is None:
         return []
@@ -85,7 +85,7 @@ def attributes(value: Any, lists: str = "brackets") -> Pairs | Refused:
 
 
 def fitted(pairs: Pairs, options: Open311Options) -> Pairs | Refused:
-    """Return the pairs with the description cut to the allowed length."""
+    """Return the pairs, with the description cut to the allowed length."""
     fit: Pairs = []
     for name, value in pairs:
         if name == "description" and len(value) > options.description_max:

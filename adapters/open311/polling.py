@@ -1,6 +1,6 @@
-"""Polls the server: statuses by number or by window, mySociety's updates, tokens.
+"""Polls the server: statuses by number or by time window, mySociety's updates, tokens.
 
-The cursor is a small JSON text: `requests` and `updates` (times up to which each was read),
+The cursor is a small JSON text: `requests` and `updates` (the times up to which each was read),
 `tokens` (their numbers, once known), and `words` (the status word of each number's last update).
 """
 
@@ -77,7 +77,8 @@ class PollCursor:
 
     @classmethod
     def read(cls, cursor: str | None) -> PollCursor:
-        """Parse the cursor; an unreadable one begins anew, since keys drop repeats."""
+        """Parse the cursor. An unreadable one begins anew, since repeats are recognised by their
+        keys."""
         raw = read_cursor(cursor)
         return cls(
             parse_time(str(raw.get("requests"))),
@@ -105,7 +106,7 @@ def _texts(raw: object) -> dict[str, str]:
 
 
 async def number_of_token(server: GeoReport, token: str) -> str | Outcome | None:
-    """Return a token's number; None when it is not known yet (404, or an empty number)."""
+    """Return the number of a token. None while it is not known (404, or an empty number)."""
     rows = await server.get("tokens", token)
     if isinstance(rows, Refused) and rows.reason == "unknown":
         return None
@@ -119,7 +120,7 @@ def _too_long(detail: str) -> TryLater:
 
 
 class Open311Poll:
-    """One poll. Items read before a failure are kept, and the cursor up to there."""
+    """One poll. Items read before a failure are kept, and so is the cursor up to there."""
 
     def __init__(
         self,
@@ -192,9 +193,9 @@ class Open311Poll:
         return failure
 
     async def _by_number(self) -> Outcome | None:
-        """Ask for all by number, in the order of the question.
+        """Ask for all requests by number, in the order of the question.
 
-        Those missing from a batch are asked about one by one: an unknown number may spoil its
+        Requests missing from a batch are asked for one by one: an unknown number may spoil its
         batch, and an answer may be limited.
         """
         numbers, size = list(self._numbers), self._options.poll_batch
@@ -247,7 +248,7 @@ class Open311Poll:
         return None
 
     async def _updates(self, overlap_s: int) -> Outcome | None:
-        """Read a list without pages; halve the window where the list may be cut."""
+        """Read a list without pages. The window is halved where the list may be cut."""
         since, end = self._since(self._state.updates, overlap_s), self._now + AHEAD
         windows = [(since, end)]
         for _ in range(MOST_WINDOWS):
@@ -271,7 +272,8 @@ class Open311Poll:
         return TryLater("too_many", "the list of updates has no end")
 
     def _since(self, read_to: datetime | None, overlap_s: int) -> datetime:
-        """Return a window's beginning. It overlaps the last one: a server may list late."""
+        """Return the beginning of a window. It overlaps the last one, since a server may list
+        late."""
         widest = self._now - WIDEST + AHEAD + timedelta(minutes=1)
         first = min((one.since for one in self._tracked), default=self._now)
         begin = (read_to or first) - timedelta(seconds=overlap_s)
@@ -300,8 +302,8 @@ class Open311Poll:
         return told
 
     def _stand(self) -> None:
-        """Judge the requests' states by the words of their last updates where these fit: a list may
-        say `open` of what is planned, and `closed` of what is refused."""
+        """Judge the requests' states by the words of their last updates where the two fit: a list
+        may say `open` for a planned request, and `closed` for a refused one."""
         words = self._state.words
         for number, (_, status) in self._latest.items():
             words.pop(number, None)  # the latest come last

@@ -1,4 +1,4 @@
-"""Reasons that only this adapter uses."""
+"""The reasons that only this adapter uses."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ async def pages(
 ) -> AsyncIterator[GeoReportRows | Outcome]:
     """Yield each page's rows. A list that may be cut ends with `TryLater("too_many")`.
 
-    There is no total and no link: the end is a page that is empty, unknown, or without anything new
-    (a server without paging). A short page is no end: a server may cap `page_size`.
+    There is neither a total nor a link. The end is a page that is empty, unknown, or without new
+    rows (a server without paging). A short page is not the end: a server may limit `page_size`.
     """
     paging = options.paging
     if paging is None:
@@ -68,9 +68,9 @@ async def pages(
 async def find_reference(
     options: Open311Options, server: GeoReport, reference: str, now: datetime
 ) -> Finding:
-    """Search `reference` in the attributes or text of the requests of the window.
+    """Search for `reference` in the attributes or the text of the requests of the window.
 
-    `Absent` leads to a second creation, so it is only returned when the list was whole and every
+    `Absent` leads to a second creation. So it is returned only when the list was complete and every
     row had the searched part.
     """
     since = now - timedelta(days=options.find_window_days)
@@ -102,7 +102,7 @@ async def find_reference(
 
 
 def unanswered(outcome: Outcome) -> CannotTell:
-    """Return the finding of a failed search. Only a refused one can never succeed."""
+    """Return the finding of a search that failed. Only a refused search can never succeed."""
     outcome = as_setting(outcome)
     return replace(cannot_tell(outcome), forever=isinstance(outcome, Refused))
 

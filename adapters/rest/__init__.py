@@ -1,4 +1,5 @@
-"""Any JSON or form HTTP API, described in the commune's file alone: no Python to write."""
+"""Any HTTP API with JSON, XML or forms, described in the commune's file alone, without Python
+code."""
 
 from adapters.rest.adapter import RestAdapter
 

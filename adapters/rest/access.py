@@ -1,4 +1,4 @@
-"""The proofs of who we are: fixed headers, an OAuth2 token, or a session."""
+"""Authentication at the GRU: fixed headers, an OAuth2 token, or a session."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ LogIn = Callable[[Call, Mapping[str, Json]], Awaitable[Answer | Outcome]]
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The credentials that a call carries; `token` is what `=session` gives."""
+    """The credentials that a call carries. `token` is the value of `=session`."""
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     token: str | None = field(default=None, repr=False)
 
 
 class Access(ABC):
-    """Credentials, got when needed. `forget` those that the GRU no longer takes."""
+    """Gets credentials when they are needed. `forget` drops credentials that the GRU refuses."""
 
     @abstractmethod
     async def credentials(self) -> Credentials | Outcome: ...
@@ -69,7 +69,7 @@ class FixedAccess(Access):
 
 
 class TokenAccess(Access):
-    """A token kept until it ends or is turned away."""
+    """A token that is kept until it ends or is refused."""
 
     def __init__(
         self, fetch: Callable[[], Awaitable[Token | Outcome]], now: Callable[[], datetime]
@@ -105,7 +105,8 @@ class OAuth2Access(TokenAccess):
 
 
 class SessionAccess(TokenAccess):
-    """A login call described in the YAML, made on demand and once more when the session ends."""
+    """A login call described in the YAML. It is made when needed, and again when the session
+    ends."""
 
     def __init__(
         self,
@@ -172,7 +173,7 @@ def access(
 
 
 def _account(auth: OAuth2Auth) -> ClientCredentials | RefreshToken | JwtBearer:
-    """Return our account at the token endpoint; the options were checked when they were read."""
+    """Return our account at the token endpoint. The options were checked when they were read."""
     secret = None if auth.client_secret is None else _clear(auth.client_secret)
     if auth.grant == "refresh_token" and auth.refresh_token is not None:
         return RefreshToken(
@@ -206,7 +207,7 @@ def _account(auth: OAuth2Auth) -> ClientCredentials | RefreshToken | JwtBearer:
 
 
 def truthy(value: Json) -> bool:
-    """JMESPath's own idea of true: null, false and empty things are not, 0 is."""
+    """Is the value true for JMESPath? null, false and empty values are not; 0 is."""
     return not (value is None or value is False or value in ("", [], {}))
 
 

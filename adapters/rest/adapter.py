@@ -1,4 +1,5 @@
-"""`RestAdapter`: the contract of `gateway.sdk`, by the calls that the YAML describes."""
+"""`RestAdapter`: the contract of `gateway.sdk`, carried out by the calls that the YAML
+describes."""
 
 from __future__ import annotations
 
@@ -48,7 +49,7 @@ MOST_CANDIDATES = 20
 
 
 class RestAdapter(Adapter):
-    """A GRU with an HTTP API in JSON, XML or forms, known by its options alone."""
+    """A GRU with an HTTP API in JSON, XML or forms, described by its options alone."""
 
     kind = "rest"
     version = "1"
@@ -221,9 +222,11 @@ class RestAdapter(Adapter):
         )
 
     def _number_in(self, answer: Answer) -> str | None:
-        """Return the end of the Location, `42` of `/issues/42.json`. Nothing of one that has no
-        figure, as `/login`, or that leads a browser away from this GRU: whatever was done, it names
-        no ticket."""
+        """Return the last part of a Location: `42` of `/issues/42.json`.
+
+        Returns None if that part has no digit, as in `/login`, or if the address leads away from
+        this GRU: whatever the call did, such an address names no ticket.
+        """
         location = answer.headers.get("location", "")
         if answer.status >= 300 and self._exchange.within(location) is None:
             return None
@@ -258,7 +261,7 @@ class RestAdapter(Adapter):
         return Absent(call.settle)
 
     async def _candidates(self, call: Find, scope: Mapping[str, Json]) -> _Candidates | Finding:
-        """Return the items that a search gives, of which one may be ours."""
+        """Return the items of a search; one of them may be ours."""
         if call.list is None:
             answer = await self._exchange.run(call, scope, safe=True, expected=call.absent)
             if not isinstance(answer, Answer):
@@ -281,7 +284,7 @@ class RestAdapter(Adapter):
     async def _read_each(
         self, read: ItemRead, candidates: Sequence[Json], scope: Mapping[str, Json]
     ) -> list[Json] | CannotTell:
-        """Return the candidates as a call of its own gives each of them."""
+        """Fetch each candidate by a call of its own."""
         if len(candidates) > MOST_CANDIDATES:
             return CannotTell("filter_ignored", f"{len(candidates)} candidates", forever=True)
         fetched: list[Json] = []
@@ -303,7 +306,8 @@ class RestAdapter(Adapter):
 
 @dataclass(frozen=True, slots=True)
 class _Candidates:
-    """The items that a search gave, and how many it gave that were too large to be read."""
+    """The items of a search. `passed_over` is the number of items that were too large to be
+    read."""
 
     items: Sequence[Json]
     passed_over: int = 0

@@ -1,4 +1,4 @@
-"""The YAML of what is read: how an answer is judged, and what a GRU tells in one."""
+"""The YAML of answers: the rules that judge an answer, and the parts of it that are read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from gateway.sdk import Duration, Options, Secret, Secrets, refuse
 
 
 class ErrorRule(Options):
-    """The meaning of an answer, by its status and/or a condition on its body; the first that fits.
+    """The meaning of an answer, by its status, a condition on its body, or both. The first rule
+    that fits counts.
 
-    `code` picks the GRU's error code for the operator; it is kept only if it looks like one.
+    `code` picks the GRU's error code for the operator. It is kept only if it looks like a code.
     """
 
     status: StatusCode | Literal["4xx", "5xx"] | tuple[StatusCode, ...] | None = None
@@ -37,9 +38,10 @@ class ErrorRule(Options):
 
 
 class Paging(Options):
-    """`link`: the next address is `next` in the answer, or the Link header without it.
+    """`link`: the address of the next page is at `next` in the answer, or in the Link header
+    without `next`.
 
-    `total` says in each answer how many items there are in all: a list that is cut is then seen.
+    `total` is the number of all items, which each answer gives: it shows when a list was cut.
     """
 
     style: Literal["none", "page", "offset", "link"] = "none"
@@ -53,9 +55,10 @@ class Paging(Options):
 
 
 class ItemRead(Call):
-    """Fetch one thing that a list named, as `item`; `content` is what to look at in the answer.
+    """A call that fetches one thing of a list, as `item`. `content` is the part of the answer to
+    read.
 
-    For a note's file, `note` is the note.
+    For a file of a note, `note` is the note.
     """
 
     names = frozenset({"reference", "gru_reference", "event", "item", "note"})
@@ -63,9 +66,9 @@ class ItemRead(Call):
 
 
 class Also(ItemRead):
-    """One more read for an item, a note or a file, put into it under the name that it has here.
+    """One more read for an item, a note or a file. Its result is put into it under this name.
 
-    With `paging`, `content` is a list and all of its pages are read.
+    With `paging`, `content` is a list, and all its pages are read.
     """
 
     paging: Paging = Paging()
@@ -78,7 +81,8 @@ AlsoReads = Annotated[dict[Word, Also], Field(default_factory=dict, max_length=5
 
 
 class TimeRule(Options):
-    """A time in an answer: `iso`, `epoch`, `epoch_ms` or a strptime pattern; `zone` if naive."""
+    """A time in an answer: `iso`, `epoch`, `epoch_ms` or a strptime pattern. `zone` applies to
+    times without offset."""
 
     value: RestExpression
     format: str = "iso"
@@ -86,7 +90,7 @@ class TimeRule(Options):
 
 
 class Public(Options):
-    """The readers of an item: nobody outside, unless `internal` is false, or `public: true` for
+    """The visibility of an item: internal, unless `internal` is false for it, or `public: true` for
     all."""
 
     internal: RestExpression | None = None
@@ -100,18 +104,19 @@ class Public(Options):
 
     @property
     def is_stated(self) -> bool:
-        """Does it say anything about who may read it?"""
+        """Is the visibility set here?"""
         return self.public or self.internal is not None
 
 
 class Documents(Public):
-    """Files for the citizen, read as their item or note may be, unless they say it themselves.
+    """Files for the citizen. Their visibility is that of their item or note, unless it is set here.
 
-    The bytes: `content` in Base64, `path` at this GRU (as of any call, `{item.id}` is the file's),
-    or an `address` that the answer gives, at this GRU or at one of `hosts`. `key` is the file's
-    number: it is then told by itself, once, and is fetched once. `size` and `sha256` are what the
-    GRU says of the file: other bytes are not believed. At most `most` files of at most `max_mb`
-    each; what is left out is told to a person. `author` as of a note.
+    The bytes come from `content` in Base64, from `path` at this GRU (as in any call; `{item.id}` is
+    the file's), or from an `address` in the answer, at this GRU or at one of `hosts`. `key` is the
+    file's number: the file is then a change of its own, told once and fetched once. `size` and
+    `sha256` are the GRU's statements about the file: other bytes are refused. At most `most` files
+    are read, of at most `max_mb` each; a person is told of the files that are left out. `author` as
+    for a note.
     """
 
     list: RestExpression
@@ -149,12 +154,12 @@ class Documents(Public):
 
 
 class NoteFields(Public):
-    """The fields of an item or a note that are told.
+    """The fields of an item or a note that are read.
 
-    `html`: whether `message` is HTML is told by the text itself (`auto`), or said here; `escaped`
-    is HTML that was escaped once more. `key` is the GRU's own number of it. `sender_key` is what we
-    gave along with something we wrote ourselves (`event.key`), where the GRU gives it back.
-    `author`: who wrote it; what one of `accounts` wrote is ours, and is not told.
+    `html`: `auto` finds out by the text whether `message` is HTML; other values state it; `escaped`
+    is HTML that was escaped twice. `key` is the GRU's own number of the entry. `sender_key` is the
+    key that we gave along with our own text (`event.key`), where the GRU gives it back. `author` is
+    the writer; entries by one of `accounts` are ours and are not told.
     """
 
     also: AlsoReads
@@ -168,7 +173,7 @@ class NoteFields(Public):
 
 
 class Notes(NoteFields):
-    """Notes inside an item, each a change of its own."""
+    """Notes inside an item. Each one is a change of its own."""
 
     list: RestExpression
 
@@ -199,18 +204,17 @@ class Item(NoteFields):
 
 
 class Since(Options):
-    """The form in which `=since` is written: `iso` (UTC, Z), `epoch`, or a strftime pattern in
-    `zone`."""
+    """The format of `=since`: `iso` (UTC, Z), `epoch`, or a strftime pattern in `zone`."""
 
     format: str = "iso"
     zone: ZoneInfo = ZoneInfo("UTC")
 
 
 class Statuses(Call):
-    """A poll, since a moment (`cursor: max`), a mark of the GRU (`server`), or request by request.
+    """A poll by time (`cursor: max`), by a mark of the GRU (`server`), or request by request.
 
-    `overlap`: seconds that are read again each time. `each: true`: one call per request that is
-    followed, at most `max_requests` a poll, the next ones at the next.
+    `overlap`: the seconds that each poll reads again. `each: true`: one call per tracked request,
+    for `max_requests` requests at most; the next poll goes on with the next ones.
     """
 
     names = frozenset({"cursor", "since", "reference", "gru_reference"})
@@ -244,16 +248,16 @@ class Statuses(Call):
 
 
 class Verify(Options):
-    """The proof that a call of the GRU gives of its sender.
+    """The proof of the sender in a call of the GRU.
 
-    By a signature or a token in `header` (`prefix` is what comes before it), by HTTP Basic
-    (`username` and `secret`), or, where a GRU can do no better, by a secret in the address that it
-    calls (`?name=secret`). While it is replaced there may be two secrets, either of which is taken:
-    a list, or two lines in the secret's file.
+    The proof is a signature or a token in `header` (after `prefix`), HTTP Basic (`username` and
+    `secret`), or, if the GRU can do no better, a secret in the address that it calls
+    (`?name=secret`). There may be two secrets while one is replaced (a list, or two lines in the
+    secret's file); both are accepted.
 
-    A signature is made over the body, or over what `over` says; `timestamp` is the header whose
-    value `{timestamp}` stands for. `max_age`: an older one is refused. A GRU that keeps its calls
-    in a queue signs before it waits: leave it out there, a change told twice is told once anyway.
+    A signature covers the body, or the text of `over`, in which `{timestamp}` is the value of the
+    header `timestamp`. A call older than `max_age` is refused. Leave `max_age` out for a GRU that
+    queues calls, since it signs before it waits; a repeated change is told only once anyway.
     """
 
     kind: Literal["hmac-sha256", "hmac-sha512", "hmac-sha1", "token", "basic", "query"]
@@ -276,7 +280,7 @@ class Verify(Options):
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Any of them proves the sender."""
+        """The secrets. Any one of them proves the sender."""
         return tuple(one.get_secret_value() for one in self.secret)
 
     @model_validator(mode="after")

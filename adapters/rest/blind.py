@@ -1,4 +1,4 @@
-"""The paths of the YAML that find nothing in what a GRU answers: a wrong name says nothing."""
+"""Finds paths of the YAML that match nothing in a GRU's answer: a wrong name raises no error."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Named = tuple[str, RestExpression | None]
 
 
 def needed_paths(rules: Item, items: Sequence[Json]) -> list[str]:
-    """Return those of the blind paths without which nothing is told."""
+    """Return those of the blind paths that are required for any change."""
     at = None if rules.at is None else rules.at.value
     blind = _blind("", [("status", rules.status), ("at.value", at)], items)
     ways: list[Named] = [("gru_reference", rules.gru_reference), ("reference", rules.reference)]
@@ -21,9 +21,9 @@ def needed_paths(rules: Item, items: Sequence[Json]) -> list[str]:
 
 
 def blind_paths(rules: Item, items: Sequence[Json]) -> list[str]:
-    """Return the paths of `rules` that find nothing in any of the items, as `status: etat.nom`.
+    """Return the paths of `rules` that match nothing in any of the items, as `status: etat.nom`.
 
-    Without items there are none.
+    Without items the result is empty.
     """
     at = None if rules.at is None else rules.at.value
     every: list[Named] = [("status", rules.status), ("at.value", at)]
@@ -63,7 +63,7 @@ def _in_documents(where: str, rules: Documents, elements: Sequence[Json]) -> lis
 
 
 def _listed(path: RestExpression, elements: Sequence[Json]) -> list[Json] | None:
-    """Return what the path lists in all the elements; None when it finds no list in any."""
+    """Return the lists at this path in all elements, joined; None when there is no list in any."""
     found = [path.read(element) for element in elements]
     lists = [several for several in found if isinstance(several, list)]
     return [one for several in lists for one in several] if lists or not found else None

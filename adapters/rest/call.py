@@ -1,4 +1,4 @@
-"""One HTTP call in the YAML, and the names that its expressions may read."""
+"""One HTTP call of the YAML, and the names that its expressions may use."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _ALWAYS = frozenset({"secrets", "session", "commune"})
 
 
 class Call(Options):
-    """One HTTP call. `success`: statuses that mean it (any 2xx when empty)."""
+    """One HTTP call. `success` lists the statuses of a success; empty means any 2xx."""
 
     #: The names that its expressions may read, besides `secrets`, `session` and `commune`.
     names: ClassVar[frozenset[str]] = frozenset()
@@ -87,11 +87,12 @@ class Call(Options):
         return self
 
     def reads(self, name: str) -> bool:
-        """Does any expression of this call read this name, at any depth?"""
+        """Does any expression of this call use this name, at any depth?"""
         return any(name in e.fields for e in self._expressions())
 
     def passes_on(self, name: str) -> bool:
-        """Does this text go into the body as it is, so that another may stand for it till then?"""
+        """Is this text copied into the body unchanged, so that a placeholder may stand for it until
+        then?"""
         if self.encoding not in ("json", "multipart") or self.body is None:
             return False
         inside = self.body.expressions

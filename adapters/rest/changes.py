@@ -1,5 +1,4 @@
-"""The changes that the GRU tells: by polls since a moment, polls request by request, and its own
-calls."""
+"""The changes at the GRU: by polls by time, polls request by request, and webhooks."""
 
 from __future__ import annotations
 
@@ -47,7 +46,7 @@ _IN_A_ROW = 5
 
 
 class StatusPoll:
-    """The poll that `statuses` describes. Holds nothing between two calls."""
+    """The poll that `statuses` describes. It keeps no state between two calls."""
 
     def __init__(self, rules: Statuses, exchange: RestClient, now: Callable[[], datetime]) -> None:
         self._rules = rules
@@ -62,7 +61,7 @@ class StatusPoll:
     # --- request by request -------------------------------------------------------------------
 
     async def _one_by_one(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
-        """Ask about the first `max_requests` of those tracked."""
+        """Ask about the first `max_requests` tracked requests."""
         taking = _ItemsReading(self._rules, self._exchange, self._now)
         asked: list[str] = []
         seen: list[str] = []
@@ -154,7 +153,7 @@ class StatusPoll:
         return Changes(taking.changes, reached, failure, asked=())
 
     def _times(self, listed: list[Json]) -> list[datetime]:
-        """Return the items' times, but for those that are ahead of us: they say nothing of the
+        """Return the items' times without those in the future, which say nothing about the
         others."""
         rule, now = self._rules.item.at, self._now()
         times = [time_of(rule, item) for item in listed] if rule is not None else []
@@ -162,7 +161,8 @@ class StatusPoll:
 
 
 class _ItemsReading:
-    """Reads items into changes, each by itself. `held`: one failed that is to be read again."""
+    """Turns items into changes, each one separately. `held`: an item failed that must be read
+    again."""
 
     def __init__(self, rules: Statuses, exchange: RestClient, now: Callable[[], datetime]) -> None:
         self._rules = rules
@@ -178,8 +178,7 @@ class _ItemsReading:
         self.held = False
 
     async def all_of(self, listed: list[Json], size: int) -> bool:
-        """Take those of an answer of `size` bytes. False when the far end is not to be asked
-        further."""
+        """Read the items of an answer of `size` bytes. Return False when the poll must stop."""
         self._bytes += size
         async for item in by_turns(listed):
             if not await self._one(item):
@@ -212,16 +211,16 @@ class _ItemsReading:
         return self.failed(failure)
 
     def passed_over(self, before: datetime | None) -> None:
-        """An item is too large to be read, and the one before it has this time.
+        """Record an item that is too large to be read. The item before it has this time.
 
-        The poll says so for a day, while it goes on from there; then the item is left behind.
+        The poll reports it for one day and goes on after it; then the item is left behind.
         """
         self.held = self.held or before is None or self._now() - before <= WAITED
         what = "statuses.list: an item is larger than an answer may be"
         self._failure = self._failure or TryLater("item_too_large", what)
 
     def failed(self, failure: Outcome) -> bool:
-        """Note it; may the others still be asked about?"""
+        """Record the outcome. Return whether the poll may go on with the other items."""
         self._failure = self._failure or failure
         self._in_a_row += 1
         alone = getattr(failure, "reason", "") in _ALONE and self._in_a_row < _IN_A_ROW
@@ -229,7 +228,7 @@ class _ItemsReading:
         return alone
 
     async def outcome(self) -> Outcome | None:
-        """Return what failed, if anything."""
+        """Return the failure, if there was one."""
         if self._failure is not None:
             return self._failure
         if self._unnamed:
@@ -242,12 +241,12 @@ class _ItemsReading:
 
 
 def _reached(pages: list[list[datetime]], cursor: str | None, *, complete: bool) -> str | None:
-    """Return the time up to which the poll may say that it has read. `pages`: the times of each
-    page's items.
+    """Return the time up to which the poll has read. `pages`: the times of each page's items.
 
     Pages shift while they are read: a request that changes moves to the end, and the one after it
-    slips onto a page already read. It cannot be older than the end of the first page: with several
-    pages the next poll begins there. An unfinished reading counts only in ascending order.
+    slips onto a page that was already read. That one cannot be older than the end of the first
+    page, so after several pages the next poll begins there. An unfinished reading counts only in
+    ascending order.
     """
     read = [time for page in pages for time in page]
     if not read:
@@ -272,7 +271,7 @@ def _moment_of(cursor: str | None) -> datetime | None:
 
 
 def since_value(rule: Since, when: datetime) -> Json:
-    """Write a moment as `=since` takes it."""
+    """Return a time in the format of `=since`."""
     if rule.format == "epoch":
         return int(when.timestamp())
     if rule.format == "iso":
@@ -286,9 +285,9 @@ def since_value(rule: Since, when: datetime) -> Json:
 async def read_webhook(
     rules: Webhook, hook: WebhookCall, exchange: RestClient, now: Callable[[], datetime]
 ) -> Changes:
-    """Return what a call of the GRU tells, once it has proven its sender.
+    """Return the changes of a GRU's call, after its proof.
 
-    An item that cannot be read costs itself alone; `failure` says so.
+    An item that cannot be read is left out alone; `failure` says so.
     """
     body = await beside(len(hook.body), lambda: _opened(rules.verify, hook, exchange, now()))
     if isinstance(body, Refused):
@@ -316,7 +315,7 @@ async def read_webhook(
 def _opened(
     rules: Verify, hook: WebhookCall, exchange: RestClient, now: datetime
 ) -> Json | Refused:
-    """Return the value of a call's body, of one that proves its sender."""
+    """Return the value of a call's body, if the call proves its sender."""
     if not proven(rules, hook, now):
         return Refused("unproven", "the call does not prove its sender")
     kind = header(hook, "content-type") or ""

@@ -1,4 +1,4 @@
-"""`check`: what the daemon will ask is asked, and each path that finds nothing is named."""
+"""`check`: make the calls that the daemon will make, and name each path that matches nothing."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Find = Callable[[str], Awaitable[Finding]]
 
 
 async def check_search(options: RestOptions, find: Find, *, aloud: bool) -> list[Note]:
-    """Does the GRU answer a search, and does it look at what it is asked for? `aloud`: a fault is
-    told in its own words, on a test instance."""
+    """Does the GRU answer a search, and does it apply the filter? `aloud`: give the GRU's own words
+    in a fault, on a test instance."""
     if options.find is None:
         return [Note("warning", say("no_find"))]
     if options.find.method != "GET":
@@ -46,7 +46,7 @@ async def check_search(options: RestOptions, find: Find, *, aloud: bool) -> list
 async def check_statuses(
     rules: Statuses, exchange: RestClient, now: Callable[[], datetime], *, aloud: bool
 ) -> list[Note]:
-    """Is there a list, and does each path find something in what changed lately?"""
+    """Is there a list, and does each path match something in recent changes?"""
     if rules.method != "GET":
         return [Note("ok", say("poll_no_get"))]
     if rules.each:
@@ -105,7 +105,7 @@ async def _items(
 
 
 def _blind(rules: Item, whole: Sequence[Json]) -> list[Note]:
-    """Return the paths that find nothing in any of the items."""
+    """Return the paths that match nothing in any of the items."""
     needed = set(needed_paths(rules, whole))
     return [
         Note("fault", say("blind", path=path, count=len(whole)))
@@ -116,7 +116,7 @@ def _blind(rules: Item, whole: Sequence[Json]) -> list[Note]:
 
 
 async def _further(rules: Item, change: Change, *, aloud: bool) -> list[Note]:
-    """Return the notes on the calls that a change needs besides its list."""
+    """Return the notes on the further calls that a change needs."""
     rest = change if change.more is None else await change.more()
     if not isinstance(rest, Change):
         return [Note.fault(say("poll_part", part=say("further_reads")), rest, aloud=aloud)]

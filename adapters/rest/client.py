@@ -1,4 +1,4 @@
-"""One HTTP call as the YAML describes it: built, proven, sent, read, judged."""
+"""One HTTP call of the YAML: build, authenticate, send, read, judge."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Read = Callable[[bytes, str | None], Any]
 
 @dataclass(frozen=True, slots=True)
 class BodyPart:
-    """A file's bytes for a multipart or raw body, or what stands for them."""
+    """A file's bytes for a multipart or raw body, or the placeholder that stands for them."""
 
     filename: str
     content_type: str
@@ -79,11 +79,11 @@ class RestClient:
 
     @property
     def signs_bodies(self) -> bool:
-        """Must a body be whole before its call is sent?"""
+        """Must the whole body be known before the call is sent?"""
         return self._options.sign is not None
 
     async def _log_in(self, call: Call, scope: Mapping[str, Json]) -> Answer | Outcome:
-        """Make a call that gets credentials, and so has none."""
+        """Make a call that gets credentials, and so carries none."""
         request = self._build(call, scope)
         return await self._send(request, read=self._reader(call))
 
@@ -101,11 +101,11 @@ class RestClient:
         expected: Sequence[int] = (),
         files: FilePlaceholders | None = None,
     ) -> Answer | Outcome:
-        """Make the call: its answer when it succeeded, the outcome otherwise.
+        """Make the call. Return its answer after a success, otherwise the outcome.
 
-        `safe` calls are retried at once when the line breaks, and are never unsure. `address`
-        replaces the call's own (the next page). Statuses in `expected` come back as answers.
-        `files` are those that something in `scope` or `parts` stands for.
+        `safe` calls are tried again at once when the connection breaks, and are never unsure.
+        `address` replaces the call's own address (the next page). Statuses in `expected` are
+        returned as answers. `files` are the files whose placeholders are in `scope` or `parts`.
         """
 
         def build(granted: Credentials) -> httpx.Request:
@@ -127,8 +127,8 @@ class RestClient:
     async def with_answer(
         self, outcome: Outcome, answer: Answer, scope: Mapping[str, Json]
     ) -> Outcome:
-        """Return the outcome with what the GRU said, without the words of `scope`, which we
-        sent."""
+        """Return the outcome with the GRU's words, in which the words of `scope` (which we sent)
+        are masked."""
 
         def masked() -> Outcome:
             sent = [*self._secrets, *texts_in(scope)]
@@ -137,9 +137,9 @@ class RestClient:
         return await beside(weight(scope), masked)
 
     async def download(self, address: str, limit: int, *, ours: bool = False) -> Answer | Outcome:
-        """Fetch a file of `limit` bytes at most; `ours`: the address follows `base_url`.
+        """Fetch a file of `limit` bytes at most. `ours`: the address is relative to `base_url`.
 
-        Only from this GRU, with its credentials, and from `hosts`, without.
+        It may come from this GRU, with its credentials, or from `hosts`, without credentials.
         """
 
         async def get(there: str, known: bool) -> Answer | Outcome:
@@ -168,7 +168,7 @@ class RestClient:
             return classify_error(error, safe=True)
 
     async def admitted(self) -> Outcome | None:
-        """Get credentials; the outcome when they are not given."""
+        """Get credentials. Return the outcome when there are none."""
         try:
             granted = await self._access.credentials()
         except ExpressionFault as fault:
@@ -176,7 +176,7 @@ class RestClient:
         return None if isinstance(granted, Credentials) else granted
 
     def within(self, url: str) -> str | None:
-        """Return the address of a next page, None when it leads away from this GRU."""
+        """Return the address of a next page, or None when it leads away from this GRU."""
         base = self._options.base_url
         try:
             return same_host(str(httpx.URL(base + "/").join(url)), [base])
@@ -224,8 +224,8 @@ class RestClient:
         read: Read = read_json,
         sign: bool = True,
     ) -> Answer | Outcome:
-        """Make the call. `file`: a file of so many bytes is wanted, at most, which is not looked
-        into."""
+        """Make the call. `file`: the answer is a file of at most this many bytes, which is not
+        parsed."""
         signature = self._options.sign
         if sign and signature is not None:
             body = request.read()
@@ -316,7 +316,8 @@ def _dumps(content: Json) -> bytes:
 
 
 def _fields(content: Mapping[str, Json], where: str) -> dict[str, str | list[str]]:
-    """Form fields: a list repeats its field, a table is written as JSON, null is left out."""
+    """Return form fields. A list repeats its field, an object is written as JSON, null is left
+    out."""
     fields: dict[str, str | list[str]] = {}
     try:
         for name, value in content.items():

@@ -1,4 +1,4 @@
-"""Files that the GRU gives by an address: whole, or piece by piece once its line was cut."""
+"""Files that the GRU gives by address: as a whole, or in pieces after its connection broke."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Get = Callable[[Mapping[str, str], int], Awaitable[Answer | Outcome]]
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A piece of a file, by the places of its bytes; `mark` tells the file from a later one."""
+    """A piece of a file: the range of its bytes. `mark` identifies the version of the file."""
 
     begin: int
     end: int
@@ -35,9 +35,9 @@ class _Part:
 async def download(get: Get, limit: int) -> Answer | Outcome:
     """Return a file of `limit` bytes at most.
 
-    A line that breaks before the end is not asked for the whole again: the server is asked for
-    pieces (RFC 9110, 14), and each that is cut is asked for anew. One that knows no pieces, or
-    whose file is another in the middle, gives the outcome of the first call.
+    After a connection broke, the rest is asked for in pieces (RFC 9110, 14), and a piece that
+    breaks is asked for again. A server without pieces, or with another version of the file
+    meanwhile, gives the outcome of the first call.
     """
     answer = await get({}, limit)
     if not (isinstance(answer, TryLater) and answer.reason in _CUT):
@@ -47,7 +47,7 @@ async def download(get: Get, limit: int) -> Answer | Outcome:
 
 
 async def _in_pieces(get: Get, limit: int) -> Answer | Outcome | None:
-    """Return the file, put together; None where the server gives none of it in pieces."""
+    """Return the file, put together; None when the server gives no pieces."""
     first = await _part(get, 0, PIECE, None)
     if not isinstance(first, _Part) or first.begin != 0:
         # A server that takes no notice of Range gives the whole: a small one may have come by now.
@@ -68,7 +68,7 @@ async def _in_pieces(get: Get, limit: int) -> Answer | Outcome | None:
 
 
 async def _part(get: Get, begin: int, size: int, mark: str | None) -> _Part | Answer | Outcome:
-    """Ask for one piece, several times where the line breaks."""
+    """Ask for one piece, and again when the connection breaks."""
     headers = {"Range": f"bytes={begin}-{begin + size - 1}"}
     if mark is not None:
         headers["If-Range"] = mark
@@ -85,7 +85,7 @@ async def _part(get: Get, begin: int, size: int, mark: str | None) -> _Part | An
 
 
 def _read(answer: Answer) -> _Part | None:
-    """Return the piece that an answer is; None where it is none, or not what it says."""
+    """Return the piece in an answer; None when it is not the piece that was asked for."""
     told = _RANGE.fullmatch(answer.headers.get("content-range", "").strip())
     if answer.status != 206 or told is None or answer.problem is not None:
         return None

@@ -1,8 +1,8 @@
-"""The computations of the YAML: JMESPath expressions, templates of bodies, and addresses.
+"""The expressions of the YAML: JMESPath, templates of bodies, and addresses.
 
-A leaf of a template that begins with `=` is a JMESPath expression over the names given to the
-call; anything else is literal (`==x` is the literal `=x`). An expression that gives null leaves
-its key out. Everything is compiled and its names are known when the options are read.
+A leaf of a template that begins with `=` is a JMESPath expression over the names of the call. Any
+other leaf is literal (`==x` is the literal `=x`). An expression with the result null leaves its key
+out. All expressions are compiled, and their names checked, when the options are read.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ Json = Any
 
 
 class ExpressionFault(Exception):
-    """A template could not be rendered. The text names the expression, never its values."""
+    """A template cannot be rendered. The text names the expression, never its values."""
 
 
 class _Helpers(Functions):
-    """JMESPath's own functions and those that APIs need."""
+    """The functions of JMESPath, and those that APIs need in addition."""
 
     @signature({"types": ["string", "null"]})
     def _func_html(self, text: str | None) -> str:
@@ -95,7 +95,7 @@ _CARRIERS = frozenset(
 
 
 def _compares_plainly(node: Mapping[str, Any], name: str) -> bool:
-    """Are the comparisons all between other fields and constants?"""
+    """Are all comparisons between other fields and constants?"""
     children = [child for child in node["children"] if isinstance(child, dict)]
     if node["type"] == "comparator":
         return all(
@@ -106,13 +106,13 @@ def _compares_plainly(node: Mapping[str, Any], name: str) -> bool:
 
 
 class RestExpression(Expression):
-    """An expression of the YAML, with the functions that APIs need."""
+    """An expression of the YAML, with the additional functions."""
 
     __slots__ = ()
 
     @classmethod
     def parse(cls, text: str) -> RestExpression:
-        """Of a file's text, as a validator."""
+        """Compile the text of a file, as a validator."""
         try:
             return cls.compiled(text)
         except BadExpression as fault:
@@ -120,26 +120,26 @@ class RestExpression(Expression):
 
     @classmethod
     def compiled(cls, text: str) -> RestExpression:
-        """Raises BadExpression."""
+        """Compile the expression. Raises BadExpression."""
         compiled = compile_expression(text, _LIBRARY)
         return cls(**{one.name: getattr(compiled, one.name) for one in fields(compiled)})
 
     def value(self, data: Json) -> Json:
-        """Return its value; `ExpressionFault` when a function meets a type that it does not
-        take."""
+        """Return the value. Raises ExpressionFault when a function gets a type that it does not
+        accept."""
         try:
             return self.search(data)
         except ExpressionError:
             raise ExpressionFault(f"cannot compute {self.text!r}") from None
 
     async def found_in(self, document: Json) -> Json:
-        """Return what `read` gives, of a document that somebody else made as large as he liked."""
+        """Return the result of `read` for a document whose size the far end decided."""
         if self.steps is not None:
             return self.read(document)
         return await beside(weight(document), partial(self.read, document))
 
     def passes_on(self, name: str) -> bool:
-        """Is the text of this field never looked at, only passed on? In doubt it is not."""
+        """Is the text of this field only copied, and never examined? In doubt the answer is no."""
         if name not in self.fields:
             # As a text, a whole object could be altered with the field in it.
             return "to_string" not in self.functions
@@ -156,7 +156,7 @@ class RestExpression(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A value with expressions in its leaves."""
+    """A value whose leaves may be expressions."""
 
     source: Json
     tree: Json
@@ -235,7 +235,7 @@ _HOLE = re.compile(r"\{([^{}]+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A path or a link with `{expression}` holes; what fills them is percent-encoded whole."""
+    """A path or a link with `{expression}` holes. The values are percent-encoded completely."""
 
     text: str
     parts: tuple[str | RestExpression, ...]
@@ -259,7 +259,8 @@ class Address:
         return tuple(p for p in self.parts if isinstance(p, RestExpression))
 
     def render(self, scope: Mapping[str, Json]) -> str:
-        """Return the address; `ExpressionFault` when a hole is empty or would climb a folder."""
+        """Return the address. Raises ExpressionFault when a hole is empty or would leave its
+        folder."""
         return "".join(p if isinstance(p, str) else _segment(p, scope) for p in self.parts)
 
     @classmethod
@@ -279,7 +280,7 @@ def _segment(expression: RestExpression, scope: Mapping[str, Json]) -> str:
 
 
 def word(value: Json) -> str | None:
-    """Return a reference as text: numbers are welcome, anything else is None."""
+    """Return a reference as text. Numbers are accepted; any other type gives None."""
     if isinstance(value, bool) or not isinstance(value, str | int):
         return None
     text = str(value).strip()
@@ -290,9 +291,11 @@ _STATUS_READ = 4000
 
 
 def status_word(value: Json) -> str | None:
-    """Return a status as text; what is none in an item that has one is a word that no mapping
-    knows, so that a person is told of it. Marks that nobody sees, as of a text from right to left,
-    are gone."""
+    """Return a status as text, without invisible characters such as marks of writing direction.
+
+    A status that is not a text becomes a word that no mapping knows, so that a person is told of
+    it.
+    """
     match value:
         case None | False:  # an expression that does not apply gives false
             return None

@@ -1,4 +1,4 @@
-"""A citizen's files as the templates and the bodies see them."""
+"""A citizen's files, for templates and bodies."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SUFFIX = re.compile(r"\.([A-Za-z0-9]{1,8})$")
 
 
 def neutral_name(file: File, position: int) -> str:
-    """Return a name that tells nothing of the person: `piece-1.pdf`."""
+    """Return a file name without personal data: `piece-1.pdf`."""
     suffix = _SUFFIX.search(file.filename)
     return f"piece-{position}{suffix.group().lower() if suffix else ''}"
 
@@ -46,7 +46,7 @@ def _described(file: File, position: int) -> dict[str, Json]:
 
 @dataclass(frozen=True, slots=True)
 class PreparedFiles:
-    """Files on their way: what the call's templates see of them, and the parts of its body."""
+    """Files to send: the names that the call's templates read, and the parts of its body."""
 
     described: list[dict[str, Json]]
     parts: list[BodyPart]

@@ -1,5 +1,4 @@
-"""The items of a GRU's answer: the changes they tell, with the reads and files that belong to
-them."""
+"""The items of a GRU's answer: the changes in them, with their further reads and files."""
 
 from __future__ import annotations
 
@@ -52,7 +51,7 @@ class ItemReader:
     now: Callable[[], datetime]
 
     async def changes(self, item: Json) -> list[Change] | Outcome | None:
-        """Return what the item tells; None when it names no request, an outcome when a read
+        """Return the changes in the item: none when it names no request, an outcome when a read
         failed."""
         rules = self.rules
         scope: Scope = {}
@@ -87,7 +86,8 @@ class ItemReader:
         return word(rules.author.read(element)) in self.exchange.accounts
 
     async def whole(self, item: Json) -> list[Json] | Outcome:
-        """Return the item with what the further reads give; none when it is gone in between."""
+        """Return the item with the results of the further reads; nothing when it has gone
+        meanwhile."""
         whole = await self._with(self.rules.also, item, {})
         if isinstance(whole, _Whole):
             return [whole.element]
@@ -127,7 +127,7 @@ class ItemReader:
     async def _rest(
         self, rules: NoteFields, note: Json, scope: Scope, change: Change
     ) -> Change | Outcome:
-        """Return the note with what has to be fetched for it."""
+        """Return the note with the parts that have to be fetched."""
         whole = await self._with(rules.also, note, scope)
         if not isinstance(whole, _Whole):
             return self._waited(change, whole)
@@ -163,7 +163,7 @@ class ItemReader:
         return replace(change, public=told, documents=tuple(documents), unreadable=unreadable)
 
     async def _files_apart(self, rules: Item, item: Json, scope: Scope) -> list[Change]:
-        """Return an item's files, each a change of its own: by its number, or by its bytes."""
+        """Return an item's files, each as a change of its own: by its number, or by its bytes."""
         documents = rules.documents
         if documents is None:
             return []
@@ -265,7 +265,7 @@ class ItemReader:
     async def _with(
         self, also: Mapping[str, Also], element: Json, scope: Scope
     ) -> _Whole | Outcome:
-        """Return the element with what the further reads give, each under its name."""
+        """Return the element with the results of the further reads, each under its name."""
         if not also:
             return _Whole(element)
         whole = dict(element) if isinstance(element, dict) else {"value": element}
@@ -287,20 +287,21 @@ class ItemReader:
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """An element, told apart from an outcome."""
+    """An element. It is a class so that it differs from an outcome."""
 
     element: Json
 
 
 def _is_final(failure: Outcome) -> bool:
-    """Will it be the same tomorrow? What is too large stays so, and what came since would wait."""
+    """Will the result be the same tomorrow? A file that is too large stays so, and must not delay
+    later changes."""
     return isinstance(failure, Refused) or (
         isinstance(failure, TryLater) and failure.reason == "answer_too_large"
     )
 
 
 def is_public(rules: Public, element: Json) -> bool:
-    """Said to be for the citizen. An unsaid or unclear one stays internal."""
+    """Is it stated that the item is for the citizen? Without a clear statement it is internal."""
     if rules.public or rules.internal is None:
         return rules.public
     value = rules.internal.read(element)
@@ -325,7 +326,7 @@ async def _inline(rules: Documents, one: Json) -> Document | None:
 
 
 def _is_whole(rules: Documents, one: Json, content: bytes) -> bool:
-    """Is it what the GRU says of the file, as far as it says anything?"""
+    """Do the bytes match the size and the digest that the GRU states, if any?"""
     size = word(rules.size.read(one)) if rules.size is not None else None
     if size is not None and size != str(len(content)):
         return False

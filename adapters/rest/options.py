@@ -1,4 +1,4 @@
-"""The YAML of a REST GRU: every key, checked when it is read. The README has it by example."""
+"""The options of a REST GRU: every key, checked when it is read. The README shows examples."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ class BearerAuth(Options):
 
 
 class OAuth2Auth(Options):
-    """A token of OAuth2, by one of three grants. `parameters`: audience, resource...
+    """An OAuth2 token, by one of three grants. `parameters`: audience, resource...
 
-    `client_credentials` (RFC 6749, 4.4): our own account. `refresh_token` (6): what a person
-    consented to in a browser (authorization code); `kept_in`: the file in which its successor is
-    kept, where the server replaces it at each use. `jwt_bearer` (RFC 7523): an assertion signed by
-    `private_key`, of `issuer` (client_id by default) about `subject`, for `audience` (token_url by
-    default).
+    `client_credentials` (RFC 6749, 4.4): our own account. `refresh_token` (6): a person's consent
+    in a browser (authorization code); where the server replaces the token at each use, its
+    successor is kept in the file `kept_in`. `jwt_bearer` (RFC 7523): an assertion signed by
+    `private_key`, of `issuer` (default: client_id) about `subject`, for `audience` (default:
+    token_url).
     """
 
     kind: Literal["oauth2"]
@@ -118,14 +118,14 @@ class Login(Call):
 
 
 class Expired(Options):
-    """The sign by which the GRU says that the session is over: this status, or a condition."""
+    """The sign of an expired session: this status, or a condition."""
 
     status: StatusCode | None = 401
     when: RestExpression | None = None
 
 
 class SessionAuth(Options):
-    """A login on demand. The token goes in `header`, or wherever `=session` is written."""
+    """A login when needed. The token goes into `header`, or where `=session` stands."""
 
     kind: Literal["session"]
     login: Login
@@ -147,19 +147,21 @@ Auth = Annotated[
 
 class PrecedingCall(Call):
     """A call made just before another one, which reads its answer as `=before.body` and
-    `=before.headers` (names in lower case): a version to give back (`If-Match`), or a first half.
+    `=before.headers` (names in lower case): a version to give back (`If-Match`), or the first half
+    of a creation.
 
-    Made anew each time: what it creates at the GRU may be left there unused.
+    It is made again at each try: anything that it creates at the GRU may be left there unused.
     """
 
     names = frozenset({"payload", "reference", "gru_reference", "event", "message"})
 
 
 class Create(Call):
-    """`reference` is read in the answer; `location: true` takes the end of its Location.
+    """The creation. `reference` is read in the answer; `location: true` takes the last part of its
+    Location.
 
-    `repeatable`: sending it twice makes one request (an upsert by our reference): a lost answer
-    is then simply tried again.
+    `repeatable`: sending it twice makes one request (an upsert by our reference), so after a lost
+    answer it is simply sent again.
     """
 
     names = frozenset({"payload", "reference", "files", "before"})
@@ -185,14 +187,14 @@ class Create(Call):
 
 
 class Find(Call):
-    """Ask for a request by our reference.
+    """A search for a request by our reference.
 
-    `list`: the candidates (the answer itself without it), of all pages with `paging`. `read`
-    fetches each where the list gives but numbers. `match` is what must be our reference (`compare:
-    contains` where it stands in a text). `absent`: statuses that say that there is none. `strays`:
-    when candidates come and none is ours, the filter may have been ignored: a person is asked,
-    unless `ignore`. `settle`: what was just created may show so much later (an index), so that it
-    is asked again until then.
+    `list`: the candidates (default: the answer itself), of all pages with `paging`. `read` fetches
+    each candidate where the list gives only numbers. `match` must be our reference (`compare:
+    contains` where it stands within a text). `absent`: the statuses that mean "there is none".
+    `strays`: if there are candidates and none is ours, the filter may have been ignored; a person
+    is asked, unless `ignore`. `settle`: the seconds after which a new request appears in the search
+    (an index); until then the search is repeated.
     """
 
     names = frozenset({"reference", "gru_reference", "event"})
@@ -233,7 +235,7 @@ class Erase(Call):
 
 
 class Upload(Call):
-    """Give one file over; `token` is what the creation then names it by. Repeated freely."""
+    """Upload one file. The creation then refers to it by `token`. It may be repeated."""
 
     names = frozenset({"reference", "file"})
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
@@ -242,7 +244,8 @@ class Upload(Call):
 
 
 class FileRules(Options):
-    """`inline`: base64 in the creation; `first`: uploaded before; `multipart`; `after`."""
+    """`inline`: Base64 in the creation; `first`: uploaded before; `multipart`: parts of it;
+    `after`: as events."""
 
     mode: Literal["inline", "first", "multipart", "after"]
     upload: Upload | None = None
@@ -320,7 +323,8 @@ class RestOptions(Options):
         return self
 
     def _readable(self) -> Iterator[NoteFields | Documents]:
-        """All that is told of the GRU: items, notes, and their files."""
+        """Yield the rules of everything that is read from the GRU: items, notes, and their
+        files."""
         for one in (self.statuses, self.webhook):
             for fields in (one.item, one.item.notes) if one is not None else ():
                 if fields is not None:

@@ -1,4 +1,4 @@
-"""A list that comes in pages: by number, by offset, or by the address of the next one."""
+"""Lists that come in pages: by number, by offset, or by the address of the next page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _IN_A_ROW = 5
 
 @dataclass(slots=True)
 class _Part:
-    """A part of the list, by the places of its items. `ended`: the list ended within it."""
+    """A part of the list: the range of its items. `ended`: the list ended within it."""
 
     at: int
     end: int
@@ -32,15 +32,15 @@ class _Part:
 
 
 class Pages:
-    """Iterate over (answer, its items), where `items` says where they are.
+    """Iterates over pairs of an answer and its items, which are at `items`.
 
-    `failure`: why it stopped early. `truncated`: `max_pages` were read and there were more, or
-    `patience` is over, which `failure` says as well.
-    A short page is not the end of a list: a server gives as few at once as it likes. The end is a
-    page shorter than the one before it, an empty one, one that brings the same again, or `total`.
+    `failure`: the reason why it stopped early. `truncated`: `max_pages` were read and there were
+    more, or `patience` is over (then `failure` says so too). A short page is not the end of a list,
+    since a server may limit its pages. The end is a page shorter than the one before it, an empty
+    page, a repeated page, or `total`.
 
-    A page that is larger than an answer may be is asked for in smaller ones, where its size can be
-    said. An item that is too large by itself is passed over: `passed_over` counts them.
+    A page larger than an answer may be is asked for again in smaller pages, if the call states a
+    size. An item that is too large alone is passed over; `passed_over` counts them.
     """
 
     def __init__(
@@ -127,7 +127,8 @@ class Pages:
     async def _read(
         self, answer: Answer | Outcome, *, later: bool
     ) -> tuple[Answer, list[Json]] | None:
-        """Read a page and its items; None where the list has ended, or `failure` where it fails."""
+        """Read a page and its items. None where the list has ended, or with `failure` where it
+        fails."""
         if later and isinstance(answer, Refused):
             return None  # some say so of a page past the end
         if not isinstance(answer, Answer):
@@ -139,7 +140,7 @@ class Pages:
         return None if items is None else (answer, items)
 
     async def _repeated(self, page: tuple[Answer, list[Json]], before: list[Json] | None) -> bool:
-        """Is it the page before once more? The list has ended then, or is cut."""
+        """Is this the same page as the one before? Then the list has ended, or is cut."""
         answer, items = page
         if before is None or items != before:
             return False
@@ -149,7 +150,7 @@ class Pages:
         return True
 
     async def _items(self, answer: Answer) -> list[Json] | None:
-        """Return the page's items; None, and `failure`, where there is no list."""
+        """Return the page's items. None, with `failure`, where there is no list."""
         if answer.empty and answer.status != 204:
             self.failure = TryLater("unreadable_answer", f"{self._where}: an empty answer")
             return None
@@ -165,8 +166,10 @@ class Pages:
     async def _in_smaller(
         self, part: _Part, failure: Outcome
     ) -> AsyncIterator[tuple[Answer, list[Json]]]:
-        """Yield a part of the list that is too large at once, in pages whose size divides its
-        length, so that their numbers say where they begin."""
+        """Yield a part of the list that is too large for one answer, in smaller pages.
+
+        Their size divides the part's length, so that page numbers give their places.
+        """
         length = part.end - part.at
         most = length // 2
         proven, in_a_row = 1, 0
@@ -222,7 +225,7 @@ class Pages:
         return len(items) < full
 
     async def _settle(self, answer: Answer) -> None:
-        """The list ended: does the GRU say that there is more?"""
+        """Does the GRU say, at the end of the list, that there are more items?"""
         total = await self._total(answer)
         if total is not None and total > self._count:
             self.failure = TryLater("list_cut", f"{self._where}: {self._count} of {total} items")
@@ -250,8 +253,8 @@ class Pages:
         return self._call.model_copy(update={"query": query})
 
     async def _next(self, answer: Answer) -> str | None:
-        """Return the next page's address; None where there is none, or `failure` where it is
-        elsewhere."""
+        """Return the next page's address. None where there is none, or with `failure` for a foreign
+        address."""
         if self._paging.next is not None:
             told = await self._paging.next.found_in(answer.value)
         else:
@@ -270,13 +273,13 @@ def _too_large(answer: Answer | Outcome) -> TypeGuard[TryLater]:
 
 
 def _dividing(length: int, most: int, place: int) -> int:
-    """Return the largest size up to `most` that divides a part's length and the place where it
-    begins."""
+    """Return the largest size, at most `most`, that divides both the length and the beginning of a
+    part."""
     return next((n for n in range(most, 0, -1) if length % n == 0 and place % n == 0), 0)
 
 
 async def read_all(call: Also, exchange: RestClient, scope: Mapping[str, Json]) -> Answer | Outcome:
-    """Return what a further read gives, as the answer's body: its `content`, of all pages."""
+    """Return the answer of a further read: its `content`, of all pages."""
     if call.paging.style == "none" and call.paging.total is None:
         answer = await exchange.run(call, scope, safe=True)
         if not isinstance(answer, Answer):

@@ -1,4 +1,4 @@
-"""The proof that a call of the GRU gives of its sender, as `Verify` describes it."""
+"""Verifies the sender of a GRU's call, as `Verify` describes it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.sdk import WebhookCall
 
 
 def proven_by_head(rules: Verify, head: WebhookCall) -> bool | None:
-    """Whether a call proves its sender without its body; None where that is signed as well."""
+    """Does the call prove its sender without its body? None where the body is signed too."""
     if not rules.kind.startswith("hmac-"):
         return _proven(rules, head)
     given = header(head, rules.header or "")
@@ -22,7 +22,7 @@ def proven_by_head(rules: Verify, head: WebhookCall) -> bool | None:
 
 
 def proven(rules: Verify, hook: WebhookCall, now: datetime) -> bool:
-    """Whether a call proves its sender, and is no older than it may be."""
+    """Does the call prove its sender, and is it recent enough?"""
     return _proven(rules, hook) and _is_recent(rules, hook, now)
 
 

@@ -1,4 +1,4 @@
-"""The meaning of an answer by the rules of the YAML."""
+"""Judges an answer by the rules of the YAML."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}|[0-9]{1,6}")
 
 
 def apply_rules(rules: tuple[ErrorRule, ...], answer: Answer) -> Outcome | None:
-    """Return the outcome of the first rule that fits, None when none does."""
+    """Return the outcome of the first rule that fits, or None."""
     for rule in rules:
         if not _status_fits(rule, answer.status):
             continue
@@ -66,6 +66,5 @@ def _outcome(rule: ErrorRule, answer: Answer) -> Outcome:
 
 
 def time_of(rule: TimeRule, item: Json) -> datetime | None:
-    """Return the time that an item says, aware UTC; None where there is none or it cannot be
-    read."""
+    """Return the time in an item, aware UTC. None where there is none or it cannot be read."""
     return read_moment(rule.value.read(item), rule.format, rule.zone)

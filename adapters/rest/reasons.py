@@ -1,4 +1,4 @@
-"""The words of this adapter's outcomes that no other uses."""
+"""The reasons that only this adapter uses."""
 
 from __future__ import annotations
 

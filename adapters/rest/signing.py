@@ -1,6 +1,6 @@
-"""Signatures by a declared recipe: an HMAC over what a text of holes says, in a header.
+"""Signatures by a declared recipe: an HMAC over a text with holes, in a header.
 
-It serves both ways: `CallSignature` signs what we send, `Verify` proves what a GRU sends.
+`CallSignature` signs our calls; `Verify` verifies the GRU's calls.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class Recipe:
 
     @classmethod
     def parse(cls, text: str) -> Recipe:
-        """Of a file's text, as a validator."""
+        """Compile the text of a file, as a validator."""
         holes = frozenset(_HOLE.findall(text))
         if not holes & {"body", "body_sha256"} or not holes <= HOLES:
             raise refuse(say("recipe", known=tuple(sorted(HOLES))))
         return cls(text, holes)
 
     def filled(self, values: Mapping[str, bytes]) -> bytes:
-        """Return what is signed. `values`: of each hole."""
+        """Return the bytes to sign. `values`: the value of each hole."""
         parts = _HOLE.split(self.text)
         return b"".join(values[p] if i % 2 else p.encode() for i, p in enumerate(parts))
 
@@ -62,9 +62,9 @@ Encoding = Literal["hex", "base64"]
 
 
 class CallSignature(Options):
-    """The signature of our calls to the GRU: of `over`, in `header`, after `prefix`.
+    """The signature of our calls: an HMAC over `over`, in `header`, after `prefix`.
 
-    `timestamp` names the header in which the time of the call goes along, in seconds since 1970.
+    `timestamp` names the header with the time of the call, in seconds since 1970.
     """
 
     kind: Literal["hmac-sha256", "hmac-sha512", "hmac-sha1"] = "hmac-sha256"
@@ -76,7 +76,7 @@ class CallSignature(Options):
     timestamp: HeaderName | None = None
 
     def sign(self, request: httpx.Request, now: datetime) -> None:
-        """Sign a request whose body is at hand."""
+        """Sign a request whose body is known."""
         stamp = str(int(now.timestamp()))
         path, _, query = request.url.raw_path.partition(b"?")
         body = request.read()

@@ -1,8 +1,8 @@
-"""XML as the YAML sees it: an answer as objects, texts and lists; a body out of the same.
+"""XML for the YAML: an answer as objects, texts and lists, and a body made from the same.
 
-An element is its text, or an object of its children; `@name` is an attribute, `#text` the text of
-an element that has either. Names are without their prefix when they are read, as written when they
-are sent. What comes once is no list, unless `xml_lists` says that its parent holds one.
+An element is its text, or an object of its children. `@name` is an attribute; `#text` is the text
+of an element with attributes or children. Names lose their prefix when read, and are written as
+given. An element that occurs once is not a list, unless `xml_lists` names its parent.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def _value(element: Element, lists: Mapping[str, str]) -> Json:
 
 
 class _Several(list[Json]):
-    """Elements of one name, told apart from a list that is one element's value."""
+    """Elements with one name. It is a class so that it differs from one element whose value is a
+    list."""
 
 
 def _local(name: str) -> str:
@@ -67,7 +68,7 @@ def _local(name: str) -> str:
 
 
 def reading_with(lists: Mapping[str, str]) -> partial[Json]:
-    """Return what `gateway.sdk.send` reads an answer with."""
+    """Return the function by which `gateway.sdk.send` reads an answer."""
     return partial(read, lists)
 
 
@@ -75,7 +76,7 @@ def reading_with(lists: Mapping[str, str]) -> partial[Json]:
 
 
 def faults_of(tree: Json) -> list[Message]:
-    """Return what is wrong with the tree of a body, as far as it stands in the file."""
+    """Return the faults in the tree of a body, as far as the file shows them."""
     if isinstance(tree, RestExpression):
         return []
     if not isinstance(tree, dict) or len(tree) != 1:
@@ -97,7 +98,7 @@ def _faults_in(tree: Json, prefixes: frozenset[str]) -> list[Message]:
 
 
 def _declared(value: Json) -> frozenset[str]:
-    """Return the prefixes that the attributes of an element declare."""
+    """Return the prefixes that an element's attributes declare."""
     if isinstance(value, list):
         return frozenset().union(*map(_declared, value))
     if not isinstance(value, dict):
@@ -120,7 +121,7 @@ def _wrong(name: str, prefixes: frozenset[str]) -> Message | None:
 
 
 def write(content: Json) -> bytes:
-    """Return a document of a rendered body. Raises ExpressionFault."""
+    """Return the document of a rendered body. Raises ExpressionFault."""
     if not isinstance(content, dict) or len(content) != 1:
         raise ExpressionFault("the XML body has not one root element")
     ((name, value),) = content.items()
@@ -132,7 +133,7 @@ def write(content: Json) -> bytes:
 
 
 def _element(name: str, value: Json, prefixes: frozenset[str], out: list[str]) -> None:
-    """Write an element; of a list, one for each. What is null is left out."""
+    """Write an element; for a list, write one per entry. null is left out."""
     if isinstance(value, list):
         for one in value:
             _element(name, one, prefixes, out)
