@@ -1,0 +1,1 @@
+"""Clients of the pivot contract, and what generates them."""
