@@ -18,6 +18,16 @@ from gateway.catalogue.bundle import SETTINGS, read_bundle
 from gateway.catalogue.parts import CatalogueParts
 from gateway.catalogue.secrets import NeededSecrets
 from gateway.cli.faults import Exit
+from gateway.cli.half_connector import (
+    BaseUrl,
+    ClientSecret,
+    Data,
+    HalfConnector,
+    HalfOptions,
+    Mailbox,
+    SigningSecrets,
+    prove_half_connector,
+)
 from gateway.cli.language import language
 from gateway.cli.output import AsJson, emit, print_message, print_text, table, writing
 from gateway.cli.setting import (
@@ -82,12 +92,19 @@ def run(
     formdata: Annotated[
         str | None, typer.Option(metavar="ID", help="--live: this formdata of the test portal.")
     ] = None,
+    half_connector: HalfConnector = None,
+    mailbox: Mailbox = False,
+    secret: SigningSecrets = None,
+    client_secret: ClientSecret = None,
+    base_url: BaseUrl = None,
+    data: Data = None,
     wait: Annotated[
-        float, typer.Option(help="--live: seconds to wait for the GRU to say something.", min=0)
+        float,
+        typer.Option(help="Seconds to wait for the other side to say something.", min=0),
     ] = 0,
     listen: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS:PORT", help="--live: take the GRU's own calls here."),
+        typer.Option(metavar="ADDRESS:PORT", help="Take the calls of the other side here."),
     ] = None,
     junit: Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit XML.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report.")] = None,
@@ -101,8 +118,24 @@ def run(
 ) -> None:
     """Play the cases offline against the real code. Exit code 1 when one fails or is missing.
 
-    Without a configuration, the mappings are run by themselves.
+    Without a configuration, the mappings are run by themselves. With --half-connector or --mailbox,
+    a half-connector of the pivot contract is proven instead: no configuration is read.
     """
+    of_half = HalfOptions(
+        half_connector,
+        mailbox,
+        secret or (),
+        client_secret,
+        listen,
+        base_url,
+        wait,
+        data,
+        commune,
+        teleservice,
+    )
+    if of_half.wanted:
+        prove_half_connector(of_half, html=html, junit=junit, by=by, as_json=as_json)
+        return
     if live is not None and commune is None:
         raise Misuse(say("live_needs"))
     passed = Path("var") / "contracts-passed.json"

@@ -57,6 +57,7 @@ _FRENCH: Final = {
     "run": "passage",
     "runs": "tourne",
     "sdk": "sdk",
+    "section": "partie du contrat",
     "shows": "ce qu'il montre",
     "signed by": "signé par",
     "since": "depuis",

@@ -136,6 +136,21 @@ def _junit_case(
 
 def as_html(told: ReportedRun) -> str:
     """Return the *procès-verbal de recette*: one file, for browsers and A4 paper."""
+    report = told.report
+    communes = sorted({c for contract in report.contracts for c in contract.communes})
+    return render_page(
+        "report.html.j2",
+        told=told,
+        report=report,
+        communes=[report.commune] if report.commune else communes,
+        count=sum(len(contract.results) for contract in report.contracts),
+        mutants=sum(contract.mutants for contract in report.contracts),
+        words=STEP_WORDS,
+    )
+
+
+def render_page(template: str, **values: object) -> str:
+    """Return a page of this folder's templates, in French typography."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -145,16 +160,7 @@ def as_html(told: ReportedRun) -> str:
     )
     environment.filters["french"] = french
     environment.filters["words"] = partial(in_words, language="fr")
-    report = told.report
-    communes = sorted({c for contract in report.contracts for c in contract.communes})
-    page = environment.get_template("report.html.j2").render(
-        told=told,
-        report=report,
-        communes=[report.commune] if report.commune else communes,
-        count=sum(len(contract.results) for contract in report.contracts),
-        mutants=sum(contract.mutants for contract in report.contracts),
-        words=STEP_WORDS,
-    )
+    page = environment.get_template(template).render(**values)
     head, style, body = page.partition("</style>")
     return head + style + _UNBROKEN.sub("\u00a0", body)
 

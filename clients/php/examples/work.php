@@ -85,12 +85,15 @@ function result_told(string $token, array $result): ClaimResultTold
 $desk = Desk::ofEnvironment();
 $pause = (float) Desk::setting('PIVOT_PAUSE', '5');
 $mailbox = ($argv[1] ?? '') === 'mailbox';
+$changesAt = 0.0;
 while (true) {
     $came = 0;
     $wait = $pause;
     try {
         $came = $mailbox ? fetch($desk) : 0;
-        $wait = tell_changes($desk) ?? $pause;
+        if (microtime(true) >= $changesAt) {
+            $changesAt = microtime(true) + (tell_changes($desk) ?? 0.0);
+        }
     } catch (PivotError $error) {
         fwrite(STDERR, "the gateway: {$error->getMessage()}\n");
         $wait = $error->again === null ? 30.0 : max($error->again, $pause);

@@ -375,11 +375,13 @@ def desk_of(environ: Mapping[str, str]) -> Desk:
 
 def work(desk: Desk, pause: float, *, mailbox: bool) -> None:
     """Fetch, and tell changes, until the end."""
+    changes_at = 0.0
     while True:
         came, wait = 0, pause
         try:
             came = desk.fetch() if mailbox else 0
-            wait = desk.tell_changes() or pause
+            if time.monotonic() >= changes_at:
+                changes_at = time.monotonic() + (desk.tell_changes() or 0.0)
         except PivotError as error:
             print(f"the gateway: {error}", file=sys.stderr)
             wait = 30.0 if error.again is None else max(error.again, pause)

@@ -1,0 +1,115 @@
+"""One check of a half-connector, as data: its name, what it shows, which part of the contract says
+so; and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from gateway.core.messages import Message, Text
+
+if TYPE_CHECKING:
+    from gateway.contracts.half_connector.bench import HalfBench
+
+
+class HalfState(StrEnum):
+    """The end of a check. `not_shown`: nothing was seen that proves it or the contrary."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    NOT_SHOWN = "not_shown"
+
+
+class Mode(StrEnum):
+    """The way of messages to the half-connector."""
+
+    PUSH = "push"
+    MAILBOX = "mailbox"
+
+
+class Broken(Exception):
+    """The contract is not kept; the message says what was seen, and what to do."""
+
+    def __init__(self, said: Message) -> None:
+        super().__init__(said.told())
+        self.said = said
+
+
+class Unshown(Exception):
+    """Nothing was seen; the message says what would show it."""
+
+    def __init__(self, said: Message) -> None:
+        super().__init__(said.told())
+        self.said = said
+
+
+Run = Callable[["HalfBench"], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class HalfCheck:
+    """A check. `section` is the part of the contract's document that says so. A `late` one runs
+    when the others are over, by itself."""
+
+    name: str
+    section: str
+    promise: Message
+    modes: frozenset[Mode]
+    late: bool
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class HalfResult:
+    """The end of a check; `said` is why, where it did not pass."""
+
+    check: HalfCheck
+    state: HalfState
+    said: Message | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HalfReport:
+    """A whole run against a half-connector. `where` is its address, None for one that fetches;
+    `version` is the contract's."""
+
+    at: datetime
+    seconds: float
+    mode: Mode
+    where: str | None
+    commune: str
+    version: str
+    results: tuple[HalfResult, ...]
+    reached: bool
+
+    def count(self, state: HalfState) -> int:
+        return sum(one.state is state for one in self.results)
+
+    @property
+    def passed(self) -> bool:
+        return self.reached and not self.count(HalfState.FAILED)
+
+
+#: All of them, by name, in the order in which they are run.
+CHECKS: Final[dict[str, HalfCheck]] = {}
+
+
+def shows(
+    name: str, section: str, en: str, fr: str, *only: Mode, late: bool = False
+) -> Callable[[Run], Run]:
+    """Put a function into the list of checks: for these modes, or for both."""
+
+    def put(run: Run) -> Run:
+        if name in CHECKS:
+            raise ValueError(f"two checks are called {name}")
+        modes = frozenset(only or Mode)
+        CHECKS[name] = HalfCheck(
+            name, section, Message(Text(name, en, "", fr, "")), modes, late, run
+        )
+        return run
+
+    return put

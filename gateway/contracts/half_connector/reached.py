@@ -1,0 +1,189 @@
+"""The ways of a message to a half-connector, and of its answer: pushed, or fetched by it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import httpx
+import orjson
+from pydantic import ValidationError
+
+from gateway.sdk import Unreadable, read_json
+from gateway.sdk.pivot_models import Acknowledgement, ClaimResultTold, ErasureReceipt
+from gateway.sdk.webhook_signature import signed_headers
+
+if TYPE_CHECKING:
+    from gateway.contracts.half_connector.our_side import OurSide
+
+#: Bytes of an answer that the gateway reads, as the adapter has them.
+MOST_BYTES: Final = 256_000
+#: Seconds within which an answer has come, where a commune's file says nothing else.
+ANSWER_TIME: Final = 20.0
+#: Statuses that mean a wrong setting: the gateway tries again, slowly, and tells a person.
+SETTING: Final = frozenset({401, 403, 404, 405, 410})
+PASSING: Final = frozenset({408, 425, 429})
+
+
+@dataclass(frozen=True, slots=True)
+class HalfAnswer:
+    """The answer of a half-connector to a message, as the gateway reads it.
+
+    `told`: done, refused, later, setting (401, 403, 404, 405, 410), redirect, unreadable, large,
+    slow, lost (no whole answer came) or nothing (it was not fetched or settled).
+    """
+
+    told: str
+    status: int | None = None
+    reference: str | None = None
+    erasure: ErasureReceipt | None = None
+    #: Problems of a refusal, as it counts them.
+    problems: int = 0
+
+    @classmethod
+    def of_result(cls, told: ClaimResultTold) -> HalfAnswer:
+        return cls(told.result, None, told.reference, told.erasure, len(told.problems))
+
+    @property
+    def shown(self) -> str:
+        """Return what was seen, in a word of the contract: a status or a result."""
+        return f"HTTP {self.status}" if self.status is not None else self.told
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAnswer:
+    """An answer to a pushed call: how long it took, its size, and what is odd about it."""
+
+    status: int
+    seconds: float
+    size: int
+    content_type: str
+
+
+class Half(Protocol):
+    """A half-connector that messages can be given to."""
+
+    patience: float
+
+    async def give(self, message: Mapping[str, Any]) -> HalfAnswer:
+        """Give a message once; what came of it."""
+        ...
+
+
+async def give_until_over(half: Half, message: Mapping[str, Any]) -> HalfAnswer:
+    """Give a message, again while it is told to be sent later, as the gateway does."""
+    until = time.monotonic() + half.patience
+    while True:
+        told = await half.give(message)
+        if told.told not in ("later", "release") or time.monotonic() >= until:
+            return told
+        await asyncio.sleep(min(1.0, half.patience / 10))
+
+
+@dataclass(slots=True)
+class PushedHalf:
+    """A half-connector at an address. `secrets` are the signing secrets, the new one first."""
+
+    url: str
+    secrets: Sequence[str]
+    client: httpx.AsyncClient
+    patience: float
+    seen: list[SeenAnswer] = field(default_factory=list)
+
+    async def give(self, message: Mapping[str, Any]) -> HalfAnswer:
+        body = orjson.dumps(message)
+        return await self.post(body, self.signed(str(message["id"]), body))
+
+    def signed(
+        self, message_id: str, body: bytes, *, late: float = 0, secrets: Sequence[str] | None = None
+    ) -> dict[str, str]:
+        """Return the headers of a message that is signed now, or was `late` seconds ago."""
+        at = datetime.now(UTC) - timedelta(seconds=late)
+        return signed_headers(secrets or self.secrets, message_id, at, body)
+
+    async def post(self, body: bytes, headers: Mapping[str, str]) -> HalfAnswer:
+        """Make a call with these headers, whatever they prove."""
+        return await self._call("POST", body, {"Content-Type": "application/json", **headers})
+
+    async def ping(self, headers: Mapping[str, str]) -> HalfAnswer:
+        """Make the call without a body that `check` makes."""
+        return await self._call("GET", None, headers)
+
+    async def _call(
+        self, method: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> HalfAnswer:
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(ANSWER_TIME):
+                request = self.client.build_request(
+                    method, self.url, content=body, headers=dict(headers)
+                )
+                answer = await self.client.send(request, stream=True)
+                content = bytearray()
+                async for piece in answer.aiter_bytes():
+                    content += piece
+                    if len(content) > MOST_BYTES:
+                        break
+                await answer.aclose()
+        except TimeoutError:
+            return HalfAnswer("slow")
+        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+            return HalfAnswer("lost")
+        kind = answer.headers.get("content-type", "")
+        one = SeenAnswer(answer.status_code, time.monotonic() - began, len(content), kind)
+        self.seen.append(one)
+        return (
+            HalfAnswer("large", one.status) if one.size > MOST_BYTES else _read(one, bytes(content))
+        )
+
+
+def _read(one: SeenAnswer, content: bytes) -> HalfAnswer:
+    status = one.status
+    if 200 <= status < 300:
+        return _acknowledged(status, content)
+    if status < 400:
+        return HalfAnswer("redirect", status)
+    if status in SETTING:
+        return HalfAnswer("setting", status)
+    if status >= 500 or status in PASSING or _says_again(content):
+        return HalfAnswer("later", status)
+    return HalfAnswer("refused", status)
+
+
+def _acknowledged(status: int, content: bytes) -> HalfAnswer:
+    if not content.strip():
+        return HalfAnswer("done", status)
+    try:
+        found = Acknowledgement.model_validate(read_json(content))
+    except (Unreadable, ValidationError):
+        return HalfAnswer("unreadable", status)
+    return HalfAnswer("done", status, found.reference, found.erasure)
+
+
+def _says_again(content: bytes) -> bool:
+    try:
+        told = read_json(content)
+    except Unreadable:
+        return False
+    return isinstance(told, dict) and told.get("retry") in ("after", "now")
+
+
+@dataclass(slots=True)
+class FetchingHalf:
+    """A half-connector that fetches from our side."""
+
+    ours: OurSide
+    patience: float
+
+    async def give(self, message: Mapping[str, Any]) -> HalfAnswer:
+        one = self.ours.mailbox.offer(message)
+        try:
+            async with asyncio.timeout(self.patience):
+                await one.settled.wait()
+        except TimeoutError:
+            one.settled.set()  # taken out of the mailbox: what follows it is not held up
+        return one.told or HalfAnswer("nothing")
