@@ -104,7 +104,7 @@ async def early(bench: HalfBench) -> None:
     "an event of a type that comes in a later version is acknowledged, and passed over",
     "un événement d'un type à venir est acquitté, et ignoré",
 )
-async def unknown_type(bench: HalfBench) -> None:
+async def added_type(bench: HalfBench) -> None:
     reference, _ = await bench.request()
     known = bench.citizens.wrote(reference, "Un type inconnu.")
     await _tolerated(bench, {**known, "type": "request.rescheduled"})
@@ -116,7 +116,7 @@ async def unknown_type(bench: HalfBench) -> None:
     "fields that come in a later version are passed over",
     "les champs à venir sont ignorés",
 )
-async def unknown_fields(bench: HalfBench) -> None:
+async def added_fields(bench: HalfBench) -> None:
     message = bench.citizens.created(bench.citizens.reference(), files=[file_told(PICTURE)])
     for part in (message, message["request"], message["recipient"], message["files"][0]):
         part["added_in_1_9"] = {"any": ["thing", 1, None]}
