@@ -157,19 +157,26 @@ def access(
 ) -> Access:
     """Return the access that the options describe."""
     match auth:
-        case NoAuth():
-            return FixedAccess({})
-        case BasicAuth():
-            pair = f"{auth.username}:{_clear(auth.password)}".encode()
-            return FixedAccess({"Authorization": "Basic " + base64.b64encode(pair).decode()})
-        case HeaderAuth():
-            return FixedAccess({auth.name: f"{auth.prefix}{_clear(auth.value)}"})
-        case BearerAuth():
-            return FixedAccess({"Authorization": f"Bearer {_clear(auth.token)}"})
         case OAuth2Auth():
             return OAuth2Access(auth, now, client)
         case SessionAuth():
             return SessionAccess(auth, now, log_in, scope)
+        case _:
+            return FixedAccess(fixed_headers(auth))
+
+
+def fixed_headers(auth: NoAuth | BasicAuth | HeaderAuth | BearerAuth) -> Mapping[str, str]:
+    """Return the headers of credentials that do not change."""
+    match auth:
+        case NoAuth():
+            return {}
+        case BasicAuth():
+            pair = f"{auth.username}:{_clear(auth.password)}".encode()
+            return {"Authorization": "Basic " + base64.b64encode(pair).decode()}
+        case HeaderAuth():
+            return {auth.name: f"{auth.prefix}{_clear(auth.value)}"}
+        case BearerAuth():
+            return {"Authorization": f"Bearer {_clear(auth.token)}"}
 
 
 def _account(auth: OAuth2Auth) -> ClientCredentials | RefreshToken | JwtBearer:

@@ -129,7 +129,7 @@ class RestAdapter(Adapter):
         if call is None:
             return await super().amend(amendment)
         scope = {
-            **_event(amendment),
+            **event_scope(amendment),
             "payload": dict(amendment.payload),
             "message": amendment.message,
         }
@@ -142,7 +142,7 @@ class RestAdapter(Adapter):
         call = self._options.amend.get(amendment.kind)
         if call is None or call.find is None:
             return await super().find_amend(amendment)
-        return await self._find(call.find, _event(amendment), amendment.key)
+        return await self._find(call.find, event_scope(amendment), amendment.key)
 
     async def statuses(self, tracked: Sequence[Tracked], cursor: str | None) -> Changes:
         if self._poll is None:
@@ -249,7 +249,7 @@ class RestAdapter(Adapter):
         if isinstance(items, CannotTell):
             return items
         async for candidate in by_turns(items):
-            if _matches(call, await call.match.found_in(candidate), expected):
+            if names_ours(call.compare, await call.match.found_in(candidate), expected):
                 return await self._found(call, candidate, scope)
         if found.passed_over:
             what = "an item is larger than an answer may be: it may be ours"
@@ -313,7 +313,8 @@ class _Candidates:
     passed_over: int = 0
 
 
-def _event(amendment: Amendment) -> dict[str, Json]:
+def event_scope(amendment: Amendment) -> dict[str, Json]:
+    """Return the names that the calls of an event may read, besides its content."""
     return {
         "reference": amendment.reference,
         "gru_reference": amendment.gru_reference,
@@ -321,10 +322,11 @@ def _event(amendment: Amendment) -> dict[str, Json]:
     }
 
 
-def _matches(call: Find, value: Json, expected: str) -> bool:
+def names_ours(compare: str, value: Json, expected: str) -> bool:
+    """Is this, or one of these, what we look for? `contains`: within a text."""
     several = value if isinstance(value, list) else [value]
     texts = [str(v) for v in several if isinstance(v, str | int)]
-    if call.compare == "contains":
+    if compare == "contains":
         # As a word of its own: `m1` is not in `[m10]`.
         alone = re.compile(rf"(?<![\w-]){re.escape(expected)}(?![\w-])")
         return any(alone.search(text) for text in texts)
@@ -340,4 +342,4 @@ def _link(link: Address | None, number: str | None, reference: str) -> str | Non
         return None
 
 
-__all__ = ["RestAdapter"]
+__all__ = ["RestAdapter", "event_scope", "names_ours"]

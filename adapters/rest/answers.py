@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
@@ -210,24 +210,33 @@ class Since(Options):
     zone: ZoneInfo = ZoneInfo("UTC")
 
 
-class Statuses(Call):
-    """A poll by time (`cursor: max`), by a mark of the GRU (`server`), or request by request.
+class PollRules(Options):
+    """A poll by any call: by time (`cursor: max`), by a mark of the GRU (`server`), or request by
+    request.
 
     `overlap`: the seconds that each poll reads again. `each: true`: one call per tracked request,
-    for `max_requests` requests at most; the next poll goes on with the next ones.
+    for `max_requests` requests at most; the next poll goes on with the next ones. `detail` fetches
+    each item.
     """
 
-    names = frozenset({"cursor", "since", "reference", "gru_reference"})
     list: RestExpression | None = None
     each: bool = False
     max_requests: int = Field(default=100, ge=1, le=1000)
-    paging: Paging = Paging()
-    detail: ItemRead | None = None
+    detail: Any = None
     item: Item
     cursor: Literal["max", "server"] = "max"
     server_cursor: RestExpression | None = None
     since: Since = Since()
     overlap: float = Field(default=600, ge=0, le=86_400)
+
+    @property
+    def pages(self) -> Paging:
+        """Return how the list comes: at once."""
+        return Paging()
+
+    def reads(self, name: str) -> bool:
+        """Does the call read this name?"""
+        raise NotImplementedError
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:
@@ -242,6 +251,18 @@ class Statuses(Call):
         if self.cursor == "max" and self.item.at is None:
             raise refuse(say("cursor_max"))
         return self
+
+
+class Statuses(Call, PollRules):
+    """A poll: the call, and what it tells."""
+
+    names = frozenset({"cursor", "since", "reference", "gru_reference"})
+    paging: Paging = Paging()
+    detail: ItemRead | None = None
+
+    @property
+    def pages(self) -> Paging:
+        return self.paging
 
 
 # --- the GRU's own calls --------------------------------------------------------------------
@@ -320,6 +341,7 @@ __all__ = [
     "NoteFields",
     "Notes",
     "Paging",
+    "PollRules",
     "Public",
     "Since",
     "Statuses",

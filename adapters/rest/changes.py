@@ -8,9 +8,10 @@ from functools import partial
 from itertools import pairwise
 from urllib.parse import parse_qsl
 
-from adapters.rest.answers import Since, Statuses, Verify, Webhook
+from adapters.rest.answers import PollRules, Since, Verify, Webhook
 from adapters.rest.blind import needed_paths
 from adapters.rest.client import RestClient
+from adapters.rest.exchange import Exchange
 from adapters.rest.expression import Json, word
 from adapters.rest.items import WAITED, ItemReader
 from adapters.rest.paging import Pages
@@ -48,7 +49,7 @@ _IN_A_ROW = 5
 class StatusPoll:
     """The poll that `statuses` describes. It keeps no state between two calls."""
 
-    def __init__(self, rules: Statuses, exchange: RestClient, now: Callable[[], datetime]) -> None:
+    def __init__(self, rules: PollRules, exchange: Exchange, now: Callable[[], datetime]) -> None:
         self._rules = rules
         self._exchange = exchange
         self._now = now
@@ -114,7 +115,7 @@ class StatusPoll:
         rules = self._rules
         pages = Pages(
             rules,
-            rules.paging,
+            rules.pages,
             rules.list,
             self._exchange,
             scope,
@@ -164,7 +165,7 @@ class _ItemsReading:
     """Turns items into changes, each one separately. `held`: an item failed that must be read
     again."""
 
-    def __init__(self, rules: Statuses, exchange: RestClient, now: Callable[[], datetime]) -> None:
+    def __init__(self, rules: PollRules, exchange: Exchange, now: Callable[[], datetime]) -> None:
         self._rules = rules
         self._exchange = exchange
         self._now = now

@@ -31,7 +31,8 @@ def neutral_name(file: File, position: int) -> str:
     return f"piece-{position}{suffix.group().lower() if suffix else ''}"
 
 
-def _described(file: File, position: int) -> dict[str, Json]:
+def described(file: File, position: int) -> dict[str, Json]:
+    """Return what templates see of a file, besides its bytes."""
     return {
         "field": file.field,
         "filename": file.filename,
@@ -60,7 +61,7 @@ async def pack(
     unless the body is to be `whole`."""
     prepared = PreparedFiles([], [], FilePlaceholders())
     for position, file in enumerate(files, 1):
-        entry = _described(file, position)
+        entry = described(file, position)
         if tokens is not None:
             entry["token"] = tokens[position - 1]
         else:
@@ -95,7 +96,7 @@ async def upload(
     """
     tokens: list[str] = []
     for position, file in enumerate(files, 1):
-        entry, prepared = _described(file, position), PreparedFiles([], [], FilePlaceholders())
+        entry, prepared = described(file, position), PreparedFiles([], [], FilePlaceholders())
         await _fill(call, file, entry, prepared, whole=exchange.signs_bodies)
         answer = await exchange.run(
             call,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from adapters.rest.answers import Also, Documents, Item, NoteFields, Public
-from adapters.rest.client import RestClient
+from adapters.rest.exchange import Exchange
 from adapters.rest.expression import ExpressionFault, Json, status_word, word
 from adapters.rest.paging import read_all
 from adapters.rest.reading import time_of
@@ -47,7 +47,7 @@ class ItemReader:
     """Reads items by `rules`."""
 
     rules: Item
-    exchange: RestClient
+    exchange: Exchange
     now: Callable[[], datetime]
 
     async def changes(self, item: Json) -> list[Change] | Outcome | None:

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 from adapters.rest.answers import Also, Paging
-from adapters.rest.call import Call
-from adapters.rest.client import RestClient
+from adapters.rest.exchange import Exchange
 from adapters.rest.expression import Json, RestExpression, Template
 from gateway.sdk import Answer, Misconfigured, Outcome, Patience, Refused, TryLater
 
@@ -45,10 +44,10 @@ class Pages:
 
     def __init__(
         self,
-        call: Call,
+        call: Any,
         paging: Paging,
         items: RestExpression | None,
-        exchange: RestClient,
+        exchange: Exchange,
         scope: Mapping[str, Json],
         where: str = "list",
         expected: tuple[int, ...] = (),
@@ -119,7 +118,7 @@ class Pages:
     def _divisible(self) -> bool:
         return self._paging.style in ("page", "offset") and self._paging.size_param is not None
 
-    async def _ask(self, call: Call, address: str | None = None) -> Answer | Outcome:
+    async def _ask(self, call: Any, address: str | None = None) -> Answer | Outcome:
         return await self._exchange.run(
             call, self._scope, safe=True, address=address, expected=self._expected
         )
@@ -238,7 +237,7 @@ class Pages:
             return int(told)
         return told if isinstance(told, int) and not isinstance(told, bool) else None
 
-    def _page(self, number: int, size: int | None = None) -> Call:
+    def _page(self, number: int, size: int | None = None) -> Any:
         paging = self._paging
         added: dict[str, Any] = {}
         if paging.size_param is not None:
@@ -278,7 +277,7 @@ def _dividing(length: int, most: int, place: int) -> int:
     return next((n for n in range(most, 0, -1) if length % n == 0 and place % n == 0), 0)
 
 
-async def read_all(call: Also, exchange: RestClient, scope: Mapping[str, Json]) -> Answer | Outcome:
+async def read_all(call: Also, exchange: Exchange, scope: Mapping[str, Json]) -> Answer | Outcome:
     """Return the answer of a further read: its `content`, of all pages."""
     if call.paging.style == "none" and call.paging.total is None:
         answer = await exchange.run(call, scope, safe=True)

@@ -144,16 +144,16 @@ def _element(name: str, value: Json, prefixes: frozenset[str], out: list[str]) -
     _check(name, within)
     out.append(f"<{name}")
     if not isinstance(value, dict):
-        out.append(f">{escape(_text(value))}</{name}>")
+        out.append(f">{escape(writable_text(value))}</{name}>")
         return
     for key, one in value.items():
         if key.startswith("@") and one is not None:
             _check(key[1:], within)
-            out.append(f" {key[1:]}={quoteattr(_text(one))}")
+            out.append(f" {key[1:]}={quoteattr(writable_text(one))}")
     out.append(">")
     for key, one in value.items():
         if key == _TEXT and one is not None:
-            out.append(escape(_text(one)))
+            out.append(escape(writable_text(one)))
         elif not key.startswith("@"):
             _element(key, one, within, out)
     out.append(f"</{name}>")
@@ -167,7 +167,8 @@ def _check(name: str, prefixes: frozenset[str]) -> None:
         raise ExpressionFault("a prefix of the XML body is declared nowhere")
 
 
-def _text(value: Json) -> str:
+def writable_text(value: Json) -> str:
+    """Return a value as XML writes it, without what XML cannot write. Raises ExpressionFault."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict | list):
@@ -175,4 +176,4 @@ def _text(value: Json) -> str:
     return _NO_CHARACTER.sub("", value if isinstance(value, str) else str(value))
 
 
-__all__ = ["faults_of", "read", "reading_with", "write"]
+__all__ = ["faults_of", "read", "reading_with", "writable_text", "write"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from gateway.catalogue import registry
-from gateway.catalogue.bundle import COMMUNES, SETTINGS
+from gateway.catalogue.bundle import COMMUNES, SETTINGS, config_files
 from gateway.catalogue.catalogue import (
     AttachmentStore,
     Caller,
@@ -59,7 +59,8 @@ def build(
 
     Raises one ConfigurationFault with every fault, each at its file and line.
     """
-    return _Builder(SecretSource(environ, secrets), folder).build(bundle, adapters)
+    source = SecretSource(environ, secrets, config_files=config_files(bundle))
+    return _Builder(source, folder).build(bundle, adapters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,8 @@ def build_base(
 def build_over(base: Base, bundle: Mapping[str, str], *, environ: Mapping[str, str]) -> Catalogue:
     """Build the communes and mappings of a bundle over settings that are built already. Reads the
     communes' own secrets and certificates only. Raises ConfigurationFault."""
-    return _Builder(SecretSource(environ), Path()).over(base, bundle)
+    source = SecretSource(environ, config_files=config_files(bundle))
+    return _Builder(source, Path()).over(base, bundle)
 
 
 class _Builder:

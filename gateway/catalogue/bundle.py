@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from gateway.catalogue.texts import say
@@ -12,6 +12,8 @@ from gateway.core.errors import ConfigurationFault, Fault
 SETTINGS = "config/gateway.yaml"
 COMMUNES = "config/communes/"
 MAPPINGS = "mappings/"
+#: Files that communes' options name, as a WSDL and what it imports.
+FILES = "config/files/"
 #: A mapping's cases are in `<teleservice>/<name>.cases/`, with the formdata that they read; what
 #: several mappings share is in the teleservice's folder.
 CASES = ".cases/"
@@ -23,10 +25,14 @@ LARGEST = 2 * 1024 * 1024
 _TAKEN = (
     ("config/", "gateway.yaml"),
     ("config/", "communes/*.yaml"),
+    ("config/", "files/*.wsdl"),
+    ("config/", "files/*.xsd"),
     (MAPPINGS, "*/*.yaml"),
     (MAPPINGS, "*/*.json"),
     (MAPPINGS, "*/*.cases/*.yaml"),
     (MAPPINGS, "*/*.cases/*.json"),
+    (MAPPINGS, "*/*.cases/*.wsdl"),
+    (MAPPINGS, "*/*.cases/*.xsd"),
 )
 #: Folders in which a wrong ending is a mistake.
 _MISTAKEN = (("config/", "communes/*"), (MAPPINGS, "*/*"), (MAPPINGS, "*/*.cases/*"))
@@ -37,9 +43,35 @@ def is_mapping(file: str) -> bool:
     return file.startswith(MAPPINGS) and file.endswith(".yaml") and CASES not in file
 
 
+def is_case(file: str) -> bool:
+    """Does this file of a bundle hold cases, or data of them? Others beside cases are the bench's,
+    as those of `config/files/` are a commune's."""
+    return file.endswith((".yaml", ".json"))
+
+
 def mapping_key(file: str) -> str:
     """Return the key of a mapping's file: `teleservice/name`."""
     return file.removeprefix(MAPPINGS).removesuffix(".yaml")
+
+
+def config_files(bundle: Mapping[str, str]) -> dict[str, str]:
+    """Return the texts of the files that options may name, by their names."""
+    return {
+        file.removeprefix(FILES): text for file, text in bundle.items() if file.startswith(FILES)
+    }
+
+
+def files_named(bundle: Mapping[str, str], text: str) -> dict[str, str]:
+    """Return the files that options may name and that a text names, with those that these name."""
+    found: dict[str, str] = {}
+    waiting = [text]
+    while waiting:
+        inside = waiting.pop()
+        for name, content in config_files(bundle).items():
+            if FILES + name not in found and name in inside:
+                found[FILES + name] = content
+                waiting.append(content)
+    return found
 
 
 def read_bundle(
@@ -126,7 +158,7 @@ def _files(
 
 def of_one(file: str) -> bool:
     """Does the file belong to one commune or mapping, and not to all?"""
-    return any(file.startswith(folder) and file != folder for folder in (COMMUNES, MAPPINGS))
+    return any(file.startswith(folder) and file != folder for folder in (COMMUNES, MAPPINGS, FILES))
 
 
 def _problem(path: Path, base: Path) -> str | None:

@@ -15,7 +15,15 @@ from functools import cache, lru_cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from gateway.catalogue.bundle import CASES, COMMUNES, MAPPINGS, is_mapping, mapping_key
+from gateway.catalogue.bundle import (
+    CASES,
+    COMMUNES,
+    FILES,
+    MAPPINGS,
+    files_named,
+    is_mapping,
+    mapping_key,
+)
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.catalogue.mapping_bases import bases_of, extended
 from gateway.catalogue.registry import GROUP
@@ -67,6 +75,10 @@ class Release:
     def mappings(self) -> dict[str, str]:
         """Return the texts of the mappings by file name, with those that others extend."""
         return {file: text for file, text in self.files.items() if is_mapping(file)}
+
+    def named_files(self) -> dict[str, str]:
+        """Return the files that the commune's options name, by file name."""
+        return {file: text for file, text in self.files.items() if file.startswith(FILES)}
 
     def keys(self) -> tuple[str, ...]:
         """Return the keys of the routes' mappings."""
@@ -158,7 +170,7 @@ def _release(
     versions: Mapping[str, str],
     rendered: Callable[[Mapping[str, str]], Rendered | None],
 ) -> Release:
-    files = {file: bundle[file]}
+    files = {file: bundle[file], **files_named(bundle, bundle[file])}
     for route in commune.routes.values():
         files.update(files_of(bundle, route.mapping.file))
     return _made(

@@ -164,7 +164,8 @@ def _in_release(where: str, fault: Fault) -> Fault:
 
 def _files(release: Release, ours: str | None) -> dict[str, str]:
     name = release.commune_file
-    return {**release.mappings(), name: _operated(release.files[name], ours, name)}
+    kept = {**release.mappings(), **release.named_files()}
+    return {**kept, name: _operated(release.files[name], ours, name)}
 
 
 def _operated(released: str, ours: str | None, name: str) -> str:

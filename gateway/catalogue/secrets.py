@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, ValidationInfo
 
 from gateway.catalogue.texts import say
 from gateway.core.messages import Given, Message
+from gateway.sdk.config_files import ConfigFiles
 from gateway.sdk.secrets import Secret, SecretReader, WholeSecret, is_reference, no_secret
 
 LARGEST = 64 * 1024
@@ -32,8 +33,8 @@ class NeededSecrets(StrEnum):
 
 
 @dataclass(slots=True)
-class SecretSource(SecretReader):
-    """Reads references from an environment and from files.
+class SecretSource(SecretReader, ConfigFiles):
+    """Reads references from an environment and from files, and knows the files of `config/files/`.
 
     A secret that is not `needed` becomes a placeholder. `given` are the values read. With
     `forgiving`, an unreadable secret becomes a placeholder too.
@@ -43,6 +44,7 @@ class SecretSource(SecretReader):
     needed: NeededSecrets = NeededSecrets.ALL
     forgiving: bool = False
     given: set[str] = field(default_factory=set, repr=False)
+    config_files: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def read(self, reference: str, of: NeededSecrets = NeededSecrets.ALL) -> str:
         """Read the secret behind a reference. Raises `no_secret(...)`. `of` is its use, where that

@@ -69,6 +69,10 @@ def _beside(path: Path) -> dict[str, str]:
     return files
 
 
+#: The files of a mapping's folder that are read.
+_TAKEN = ("*.yaml", "*.json", *(f"*.cases/*.{end}" for end in ("yaml", "json", "wsdl", "xsd")))
+
+
 def author_bundle(path: Path) -> dict[str, str]:
     """Return the bundle of a mapping's folder: its files, their cases, the formdata of these.
 
@@ -77,7 +81,7 @@ def author_bundle(path: Path) -> dict[str, str]:
     folder = path.absolute().parent
     read_author_file(path, say("no_mapping"))
     found: dict[str, str] = {}
-    for pattern in ("*.yaml", "*.json", "*.cases/*.yaml", "*.cases/*.json"):
+    for pattern in _TAKEN:
         for file in sorted(folder.glob(pattern)):
             if (text := _readable(file)) is not None:
                 found[f"{MAPPINGS}{folder.name}/{file.relative_to(folder).as_posix()}"] = text

@@ -31,7 +31,7 @@ from gateway.contracts.recorded import RecordedAnswers
 from gateway.contracts.texts import say as contracts_say
 from gateway.core.error_place import error_place
 from gateway.core.errors import ConfigurationFault, Fault, Unavailable, file_line
-from gateway.core.lane_name import parse_lane
+from gateway.core.lane_name import GruLane, parse_lane
 from gateway.core.messages import Message
 from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import FarEnds, open_far_ends
@@ -55,6 +55,9 @@ class CheckLine:
     far_end: str
     level: Literal["ok", "warning", "fault"]
     said: Message
+    #: The key of its options that it is about, and where that stands.
+    at: tuple[str | int, ...] = ()
+    place: str = ""
 
 
 def check(
@@ -99,12 +102,32 @@ def check(
         saved = tuple(asyncio.run(_recorded(catalogue, answers, commune)))
     asked = not offline and answers is None
     lines = tuple(asyncio.run(_far_ends(catalogue))) if asked else saved
+    lines = _placed(lines, config, mappings)
     if as_json:
         emit(_document((), warnings, lines))
     else:
         _print(catalogue, warnings, lines, offline=offline, verbose=verbose)
     if any(line.level == "fault" for line in lines):
         raise typer.Exit(Exit.CONFIGURATION if offline else Exit.FAR_END)
+
+
+def _placed(lines: tuple[CheckLine, ...], config: Path, mappings: Path) -> tuple[CheckLine, ...]:
+    """Return the lines with the places of the keys that they are about."""
+    if not any(line.at for line in lines):
+        return lines
+    bundle = read_bundle(config, mappings)
+    files = commune_files(bundle)
+
+    def placed(line: CheckLine) -> CheckLine:
+        lane = parse_lane(line.far_end) if line.at else None
+        if not isinstance(lane, GruLane):
+            return line
+        file = files[lane.commune]
+        path = ("gru", lane.gru, "options", *line.at)
+        fault = located(load_yaml(bundle[file], file).fault(path, line.said), config, mappings)
+        return replace(line, place=file_line(fault.file, fault.line))
+
+    return tuple(map(placed, lines))
 
 
 def _saved_forms(catalogue: Catalogue, mappings: Path) -> tuple[CheckLine, ...]:
@@ -173,6 +196,7 @@ def _document(
             "level": line.level,
             "what": line.said.what(spoken),
             "remedy": line.said.remedy(spoken),
+            "place": line.place,
         }
         for line in lines
     ]
@@ -191,7 +215,7 @@ def _print(
     spoken = language()
     told = [(file_line(one.file, one.line), one.said) for one in warnings]
     for level, word in (("fault", "fault"), ("warning", "warning")):
-        found = [(line.far_end, line.said) for line in lines if line.level == level]
+        found = [(line.place or line.far_end, line.said) for line in lines if line.level == level]
         for said, places in _together(found + (told if level == "warning" else [])):
             named = places if verbose or len(places) <= NAMED + 1 else places[:NAMED]
             more = len(places) - len(named)
@@ -297,7 +321,7 @@ async def _gru(adapter: Adapter, lane: str) -> list[CheckLine]:
     except Exception as error:  # an adapter's bug must not hide what the others say
         said = say("adapter_failed", error=type(error).__name__, place=error_place(error))
         return [CheckLine(lane, "fault", said)]
-    return [CheckLine(lane, note.level, note.said) for note in notes]
+    return [CheckLine(lane, note.level, note.said, note.at) for note in notes]
 
 
 async def _attachments(catalogue: Catalogue) -> list[CheckLine]:

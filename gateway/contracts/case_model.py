@@ -83,8 +83,9 @@ class FileExpected(StrictModel):
 class CallExpected(StrictModel):
     """One HTTP call to the GRU: `POST: /path`, then what it carries.
 
-    `json`, `form` and `multipart` are the whole body, exactly. `has` are some of its fields, by
-    dotted name, when the others do not matter to the case.
+    `json`, `form` and `multipart` are the whole body, exactly; XML is read as an object, of a SOAP
+    envelope what its body holds. `has` are some of its fields, by dotted name, when the others do
+    not matter to the case.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -179,7 +180,8 @@ class CaseFile(StrictModel):
 
 
 class AnswerFile(StrictModel):
-    """An answer of the GRU: the first whose method and path (`*` for anything) fit the call.
+    """An answer of the GRU: the first whose method and path (`*` for anything) fit the call, and
+    whose `contains` stands in its body.
 
     `{n}` in the body is the number of the answer, from 1. `quiet`: such calls are not compared
     (a login, a read).
@@ -187,6 +189,7 @@ class AnswerFile(StrictModel):
 
     method: str = "*"
     path: str = "*"
+    contains: str | None = None
     status: int = Field(200, ge=100, le=599)
     json_body: JsonValue = Field(None, alias="json")
     text: str | None = None

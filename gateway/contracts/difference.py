@@ -3,13 +3,14 @@ the second, rendered by both releases."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from gateway.catalogue.bundle import COMMUNES, mapping_key
+from gateway.catalogue.bundle import COMMUNES, FILES, mapping_key
 from gateway.catalogue.mapping_files import mapping_of
 from gateway.catalogue.release import Release, files_of, output_of, routed
 from gateway.catalogue.yaml_reader import LocatedData, Path, load_yaml
@@ -86,6 +87,8 @@ def _values(file: str, text: str | None) -> dict[Path, tuple[str, int]]:
     """Return the leaves of a file as JSON, with their lines."""
     if text is None:
         return {}
+    if file.startswith(FILES):
+        return {(): (_json(hashlib.sha256(text.encode()).hexdigest()), 0)}
     located = (
         load_yaml(text, file) if not file.endswith(".json") else LocatedData(json.loads(text), file)
     )

@@ -18,12 +18,14 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 from urllib.parse import parse_qsl
+from xml.etree.ElementTree import Element
 
 import httpx
 
 from gateway.contracts.case_model import AnswerFile
 from gateway.contracts.fixture_catalogue import SECRET
 from gateway.core.request import Json
+from gateway.sdk import Unreadable, read_xml
 
 BodyKind = Literal["none", "json", "form", "multipart", "raw"]
 #: A Base64 text of this length is a file's content.
@@ -33,6 +35,7 @@ _SECRET = re.compile(re.escape(SECRET) + r"\w+")
 _OF_THE_CLIENT = frozenset(
     {"host", "connection", "accept-encoding", "content-length", "transfer-encoding", "user-agent"}
 )
+_XML = frozenset({"text/xml", "application/xml", "application/soap+xml"})
 _DISPOSITION = re.compile(r'(name|filename)="([^"]*)"')
 
 
@@ -111,7 +114,7 @@ class GruFarEnd(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         content = await request.aread()
         path = str(self._constants.plain(request.url.path))
-        answer = next((a for a in self._answers if _fits(a, request.method, path)), None)
+        answer = next((a for a in self._answers if _fits(a, request.method, path, content)), None)
         if answer is None or not answer.quiet:
             call = self._sent(request, path, content, planned=answer is not None)
             headers = _headers(request, self._constants)
@@ -147,12 +150,35 @@ class GruFarEnd(httpx.AsyncBaseTransport):
         if media == "application/x-www-form-urlencoded":
             body = plain(_pairs(content.decode()))
             return RecordedCall(request.method, path, query, "form", body, planned=planned)
+        if media in _XML and (tree := _tree(content)) is not None:
+            return RecordedCall(request.method, path, query, "json", plain(tree), planned=planned)
         if media == "multipart/form-data":
             pairs, files = _parts(content, kind)
             body = plain(pairs)
             return RecordedCall(request.method, path, query, "multipart", body, files, planned)
         file = _seen("", media, content)
         return RecordedCall(request.method, path, query, "raw", None, (file,), planned)
+
+
+def _tree(content: bytes) -> Json:
+    """Return an XML body as objects, texts and lists, without prefixes or attributes; of a SOAP
+    envelope, what its body holds. None where it is no XML."""
+    try:
+        root, _ = read_xml(content)
+    except Unreadable:
+        return None
+    body = root.find("Body") if root.tag == "Envelope" else None
+    holder = root if body is None else body
+    return _element(holder) if body is not None else {root.tag: _element(root)}
+
+
+def _element(element: Element) -> Json:
+    if not len(element):
+        return element.text or ""
+    held: dict[str, list[Json]] = {}
+    for child in element:
+        held.setdefault(child.tag, []).append(_element(child))
+    return {name: several[0] if len(several) == 1 else several for name, several in held.items()}
 
 
 class PortalFarEnd(httpx.AsyncBaseTransport):
@@ -210,8 +236,9 @@ def _headers(request: httpx.Request, constants: Constants) -> dict[str, str]:
     return found
 
 
-def _fits(answer: AnswerFile, method: str, path: str) -> bool:
-    return answer.method in ("*", method) and fnmatchcase(path, answer.path)
+def _fits(answer: AnswerFile, method: str, path: str, body: bytes) -> bool:
+    said = answer.contains is None or answer.contains.encode() in body
+    return said and answer.method in ("*", method) and fnmatchcase(path, answer.path)
 
 
 def _pairs(text: str) -> dict[str, Json]:

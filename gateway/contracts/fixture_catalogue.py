@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from gateway.catalogue.build import build
-from gateway.catalogue.bundle import SETTINGS
+from gateway.catalogue.bundle import CASES, FILES, SETTINGS, is_case
 from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.contracts.cases import Bench
 from gateway.core.errors import ConfigurationFault, Fault
@@ -108,10 +108,13 @@ def bench_catalogue(
         },
         "routes": {slug: {"gru": "banc", "mapping": mapping.key}},
     }
+    beside = mapping.file.removesuffix(".yaml") + CASES
+    files = {name for name in bundle if name.startswith(beside) and not is_case(name)}
     made = {
         SETTINGS: yaml.safe_dump(settings),
         "config/communes/banc.yaml": yaml.safe_dump(commune, allow_unicode=True),
         **{name: bundle[name] for name in (mapping.file, *mapping.bases)},
+        **{FILES + name.removeprefix(beside): bundle[name] for name in bundle if name in files},
     }
     try:
         catalogue = build(made, environ=StubEnvironment())

@@ -42,6 +42,7 @@ from gateway.sdk.adapter import (
     WebhookCall,
 )
 from gateway.sdk.calling import call_far_end, cannot_tell
+from gateway.sdk.config_files import ConfigFile
 from gateway.sdk.connecting import Connector, Unreached, rehearse, unreached
 from gateway.sdk.cursors import read_cursor
 from gateway.sdk.duration import Duration
@@ -95,6 +96,7 @@ __all__ = [
     "ClientAuthMethod",
     "ClientCredentials",
     "Clock",
+    "ConfigFile",
     "Connector",
     "Context",
     "Document",

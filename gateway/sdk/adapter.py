@@ -260,12 +260,14 @@ class Note:
     """One line of `check()`: the thing that was checked, and whether it is well.
 
     `what` is a message of a table (`gateway.sdk.Messages`), which has its remedy, or a plain text,
-    which everybody gets as it is, with `remedy` beside it.
+    which everybody gets as it is, with `remedy` beside it. `at` is the path of the option that it
+    is about: it is then told at file:line.
     """
 
     level: Literal["ok", "warning", "fault"]
     what: Message | str
     remedy: str = ""
+    at: tuple[str | int, ...] = ()
 
     @property
     def said(self) -> Message:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import httpx
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 #: The time that the adapter's clock shows during the tests.
 NOW = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)
 REFERENCE = "TDG-01JD3M7W2K9XQ4ZB"
+#: Methods of HTTP that alter nothing.
+SAFE_VERBS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class NotShown(Exception):
@@ -108,6 +110,10 @@ class AdapterUnderTest(ABC):
     def amend_payload(self, kind: EventKind) -> Mapping[str, Any]:
         """Return what a mapping would render for an event of `kind`."""
         return {}
+
+    def only_reads(self, request: httpx.Request) -> bool:
+        """Does a call alter nothing at the GRU, as the suite has it?"""
+        return request.method in SAFE_VERBS
 
     def prepare(self, router: respx.MockRouter) -> None:  # noqa: B027 - most have none
         """Add the routes of calls that come before the call under test (a token endpoint)."""
@@ -226,4 +232,4 @@ def _replaced(value: Any, word: str, text: str) -> Any:
     return value.replace(word, text) if isinstance(value, str) else value
 
 
-__all__ = ["NOW", "REFERENCE", "AdapterUnderTest", "NotShown", "ToldEntry", "file"]
+__all__ = ["NOW", "REFERENCE", "SAFE_VERBS", "AdapterUnderTest", "NotShown", "ToldEntry", "file"]

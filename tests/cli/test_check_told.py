@@ -72,3 +72,23 @@ def test_the_same_warning_of_sixty_is_one_line_below_the_fault(
     assert told.out.splitlines()[-1] == "1 fault, 60 warnings"
     _print(sixty, (odd,), tuple(found), offline=False, verbose=True)
     assert "gru:69059:main" in capsys.readouterr().err
+
+
+def test_what_is_said_of_an_option_is_told_at_its_line(home: Home) -> None:
+    file = home.config / "communes" / "decines.yaml"
+    recorded = MAPPINGS / "signalement-anomalie" / "soap.cases"
+    (home.config / "files").mkdir()
+    for name in ("demandes.wsdl", "types.xsd"):
+        (home.config / "files" / name).write_text((recorded / name).read_text("utf-8"), "utf-8")
+    file.write_text(
+        'commune: "69275"\nname: Décines-Charpieu\nportal: toodego\n'
+        "gru:\n  main:\n    adapter: soap\n    options:\n"
+        "      address: http://127.0.0.1:9/ws\n      wsdl_file: demandes.wsdl\n"
+        "      create:\n        operation: creerDemandes\n        arguments: =payload\n",
+        "utf-8",
+    )
+    told = home.run("check", "--lang", "fr")
+    assert (
+        f"{file}:11 : create.operation : le WSDL n'a pas d'opération creerDemandes"
+        " (peut-être creerDemande)"
+    ) in " ".join(told.stderr.split())

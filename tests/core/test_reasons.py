@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import email, open311, pivot, rest, sftp
+from adapters import email, open311, pivot, rest, sftp, soap
 from gateway.core import reasons
 from gateway.core.outcome import (
     Absent,
@@ -34,6 +34,7 @@ ADAPTERS = (
     *email.reasons.REASONS,
     *pivot.texts.REASONS,
     *sftp.reasons.REASONS,
+    *soap.reasons.REASONS,
 )
 KNOWN = (*reasons.BUILT_IN, *ADAPTERS)
 #: Constructors whose reason is the argument at this place.

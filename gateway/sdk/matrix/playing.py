@@ -7,18 +7,16 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 import httpx
 
 from gateway.sdk.adapter import Adapter
-from gateway.sdk.under_test import AdapterUnderTest
+from gateway.sdk.under_test import SAFE_VERBS, AdapterUnderTest
 
 if TYPE_CHECKING:
     import respx
-
-SAFE_VERBS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Play = Callable[[httpx.Request], Awaitable[httpx.Response]]
 

@@ -1,0 +1,155 @@
+"""An answer as the YAML sees it: what the body holds, as objects, texts and lists; or its fault.
+
+An element is its text, or an object of its children by their names, without prefixes; `@name` is an
+attribute, `#text` the text of an element that has either. What the WSDL says may come several
+times is a list, however often it comes. Names that the WSDL does not know are read all the same.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import unquote
+from xml.etree.ElementTree import Element
+
+from adapters.rest.expression import Json
+from adapters.soap.xop import read_parts
+from gateway.sdk import Unreadable, read_xml
+
+#: The namespaces of envelopes, by version.
+ENVELOPES: Final = {
+    "1.1": "http://schemas.xmlsoap.org/soap/envelope/",
+    "1.2": "http://www.w3.org/2003/05/soap-envelope",
+}
+#: Subcodes that a fault may have, one within the other.
+_MOST_CODES: Final = 8
+#: Characters of a fault's text that are looked at.
+_LONGEST_TEXT: Final = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """An element as the WSDL has it: its children, and which of them come several times.
+
+    `required` are those that must be given. `wraps`: the only thing that it holds is this list.
+    """
+
+    children: Mapping[str, Shape] = field(default_factory=dict)
+    several: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
+    open: bool = False
+
+    @property
+    def wraps(self) -> str | None:
+        """Return the list that is all it holds."""
+        (only,) = self.children if len(self.children) == 1 else (None,)
+        return only if only in self.several else None
+
+
+#: Of a simple value, or of what the WSDL does not describe.
+NOTHING: Final = Shape()
+
+
+@dataclass(frozen=True, slots=True)
+class SoapFault:
+    """A fault by its codes, without prefixes: subcodes first, then what its detail holds, then the
+    code itself. `text` is for people: nothing hangs on it."""
+
+    codes: tuple[str, ...]
+    text: str = field(default="", repr=False)
+
+    @property
+    def listed(self) -> str:
+        """Return the codes for an operator."""
+        return ", ".join(code[:60] for code in self.codes) or "without a code"
+
+
+def read_answer(
+    shape: Shape, wanted: str | None, content: bytes, _: str | None = None
+) -> Json | SoapFault:
+    """Return what the body of an envelope holds, or its fault. `wanted`: the name of the element
+    that is to be there, where it is known. Raises Unreadable."""
+    root, parts = read_parts(content)
+    envelope, _lost = read_xml(root)
+    spaces = {value for name, value in envelope.attrib.items() if name.startswith("xmlns")}
+    if envelope.tag != "Envelope" or not spaces.intersection(ENVELOPES.values()):
+        raise Unreadable("not a SOAP envelope")
+    body = envelope.find("Body")
+    if body is None or not len(body):
+        raise Unreadable("an envelope without a body")
+    if body[0].tag == "Fault":
+        return _fault(body[0])
+    if wanted is not None and body[0].tag != wanted:
+        raise Unreadable("the answer of another operation")
+    return _value(body[0], shape, parts)
+
+
+def _fault(fault: Element) -> SoapFault:
+    codes: list[str] = []
+    at = fault.find("Code")
+    while at is not None and len(codes) < _MOST_CODES:
+        codes.insert(0, at.findtext("Value") or "")
+        at = at.find("Subcode")
+    if not codes:
+        codes = [fault.findtext("faultcode") or ""]
+    detail = fault.find("detail")
+    detail = fault.find("Detail") if detail is None else detail
+    if detail is not None and len(detail):
+        codes.insert(-1, detail[0].tag)
+    bare = (code.strip().rpartition(":")[2] for code in codes)
+    text = fault.findtext("faultstring") or fault.findtext("Reason/Text") or ""
+    return SoapFault(tuple(code for code in bare if code), text[:_LONGEST_TEXT])
+
+
+def _value(element: Element, shape: Shape, parts: Mapping[str, bytes]) -> Json:
+    inside: dict[str, Json] = {}
+    for name, value in element.attrib.items():
+        local = name.rpartition(":")[2]
+        if local == "nil" and value.strip() in ("true", "1"):
+            return _filled({}, shape) if shape.wraps else None
+        if not name.startswith("xmlns"):
+            inside[f"@{local}"] = value
+    if len(element) == 1 and element[0].tag == "Include" and "href" in element[0].attrib:
+        return _included(element[0].attrib["href"], parts)
+    for child in element:
+        name, value = child.tag, _value(child, shape.children.get(child.tag, NOTHING), parts)
+        if name in shape.several:
+            inside.setdefault(name, []).append(value)
+        elif name not in inside:
+            inside[name] = value
+        elif isinstance(inside[name], _Several):
+            inside[name].append(value)
+        else:
+            inside[name] = _Several([inside[name], value])
+    text = (element.text or "").strip()
+    if not inside and (text or not shape.children):
+        return text or None
+    if text:
+        inside["#text"] = text
+    return _filled(inside, shape)
+
+
+def _filled(inside: dict[str, Json], shape: Shape) -> Json:
+    """Add the lists that are empty: they are there, and nothing is in them."""
+    for name in shape.several:
+        inside.setdefault(name, [])
+    for name, child in shape.children.items():
+        if child.wraps and inside.get(name) is None and name not in shape.several:
+            inside[name] = {child.wraps: []}
+    return {name: list(v) if isinstance(v, _Several) else v for name, v in inside.items()}
+
+
+class _Several(list[Any]):
+    """Elements of one name that the WSDL does not say may be several."""
+
+
+def _included(href: str, parts: Mapping[str, bytes]) -> str:
+    content = parts.get(unquote(href.removeprefix("cid:")))
+    if content is None:
+        raise Unreadable("a part that is named is not there")
+    return base64.b64encode(content).decode("ascii")
+
+
+__all__ = ["ENVELOPES", "NOTHING", "Shape", "SoapFault", "read_answer"]

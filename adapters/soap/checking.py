@@ -1,0 +1,166 @@
+"""`check`: the WSDL is read, each operation, argument and path is held against it, and what alters
+nothing is called."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+
+from adapters.rest.answers import Documents, NoteFields, TimeRule
+from adapters.rest.checking import NOBODY
+from adapters.rest.expression import RestExpression
+from adapters.soap.answers import NOTHING, Shape
+from adapters.soap.arguments import Misfit, find_misfits, find_misread, find_nearest, shape_of_items
+from adapters.soap.client import SoapClient
+from adapters.soap.options import (
+    AmendOperation,
+    EraseOperation,
+    PollOperation,
+    SoapCall,
+    SoapOptions,
+)
+from adapters.soap.texts import say
+from adapters.soap.wsdl import ServiceOperation, SoapService
+from gateway.sdk import (
+    Absent,
+    Answer,
+    CannotTell,
+    Finding,
+    Found,
+    Message,
+    Note,
+    Options,
+    TryLater,
+)
+
+#: Operations that are named where one is not found.
+_MOST_NAMED = 20
+
+
+async def check_service(
+    options: SoapOptions,
+    client: SoapClient,
+    find: Callable[[str], Awaitable[Finding]],
+    *,
+    aloud: bool,
+) -> list[Note]:
+    """Return what was looked at. `aloud`: a fault is told in the service's own words."""
+    notes: list[Note] = []
+    if options.address.startswith("http://") and not aloud:
+        notes.append(Note("warning", say("no_https"), at=("address",)))
+    service = await client.service()
+    if client.unusable is not None:
+        why, at = client.unusable, "wsdl" if options.wsdl_file is None else "wsdl_file"
+        return [*notes, Note("fault", say("unusable", why=why, cure=why.cure), at=(at,))]
+    if not isinstance(service, SoapService):
+        return [*notes, Note.fault(say("wsdl"), service, aloud=aloud)]
+    told = {"service": service.name, "port": service.port, "version": service.version}
+    known = tuple(sorted(service.operations)[:_MOST_NAMED])
+    notes.append(Note("ok", say("read_wsdl", **told, operations=known)))
+    wrong = [note for place, call in options.calls.items() for note in _held(place, call, service)]
+    if wrong:
+        return [*notes, *wrong]
+    notes += await _called(options, client, aloud=aloud)
+    notes += await _searched(options, find, aloud=aloud)
+    return notes
+
+
+# --- against the WSDL ---------------------------------------------------------------------------
+
+
+def _held(place: tuple[str, ...], call: SoapCall, service: SoapService) -> Iterator[Note]:
+    """Yield what of a call is not as the WSDL has it."""
+    operation = service.operations.get(call.operation)
+    if operation is None:
+        shape = Shape(dict.fromkeys(service.operations, NOTHING))
+        where = ".".join((*place, "operation"))
+        cure = _cure(call.operation, shape)
+        said = say("no_operation", where=where, name=call.operation, cure=cure)
+        yield Note("fault", said, at=(*place, "operation"))
+        return
+    for one in find_misfits(call.arguments.tree, operation.takes):
+        at = (*place, "arguments", *one.path[: -1 if one.word == "missing" else None])
+        told = {"where": ".".join((*place, "arguments")), "operation": operation.name}
+        name = ".".join(one.path)
+        if one.word == "unknown":
+            cure = _meant(one, operation.takes)
+            yield Note("fault", say("unknown", **told, name=name, cure=cure), at=at)
+        else:
+            yield Note("fault", say(one.word, **told, name=name), at=at)
+    for path, expression, shape in _reads(call, operation):
+        found = find_misread(expression, shape)
+        if found is not None:
+            where = ".".join((*place, *path))
+            told = {"where": where, "operation": operation.name, "name": ".".join(found.path)}
+            said = say("misread", **told, cure=_meant(found, shape))
+            yield Note("fault", said, at=(*place, *path))
+
+
+Seen = tuple[tuple[str, ...], RestExpression, Shape]
+
+
+def _reads(call: SoapCall, operation: ServiceOperation) -> Iterator[Seen]:
+    """Yield the paths that are read in the answer: where each stands, and what it is read in."""
+    if isinstance(call, PollOperation) and call.detail is not None:
+        if call.list is not None:
+            yield ("list",), call.list, operation.gives
+    elif not isinstance(call, EraseOperation | AmendOperation):
+        yield from _paths(call, (), operation.gives)
+
+
+def _paths(rules: Options, where: tuple[str, ...], shape: Shape) -> Iterator[Seen]:
+    listed = getattr(rules, "list", None)
+    if listed is not None:
+        yield (*where, "list"), listed, shape
+    whole, shape = shape, shape if listed is None else shape_of_items(listed, shape)
+    for name, value in rules:
+        match value:
+            case RestExpression() if name != "list":
+                yield (*where, name), value, whole if name == "server_cursor" else shape
+            case TimeRule():
+                yield (*where, name, "value"), value.value, shape
+            case NoteFields() | Documents():
+                yield from _paths(value, (*where, name), shape)
+
+
+def _meant(one: Misfit, shape: Shape) -> Message:
+    if one.nearest is not None:
+        return say("meant", name=one.nearest)
+    for step in one.path[:-1]:
+        shape = shape.children.get(step, NOTHING)
+    return say("there_is", known=tuple(sorted(shape.children)[:_MOST_NAMED]))
+
+
+def _cure(name: str, shape: Shape) -> Message:
+    return _meant(Misfit((name,), "unknown", find_nearest(name, shape)), shape)
+
+
+# --- calls ----------------------------------------------------------------------------------------
+
+
+async def _called(options: SoapOptions, client: SoapClient, *, aloud: bool) -> list[Note]:
+    call = options.check
+    if call is None:
+        return [Note("warning", say("unchecked"))]
+    answer = await client.run(call, {}, safe=True)
+    if not isinstance(answer, Answer):
+        what = say("access", operation=call.operation)
+        return [Note.fault(what, answer, aloud=aloud)]
+    return [Note("ok", say("answers", operation=call.operation))]
+
+
+async def _searched(
+    options: SoapOptions, find: Callable[[str], Awaitable[Finding]], *, aloud: bool
+) -> list[Note]:
+    if options.find is None:
+        return [Note("warning", say("no_find"))]
+    match finding := await find(NOBODY):
+        case Absent():
+            return [Note("ok", say("find_answers"))]
+        case Found():
+            return [Note("fault", say("find_believes", nobody=NOBODY), at=("find", "match"))]
+        case CannotTell(reason, detail):
+            failure = TryLater(reason, detail, answer=finding.answer)
+            return [Note.fault(say("search"), failure, aloud=aloud)]
+
+
+__all__ = ["check_service"]

@@ -1,0 +1,320 @@
+"""One operation called as the YAML describes it: built by zeep, sent through the gateway's client,
+read and judged. zeep's own transport is not used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from typing import Any, Final
+
+import httpx
+
+from adapters.rest import xml
+from adapters.rest.access import fixed_headers
+from adapters.rest.expression import ExpressionFault, Json
+from adapters.rest.files import described
+from adapters.rest.reading import apply_rules
+from adapters.soap.answers import SoapFault, read_answer
+from adapters.soap.arguments import find_misfits
+from adapters.soap.envelope import pack_envelope
+from adapters.soap.options import SoapCall, SoapOptions
+from adapters.soap.texts import say
+from adapters.soap.wsdl import (
+    BESIDE,
+    MOST_BYTES,
+    Get,
+    ServiceOperation,
+    SoapService,
+    UnusableWsdl,
+    files_beside,
+    make_service,
+    read_documents,
+)
+from gateway.sdk import (
+    Answer,
+    Context,
+    File,
+    FilePlaceholders,
+    Message,
+    Misconfigured,
+    Outcome,
+    Refused,
+    TryLater,
+    Unsure,
+    UnusableAnswer,
+    answered,
+    beside,
+    classify_error,
+    classify_status,
+    secrets_in,
+    send,
+    texts_in,
+    unusable,
+    weight,
+)
+
+#: A WSDL that was fetched is used for so long.
+_KEPT: Final = timedelta(hours=24)
+#: Statuses whose fault is believed: others come from what stands between (SOAP 1.1, 6.2; 1.2 part
+#: 2, 7.5.2).
+_OF_FAULTS: Final = frozenset({200, 400, 500})
+#: More than this many bytes: the work is done in a thread.
+_IN_A_THREAD: Final = 1 << 20
+#: Codes of the message itself (SOAP 1.1, 4.4.1; 1.2 part 1, 5.4.6).
+_MISMATCH: Final = frozenset({"VersionMismatch", "MustUnderstand", "DataEncodingUnknown"})
+#: Codes of WS-Security (SOAP Message Security 1.1, 12).
+_ACCESS: Final = frozenset(
+    {"FailedAuthentication", "InvalidSecurity", "InvalidSecurityToken", "UnsupportedSecurityToken"}
+    | {"SecurityTokenUnavailable", "FailedCheck", "MessageExpired", "UnsupportedAlgorithm"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptService:
+    """A service, and when its WSDL was fetched."""
+
+    service: SoapService
+    at: Any
+
+
+class SoapClient:
+    """All calls of one instance."""
+
+    def __init__(self, options: SoapOptions, context: Context) -> None:
+        self._options = options
+        self._client = context.client
+        self._now = context.now
+        self._kept: _KeptService | None = None
+        #: Why the WSDL could not be used, when it was last read.
+        self.unusable: Message | None = None
+        #: The names of our own account: what they wrote is ours.
+        self.accounts = frozenset(str(one) for one in options.accounts)
+        self._secrets = secrets_in(options)
+        self._constants: dict[str, Json] = {
+            "commune": context.commune,
+            "secrets": {k: v.get_secret_value() for k, v in options.secrets.items()},
+        }
+        self._credentials = fixed_headers(options.auth)
+
+    # --- the WSDL -----------------------------------------------------------------------------
+
+    async def service(self) -> SoapService | Outcome:
+        """Return the service; where its WSDL cannot be fetched anew, as it was before."""
+        kept = self._kept
+        if kept is not None and self._now() - kept.at < _KEPT:
+            return kept.service
+        read = await self._read_service()
+        if isinstance(read, SoapService):
+            self._kept = _KeptService(read, self._now())
+        elif kept is not None:
+            return kept.service
+        return read
+
+    async def _read_service(self) -> SoapService | Outcome:
+        options = self._options
+        start = options.wsdl or f"{options.address.partition('?')[0]}?wsdl"
+        get: Get = self._document
+        self.unusable = None
+        if options.wsdl_file is not None:
+            start, get = f"{BESIDE}{options.wsdl_file.name}", files_beside(options.wsdl_file)
+        try:
+            documents = await read_documents(start, get)
+            if not isinstance(documents, dict):
+                return documents
+            of = tuple(sorted(documents.items()))
+            make = partial(make_service, start, of, options.service, options.port)
+            return await beside(_IN_A_THREAD, make)
+        except UnusableWsdl as error:
+            self.unusable = error.said
+            return Misconfigured("unusable_wsdl", error.said.what())
+
+    async def _document(self, address: str) -> bytes | Outcome:
+        headers = {**self._options.headers, **self._credentials}
+        request = partial(self._client.build_request, "GET", address, headers=headers)
+        answer = await send(self._client, request, safe=True, limit=MOST_BYTES, take=_whole)
+        if not isinstance(answer, Answer):
+            return answer
+        if answer.too_large:
+            raise UnusableWsdl(say("wsdl_large", most=MOST_BYTES))
+        return classify_status(answer.response, safe=True) or bytes(answer.taken or b"")
+
+    # --- calls --------------------------------------------------------------------------------
+
+    async def run(
+        self,
+        call: SoapCall,
+        scope: Mapping[str, Json],
+        *,
+        safe: bool,
+        address: str | None = None,
+        expected: Sequence[int] = (),
+        files: Sequence[File] = (),
+    ) -> Answer | Outcome:
+        """Make the call: its answer when it succeeded, the outcome otherwise.
+
+        `safe` calls are tried again at once when the line breaks, and are never unsure. A fault
+        that the call's `absent` names is an answer of status 404 where that is `expected`.
+        """
+        service = await self.service()
+        if not isinstance(service, SoapService):
+            return service
+        operation = service.operations.get(call.operation)
+        if operation is None:
+            return Misconfigured("no_operation", f"{call.operation}, of {service.name}")
+        placeholders = FilePlaceholders()
+        content = [placeholders.of(one, base64=not self._options.mtom) for one in files]
+        seen = [
+            {**described(one, n), "content": token}
+            for n, (one, token) in enumerate(zip(files, content, strict=True), 1)
+        ]
+        inside = {**self._constants, **scope, "files": seen}
+        build = partial(self._build, call, operation, service.version, inside, content, files)
+        try:
+            request = placeholders.filled(await beside(weight(inside), build))
+        except ExpressionFault as fault:
+            return Refused("unrenderable", str(fault))
+        except _Unknown as fault:
+            return Misconfigured("unknown_argument", str(fault))
+        except _Unfit as fault:
+            return Refused("unfit_arguments", str(fault))
+        except httpx.InvalidURL as error:
+            return classify_error(error, safe=safe)
+        read = partial(read_answer, operation.gives, operation.answer)
+        most = self._options.max_answer
+        answer = await send(self._client, request, safe=safe, limit=most, read=read)
+        if not isinstance(answer, Answer):
+            return answer
+        absent = frozenset(getattr(call, "absent", ()))
+        known = 404 in expected and answer.status in _OF_FAULTS
+        if known and isinstance(answer.value, SoapFault) and absent & {*answer.value.codes}:
+            return replace(answer, status=404, value=None)
+        outcome = await beside(answer.size, partial(self._judge, operation, answer, safe))
+        return answer if outcome is None else await self.with_answer(outcome, answer, scope)
+
+    def _build(
+        self,
+        call: SoapCall,
+        operation: ServiceOperation,
+        version: str,
+        scope: Mapping[str, Json],
+        tokens: Sequence[str],
+        files: Sequence[File],
+    ) -> httpx.Request:
+        arguments = _written(call.arguments.render(scope))
+        header = {
+            k: _written(t.render(self._constants)) for k, t in self._options.soap_header.items()
+        }
+        if not isinstance(arguments, dict):
+            raise ExpressionFault("the arguments are not a table of names")
+        for one in find_misfits(arguments, operation.takes):
+            if one.word == "unknown":  # a setting: it is the same for all requests
+                raise _Unknown(one.sentence)
+            raise _Unfit(one.sentence)
+        try:
+            envelope = operation.envelope(arguments, header)
+        except Exception as error:  # of any kind: its texts may quote the citizen
+            raise _Unfit(f"{operation.name}: {type(error).__name__}") from None
+        parts = list(zip(tokens, files, strict=True)) if self._options.mtom else []
+        content, kind = pack_envelope(envelope, self._options.security, self._now(), version, parts)
+        sent = {"Accept": "text/xml, application/soap+xml, multipart/related", "Content-Type": kind}
+        if version == "1.1":
+            sent["SOAPAction"] = f'"{operation.action}"'
+        elif operation.action:
+            sent["Content-Type"] += f'; action="{operation.action}"'
+        headers = {**sent, **self._options.headers, **self._credentials}
+        return self._client.build_request(
+            "POST", self._options.address, headers=headers, content=content
+        )
+
+    def _judge(self, operation: ServiceOperation, answer: Answer, safe: bool) -> Outcome | None:
+        told = apply_rules(self._options.errors, answer)
+        if told is not None:
+            return TryLater(told.reason, told.detail) if safe and isinstance(told, Unsure) else told
+        fault = answer.value
+        if isinstance(fault, SoapFault) and (answer.status in _OF_FAULTS or answer.status < 300):
+            return self._fault(fault, answer, safe)
+        told = classify_status(answer.response, safe=safe)
+        if told is not None:
+            return told
+        if answer.problem is not None:
+            detail = f"HTTP {answer.status}, {answer.problem.detail}"
+            return unusable(UnusableAnswer(answer.problem.reason, detail), safe=safe)
+        if answer.empty and operation.answers:
+            return unusable(UnusableAnswer("unreadable_answer", "an empty answer"), safe=safe)
+        return None
+
+    def _fault(self, fault: SoapFault, answer: Answer, safe: bool) -> Outcome:
+        """Return what a fault means, by its codes: those of `faults` first, then SOAP's own."""
+        detail = f"HTTP {answer.status}, fault {fault.listed}"
+        for rule in self._options.faults:
+            if not any(_names(code, fault.codes) for code in rule.codes):
+                continue
+            match rule.outcome:
+                case "refused":
+                    return Refused(rule.reason, detail)
+                case "misconfigured":
+                    return Misconfigured(rule.reason, detail)
+                case "later":
+                    return TryLater(rule.reason, detail)
+                case "unsure":
+                    return (TryLater if safe else Unsure)(rule.reason, detail)
+        if _ACCESS.intersection(fault.codes):
+            return Misconfigured("access_denied", detail)
+        if _MISMATCH.intersection(fault.codes):
+            return Misconfigured("soap_mismatch", detail)
+        if any(_names(code, fault.codes) for code in ("Client", "Sender")):
+            return Refused("refused", detail)
+        return unusable(UnusableAnswer("soap_fault", detail), safe=safe)
+
+    async def with_answer(
+        self, outcome: Outcome, answer: Answer, scope: Mapping[str, Json]
+    ) -> Outcome:
+        """Return the outcome with what the service said, without the words of `scope`, which we
+        sent."""
+
+        def answered_so() -> Outcome:
+            sent = [*self._secrets, *texts_in(scope)]
+            fault = answer.value
+            said = fault.text.encode() if isinstance(fault, SoapFault) else answer.content
+            return answered(outcome, answer.response, said, sent)
+
+        return await beside(weight(scope), answered_so)
+
+    async def download(self, address: str, limit: int, *, ours: bool = False) -> Answer | Outcome:
+        """Files stand in answers: there is nothing to fetch."""
+        return Refused("foreign_file", "files are read in answers alone")
+
+    def within(self, url: str) -> str | None:
+        """There are no further pages."""
+        return None
+
+
+class _Unfit(Exception):
+    """The arguments are not as the operation takes them. Names them, and none of their values."""
+
+
+class _Unknown(_Unfit):
+    """The operation has no such argument."""
+
+
+def _names(code: str, codes: Sequence[str]) -> bool:
+    """Is it one of them, or what one of them begins with (`Client.Validation`)?"""
+    return any(one == code or one.startswith(f"{code}.") for one in codes)
+
+
+def _written(value: Json) -> Any:
+    """Return a rendered value with texts as XML can write them; what is null is left out."""
+    if isinstance(value, dict):
+        return {key: _written(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list):
+        return [_written(one) for one in value if one is not None]
+    return xml.writable_text(value)
+
+
+async def _whole(pieces: Any, limit: int) -> bytes:
+    return b"".join([piece async for piece in pieces])
+
+
+__all__ = ["SoapClient"]

@@ -1,0 +1,238 @@
+"""The YAML of a SOAP service: every key, checked when it is read. The README has it by example."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal, Self
+
+import httpx
+from pydantic import Field, field_validator, model_validator
+
+from adapters.rest.answers import ErrorRule, Item, PollRules
+from adapters.rest.call import HeaderName, Word, refuse_unknown
+from adapters.rest.expression import RestExpression, Template
+from adapters.rest.options import BasicAuth, BearerAuth, HeaderAuth, NoAuth
+from adapters.soap.texts import say
+from gateway.sdk import ConfigFile, Duration, EventKind, Options, Secret, refuse, same_host
+
+Name = Annotated[str, Field(pattern=r"^[^\W\d][\w.-]{0,199}$")]
+#: A code of a fault or of one of its subcodes without its prefix, or the name of what its detail
+#: holds.
+FaultCode = Annotated[str, Field(pattern=r"^[\w.:/-]{1,200}$")]
+_ALWAYS = frozenset({"secrets", "commune"})
+
+
+def _nothing() -> Template:
+    return Template.parse({})
+
+
+class SoapCall(Options):
+    """One operation of the WSDL, and its arguments by their names there."""
+
+    #: The names that its expressions may read, besides `secrets` and `commune`.
+    names: ClassVar[frozenset[str]] = frozenset()
+
+    operation: Name
+    arguments: Template = Field(default_factory=_nothing)
+
+    @model_validator(mode="after")
+    def _names_known(self) -> Self:
+        refuse_unknown(self.arguments.expressions, self.names | _ALWAYS)
+        return self
+
+    def reads(self, name: str) -> bool:
+        """Does any of its arguments read this name, at any depth?"""
+        return any(name in one.fields for one in self.arguments.expressions)
+
+
+class ReadOperation(SoapCall):
+    """An operation that alters nothing. `content` is what to look at in its answer."""
+
+    names = frozenset({"item"})
+    content: RestExpression = Field(default_factory=lambda: RestExpression.parse("@"))
+
+
+class CreateOperation(SoapCall):
+    """`reference` and `link` are read in the answer. `repeatable`: sending it twice makes one
+    request, so that a lost answer is simply tried again."""
+
+    names = frozenset({"payload", "reference", "files"})
+    arguments: Template = Field(default_factory=lambda: Template.parse("=payload"))
+    reference: RestExpression | None = None
+    link: RestExpression | None = None
+    repeatable: bool = False
+
+
+class FindOperation(SoapCall):
+    """Ask for a request by our reference.
+
+    `list`: the candidates (the answer itself without it). `match` is what must be our reference
+    (`compare: contains` where it stands in a text). `absent`: faults that say that there is none.
+    `strays`: when candidates come and none is ours, the service may not look at what it is asked
+    for: a person is asked, unless `ignore`. `settle`: what was just created may show so much later.
+    """
+
+    names = frozenset({"reference", "gru_reference", "event"})
+    list: RestExpression | None = None
+    match: RestExpression
+    compare: Literal["equals", "contains"] = "equals"
+    reference: RestExpression | None = None
+    link: RestExpression | None = None
+    absent: tuple[FaultCode, ...] = ()
+    strays: Literal["ask", "ignore"] = "ask"
+    settle: Annotated[Duration, Field(le=86_400)] = 0.0
+
+    @model_validator(mode="after")
+    def _asks_for_ours(self) -> Self:
+        if not (self.reads("reference") or self.reads("key") or self.reads("gru_reference")):
+            raise refuse(say("asks_for_ours"))
+        return self
+
+
+class AmendOperation(SoapCall):
+    names = frozenset({"payload", "reference", "gru_reference", "event", "message", "files"})
+    find: FindOperation | None = None
+    repeatable: bool = False
+
+
+class EraseOperation(SoapCall):
+    """`absent`: faults that say that there is nothing any more."""
+
+    names = frozenset({"reference", "gru_reference"})
+    absent: tuple[FaultCode, ...] = ()
+
+
+class PollOperation(SoapCall, PollRules):
+    """A poll. `absent`: faults that say, request by request, that the service has it no more."""
+
+    names = frozenset({"cursor", "since", "reference", "gru_reference"})
+    detail: ReadOperation | None = None
+    absent: tuple[FaultCode, ...] = ()
+
+    @field_validator("item")
+    @classmethod
+    def _without_http(cls, item: Item) -> Item:
+        for fields in (item, item.notes):
+            documents = fields.documents if fields is not None else None
+            if (fields is not None and fields.also) or (documents and documents.apart):
+                raise refuse(say("not_http"))
+        return item
+
+
+class UsernameToken(Options):
+    """WS-Security: a user's name and password, with a nonce and the time.
+
+    `digest`: a digest of the password stands there instead. `timestamp`: the message says for how
+    long it is good, where the service asks for that.
+    """
+
+    username: str = Field(min_length=1, max_length=200)
+    password: Secret
+    digest: bool = False
+    timestamp: Annotated[Duration, Field(gt=0, le=3600)] | None = None
+
+
+class FaultRule(Options):
+    """The meaning of a fault, by its code, one of its subcodes, or the name of what its detail
+    holds: never by its text."""
+
+    code: FaultCode | tuple[FaultCode, ...]
+    outcome: Literal["refused", "later", "misconfigured", "unsure"]
+    reason: Word = "soap_fault"
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        return (self.code,) if isinstance(self.code, str) else self.code
+
+
+def _usable(address: str) -> str:
+    try:
+        url = httpx.URL(address)
+    except (httpx.InvalidURL, TypeError):
+        raise refuse(say("no_address")) from None
+    if url.scheme not in ("http", "https") or not url.host or url.userinfo or url.fragment:
+        raise refuse(say("no_address"))
+    return address
+
+
+class SoapOptions(Options):
+    """The keys under `options:` for `adapter: soap`."""
+
+    address: str = Field(description="Where calls go. The WSDL's own address is not used.")
+    wsdl: str | None = Field(
+        None, description="Address of the WSDL, on the same host: `address`?wsdl by default."
+    )
+    wsdl_file: ConfigFile | None = Field(
+        None, description="The WSDL as a file of config/files/, with what it imports beside it."
+    )
+    service: Name | None = Field(None, description="Of several in the WSDL; else the first.")
+    port: Name | None = Field(None, description="Of several in the service; else the first.")
+    auth: Annotated[NoAuth | BasicAuth | HeaderAuth | BearerAuth, Field(discriminator="kind")] = (
+        NoAuth()
+    )
+    security: UsernameToken | None = None
+    headers: dict[HeaderName, str] = Field(default_factory=dict)
+    soap_header: dict[Name, Template] = Field(
+        default_factory=dict, description="What stands in the header, as the WSDL declares it."
+    )
+    secrets: dict[str, Secret] = Field(default_factory=dict)
+    accounts: tuple[Annotated[str | int, Field(union_mode="left_to_right")], ...] = Field(
+        (), description="The names or numbers of our own account there: what it wrote is ours."
+    )
+    mtom: bool = Field(False, description="Files go as parts of their own (MTOM), not in Base64.")
+    create: CreateOperation
+    find: FindOperation | None = None
+    amend: dict[EventKind, AmendOperation] = Field(default_factory=dict)
+    statuses: PollOperation | None = None
+    erase: EraseOperation | None = None
+    check: ReadOperation | None = None
+    faults: tuple[FaultRule, ...] = ()
+    errors: tuple[ErrorRule, ...] = ()
+    max_answer: int = Field(default=5_000_000, ge=1000, le=50_000_000)
+
+    @field_validator("address")
+    @classmethod
+    def _address(cls, address: str) -> str:
+        return _usable(address)
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.wsdl is not None and same_host(self.wsdl, [self.address]) is None:
+            raise refuse(say("wsdl_elsewhere"))
+        if self.wsdl is not None and self.wsdl_file is not None:
+            raise refuse(say("one_wsdl"))
+        if EventKind.CREATION in self.amend:
+            raise refuse(say("creation_amend"))
+        for template in self.soap_header.values():
+            refuse_unknown(template.expressions, _ALWAYS)
+        return self
+
+    @property
+    def calls(self) -> dict[tuple[str, ...], SoapCall]:
+        """Return the calls by where they stand."""
+        found: dict[tuple[str, ...], SoapCall | None] = {
+            ("create",): self.create,
+            ("find",): self.find,
+            ("statuses",): self.statuses,
+            ("erase",): self.erase,
+            ("check",): self.check,
+        }
+        if self.statuses is not None:
+            found["statuses", "detail"] = self.statuses.detail
+        for kind, amend in self.amend.items():
+            found["amend", kind.value] = amend
+            found["amend", kind.value, "find"] = amend.find
+        return {where: call for where, call in found.items() if call is not None}
+
+
+__all__ = [
+    "AmendOperation",
+    "CreateOperation",
+    "EraseOperation",
+    "FaultRule",
+    "FindOperation",
+    "PollOperation",
+    "ReadOperation",
+    "SoapCall",
+    "SoapOptions",
+    "UsernameToken",
+]

@@ -1,0 +1,260 @@
+"""The WSDL: its documents, fetched and bounded; and the service that zeep makes of them.
+
+zeep is imported when the first service is read: a daemon without one never loads it. It is given
+the documents, and no transport of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from typing import Any, Final
+from urllib.parse import urljoin
+from xml.etree.ElementTree import Element
+
+from adapters.rest.expression import Json
+from adapters.soap.answers import NOTHING, Shape
+from adapters.soap.texts import say
+from gateway.sdk import ConfigFile, Message, Outcome, Unreadable, beside, read_xml, same_host
+
+#: Documents that a WSDL may be made of, and the bytes of all of them.
+MOST_DOCUMENTS: Final = 60
+MOST_BYTES: Final = 4_000_000
+#: Levels of a message that are described; a type that holds itself goes on for ever.
+_DEEPEST: Final = 12
+#: Elements of a message that are described.
+_MOST_SHAPES: Final = 5_000
+_IMPORTS: Final = {"import", "include", "redefine"}
+
+#: Gives the bytes of a document by its address, or why there are none.
+Get = Callable[[str], Awaitable[bytes | Outcome]]
+
+
+#: Where files of `config/files/` lie, for whoever resolves names.
+BESIDE: Final = "http://config.invalid/"
+
+
+class UnusableWsdl(Exception):
+    """The WSDL cannot be used. `said` says why, and holds nothing of it but names."""
+
+    def __init__(self, said: Message) -> None:
+        super().__init__(said.what())
+        self.said = said
+
+
+async def read_documents(start: str, get: Get) -> dict[str, bytes] | Outcome:
+    """Return the documents of a WSDL by their addresses, all of one host. Raises UnusableWsdl."""
+    found: dict[str, bytes] = {}
+    waiting, size = [start], 0
+    while waiting:
+        address = waiting.pop()
+        if address in found:
+            continue
+        if same_host(address, [start]) is None:
+            raise UnusableWsdl(say("imports_elsewhere"))
+        if len(found) >= MOST_DOCUMENTS:
+            raise UnusableWsdl(say("many_documents", most=MOST_DOCUMENTS))
+        content = await get(address)
+        if not isinstance(content, bytes):
+            return content
+        size += len(content)
+        if size > MOST_BYTES:
+            raise UnusableWsdl(say("wsdl_large", most=MOST_BYTES))
+        found[address] = content
+        places = await beside(len(content), partial(_imports, content))
+        waiting += [urljoin(address, place) for place in places]
+    return found
+
+
+def files_beside(file: ConfigFile) -> Get:
+    """Return what gives a file's documents, which lie beside it."""
+
+    async def get(address: str) -> bytes:
+        name = address.removeprefix(BESIDE)
+        if name not in file.beside:
+            raise UnusableWsdl(say("imports_lacking", name=name[:100]))
+        return file.beside[name].encode()
+
+    return get
+
+
+def _imports(document: bytes) -> list[str]:
+    """Return where the documents lie that this one imports. Raises UnusableWsdl."""
+    try:
+        root, _ = read_xml(document)
+    except Unreadable as error:
+        raise UnusableWsdl(say("wsdl_unreadable", error=str(error))) from None
+    if root.tag not in ("definitions", "schema"):
+        raise UnusableWsdl(say("no_wsdl"))
+    return [place for one in root.iter() if (place := _place(one)) is not None]
+
+
+def _place(element: Element) -> str | None:
+    if element.tag not in _IMPORTS:
+        return None
+    return element.get("location") or element.get("schemaLocation")
+
+
+@dataclass(frozen=True, slots=True)
+class SoapService:
+    """The operations of a service at one of its ports. `version` is SOAP's: `1.1` or `1.2`."""
+
+    name: str
+    port: str
+    version: str
+    operations: Mapping[str, ServiceOperation]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceOperation:
+    """One operation. `takes` and `gives` are what its messages hold; `answer` is the name of its
+    answer's element where the WSDL says it; one without an answer has no output."""
+
+    name: str
+    takes: Shape
+    gives: Shape
+    answer: str | None
+    answers: bool
+    action: str
+    zeep: Any = field(repr=False, compare=False)
+
+    def envelope(self, arguments: Mapping[str, Json], header: Mapping[str, Json]) -> Any:
+        """Return the envelope as an element of lxml. Raises whatever zeep raises."""
+        more = {"_soapheaders": dict(header)} if header else {}
+        return self.zeep.create(**arguments, **more).content
+
+
+class _Documents:
+    """What zeep asks for documents: those that are there."""
+
+    def __init__(self, documents: Mapping[str, bytes]) -> None:
+        self._documents = documents
+
+    def load(self, address: str) -> bytes:
+        try:
+            return self._documents[address]
+        except KeyError:
+            raise UnusableWsdl(say("imports_lacking", name=address[:100])) from None
+
+
+@lru_cache(maxsize=64)
+def make_service(
+    start: str,
+    documents: tuple[tuple[str, bytes], ...],
+    service: str | None,
+    port: str | None,
+) -> SoapService:
+    """Make a service of a WSDL's documents. Raises UnusableWsdl. For a thread."""
+    from zeep.settings import Settings
+    from zeep.wsdl import Document
+    from zeep.wsdl.bindings.soap import Soap12Binding, SoapBinding
+
+    settings = Settings(strict=True, forbid_dtd=True, forbid_entities=True, xml_huge_tree=False)
+    try:
+        wsdl = Document(start, _Documents(dict(documents)), settings=settings)
+    except UnusableWsdl:
+        raise
+    except Exception as error:  # of any kind: its texts may hold anything
+        raise UnusableWsdl(say("zeep_cannot", error=type(error).__name__)) from None
+    for name, one in wsdl.services.items():
+        for port_name, at in one.ports.items():
+            if service in (None, name) and port in (None, port_name):
+                binding = at.binding
+                if isinstance(binding, SoapBinding):
+                    version = "1.2" if isinstance(binding, Soap12Binding) else "1.1"
+                    return SoapService(name, port_name, version, _operations(binding.all()))
+    known = tuple(f"{name}/{at}" for name, one in wsdl.services.items() for at in one.ports)
+    raise UnusableWsdl(say("no_port", known=known[:20] or say("nothing")))
+
+
+def _operations(operations: Mapping[str, Any]) -> dict[str, ServiceOperation]:
+    found = {}
+    for name, one in operations.items():
+        if one.input is None:
+            continue
+        body = one.output.body if one.output is not None else None
+        found[name] = ServiceOperation(
+            name=name,
+            takes=_Shapes().of(one.input.body.type) if one.input.body is not None else NOTHING,
+            gives=_Shapes().of(body.type) if body is not None else NOTHING,
+            answer=body.name if body is not None and one.style == "document" else None,
+            answers=body is not None,
+            action=one.soapaction or "",
+            zeep=one,
+        )
+    return found
+
+
+@dataclass(slots=True)
+class _Shapes:
+    """Describes messages, `left` elements of them at most: their types may hold one another."""
+
+    left: int = _MOST_SHAPES
+
+    def of(self, kind: Any, depth: int = 0) -> Shape:
+        """Return what a type of zeep's holds."""
+        nested = getattr(kind, "elements_nested", None)
+        self.left -= 1
+        if nested is None or depth > _DEEPEST or self.left < 0:
+            return Shape(open=nested is not None)
+        found = _Children(self, depth)
+        for _, one in nested:
+            found.add(one, needed=True, repeated=False)
+        for name, attribute in getattr(kind, "attributes", ()):
+            if isinstance(name, str):
+                found.children.setdefault(name, NOTHING)
+                if getattr(attribute, "required", False):
+                    found.required.add(name)
+        several, required = frozenset(found.several), frozenset(found.required)
+        return Shape(found.children, several, required, found.open)
+
+
+@dataclass(slots=True)
+class _Children:
+    """The children of one type, gathered from its groups and choices."""
+
+    shapes: _Shapes
+    depth: int
+    children: dict[str, Shape] = field(default_factory=dict)
+    several: set[str] = field(default_factory=set)
+    required: set[str] = field(default_factory=set)
+    open: bool = False
+
+    def add(self, one: Any, *, needed: bool, repeated: bool) -> None:
+        from zeep.xsd import Any as AnyElement
+        from zeep.xsd import Choice, Element, Group
+
+        repeated = repeated or one.accepts_multiple
+        if isinstance(one, AnyElement):
+            self.open = True
+        elif isinstance(one, Element):
+            self._element(one, needed, repeated)
+        elif isinstance(one, Group):
+            self.add(one.child, needed=needed, repeated=repeated)
+        else:
+            # zeep takes what repeats as a whole under a name of its own.
+            self.open = self.open or one.accepts_multiple
+            needed = needed and not isinstance(one, Choice) and not one.is_optional
+            for child in one:
+                self.add(child, needed=needed and not repeated, repeated=repeated)
+
+    def _element(self, one: Any, needed: bool, repeated: bool) -> None:
+        self.children[one.attr_name] = self.shapes.of(one.type, self.depth + 1)
+        if repeated:
+            self.several.add(one.attr_name)
+        if needed and not one.is_optional and one.default is None and not one.nillable:
+            self.required.add(one.attr_name)
+
+
+__all__ = [
+    "BESIDE",
+    "MOST_BYTES",
+    "MOST_DOCUMENTS",
+    "ServiceOperation",
+    "SoapService",
+    "UnusableWsdl",
+    "files_beside",
+    "make_service",
+    "read_documents",
+]
