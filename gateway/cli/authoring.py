@@ -1,4 +1,4 @@
-"""Files that a mapping's author names: the mapping with what it extends, its cases, formdata."""
+"""The files that a mapping's author names: the mapping and its bases, its cases, formdata."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from gateway.wire.formdata import Formdata, parse_formdata
 
 
 class UnreadableInput(ConfigurationFault):
-    """A file that a command was given is not there, or cannot be read."""
+    """A file of a command's arguments is missing, or cannot be read."""
 
 
 def path_of(name: str, mappings: Path) -> Path:
-    """Return the file of a mapping that is named as a file or as `teleservice/name`."""
+    """Return the file of a mapping, which is given as a file or as `teleservice/name`."""
     given = Path(name)
     return given if given.suffix in (".yaml", ".yml") else mappings / f"{name}.yaml"
 
@@ -43,8 +43,11 @@ def load_file(path: Path) -> RequestMapping:
 
 
 def file_doubts(path: Path) -> list[Fault]:
-    """List what is doubtful in one mapping file, with what is saved of its form and known of its
-    adapter. Raises as `load_file`."""
+    """Return the warnings about one mapping file.
+
+    They use the saved schema of its form and the facts about its adapter, where these are known.
+    Raises as `load_file`.
+    """
     files, name = _beside(path), path.as_posix()
     mapping = mapping_of(files, name)
     schema: Any = None
@@ -61,7 +64,7 @@ def file_doubts(path: Path) -> list[Fault]:
 
 
 def _beside(path: Path) -> dict[str, str]:
-    """Return the text of a mapping, and of all that lie beside it where it may extend one."""
+    """Return the text of a mapping, and of all mappings beside it that it may extend."""
     files = {path.as_posix(): read_author_file(path, say("no_mapping"))}
     for beside in path.parent.glob("*.yaml") if "extends" in files[path.as_posix()] else ():
         if (text := _readable(beside)) is not None:
@@ -74,9 +77,9 @@ _TAKEN = ("*.yaml", "*.json", *(f"*.cases/*.{end}" for end in ("yaml", "json", "
 
 
 def author_bundle(path: Path) -> dict[str, str]:
-    """Return the bundle of a mapping's folder: its files, their cases, the formdata of these.
+    """Return the bundle of a mapping's folder: its files, their cases, and the cases' formdata.
 
-    What cannot be read is left out, but for the mapping itself. Raises UnreadableInput.
+    Files that cannot be read are left out, except the mapping itself. Raises UnreadableInput.
     """
     folder = path.absolute().parent
     read_author_file(path, say("no_mapping"))
@@ -95,13 +98,13 @@ def bundle_name(path: Path) -> str:
 
 @contextmanager
 def as_it_lies(path: Path, config: Path = Path("config")) -> Iterator[None]:
-    """Faults of the names of a folder's bundle, raised within, are told at the files."""
+    """Within the block, faults name the files of the folder instead of the bundle's names."""
     with in_place(config, folder_of_mappings(path)):
         yield
 
 
 def folder_of_mappings(path: Path) -> Path:
-    """Return the folder of all mappings, where a mapping's file lies two levels down."""
+    """Return the folder of all mappings, if a mapping's file lies two levels below it."""
     return path.parent.parent if path.parent.name else path.parent / ".."
 
 
@@ -132,7 +135,8 @@ def read_formdata(path: Path) -> tuple[Formdata, Mapping[str, Any]]:
 
 
 def read_author_file(path: Path, missing: Message) -> str:
-    """Return a file's text. Raises UnreadableInput, which says `missing` where there is none."""
+    """Return the text of a file. Raises UnreadableInput, with `missing` as its word if there is
+    none."""
     try:
         return path.read_text("utf-8")
     except FileNotFoundError:
@@ -146,7 +150,7 @@ def read_author_file(path: Path, missing: Message) -> str:
 
 
 def unread(path: Path, why: Message, line: int = 0) -> UnreadableInput:
-    """Return the error for a file that a command was given."""
+    """Return the error for an unreadable file of a command's arguments."""
     return UnreadableInput([Fault(path.as_posix(), line, why)])
 
 

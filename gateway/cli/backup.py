@@ -1,4 +1,4 @@
-"""`backup` and `restore`: the database and the key of erased accounts, in a folder of their own."""
+"""`backup` and `restore`: the database and the key of erased accounts, in a separate folder."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _doubt(url: str, now: datetime) -> int:
 
 
 def _sqlite(settings: Settings, otherwise: Message) -> Path:
-    """Return where the database lies. Raises GatewayError for one that is no file."""
+    """Return the path of the database. Raises GatewayError for a database that is not a file."""
     url = settings.database.get_secret_value()
     if not url.startswith("sqlite:///"):
         raise GatewayError(say("is_postgresql", otherwise=otherwise))
@@ -146,7 +146,7 @@ def _sqlite(settings: Settings, otherwise: Message) -> Path:
 
 
 def _copied(source: Path, target: Path) -> None:
-    """A small file, whole, on the disk, and for nobody else."""
+    """Copy a small file completely to the disk, readable by its owner only."""
     number = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(number, "wb") as file:
         file.write(source.read_bytes())

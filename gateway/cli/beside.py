@@ -1,4 +1,4 @@
-"""Work of the daemon, done once by a command, beside a running daemon or without one."""
+"""Runs the daemon's work once for a command, beside a running daemon or without one."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def run_beside(
     *,
     files: bool,
 ) -> T:
-    """Run `work` over what a daemon serves; with `files`, over the files as they stand.
+    """Run `work` over the catalogue that a daemon serves; with `files`, over the files as they are.
 
-    Its log is not the command's output, and is dropped. Raises ConfigurationFault, and GatewayError
-    where there is no database.
+    Its log is dropped, since it is not the command's output. Raises ConfigurationFault, and
+    GatewayError where there is no database.
     """
 
     async def run(database: Database) -> T:

@@ -1,4 +1,4 @@
-"""`check`: everything that can be wrong before the first request, told at once."""
+"""`check`: find all faults before the first request, and report them at once."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class CheckLine:
-    """One line of the findings about a far end."""
+    """One finding about a far end."""
 
     far_end: str
     level: Literal["ok", "warning", "fault"]
@@ -131,7 +131,7 @@ def _placed(lines: tuple[CheckLine, ...], config: Path, mappings: Path) -> tuple
 
 
 def _saved_forms(catalogue: Catalogue, mappings: Path) -> tuple[CheckLine, ...]:
-    """Return the forms whose schema lies beside their mappings (`portal form`), held against
+    """Return the forms whose schema is saved beside their mappings (`portal form`), compared with
     these."""
     lines: list[CheckLine] = []
     for portal in catalogue.portals.values():
@@ -174,7 +174,7 @@ def _warnings(catalogue: Catalogue, config: Path, mappings: Path) -> tuple[Fault
 
 
 def _untaken(route: Route, teleservices: Mapping[str, Teleservice]) -> list[Message]:
-    """Events of the citizen that the workflow may announce and the GRU does not take."""
+    """Return the citizen's events that the workflow may announce and the GRU does not take."""
     if route.teleservice not in teleservices:
         return []
     announced = set(teleservices[route.teleservice].events.values())
@@ -211,7 +211,7 @@ def _print(
     offline: bool,
     verbose: bool,
 ) -> None:
-    """Faults, then warnings, the same thing at many places once; then what was looked at."""
+    """Print faults, then warnings (the same one only once, with all places), then the findings."""
     spoken = language()
     told = [(file_line(one.file, one.line), one.said) for one in warnings]
     for level, word in (("fault", "fault"), ("warning", "warning")):
@@ -231,7 +231,7 @@ def _print(
 
 
 def _together(found: Sequence[tuple[str, Message]]) -> list[tuple[Message, list[str]]]:
-    """Return each sentence once, with all places that it is told of."""
+    """Return each sentence once, with all its places."""
     places: dict[Message, list[str]] = {}
     for place, said in found:
         places.setdefault(said, []).append(place)
@@ -279,7 +279,7 @@ def _summary(
 
 
 def _is_of(fault: Fault, insee: str) -> bool:
-    """Does the warning stand in a file of the commune's, which bears its code?"""
+    """Is the warning about a file of this commune, whose name has its code?"""
     return "/communes/" in fault.file and insee in fault.file.rpartition("/")[2]
 
 
@@ -292,7 +292,7 @@ async def _far_ends(catalogue: Catalogue) -> list[CheckLine]:
 
 
 async def _recorded(catalogue: Catalogue, file: Path, insee: str | None) -> list[CheckLine]:
-    """Check the GRUs of a commune by recorded answers: whatever is in doubt is a fault then."""
+    """Check the GRUs of a commune by recorded answers. Every doubt is then a fault."""
     if insee is not None and insee not in catalogue.communes:
         raise unknown_communes(
             [insee], {code: one.name for code, one in catalogue.communes.items()}

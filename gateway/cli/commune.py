@@ -92,13 +92,13 @@ def show_all(
 
 
 def _cells(row: Mapping[str, Any], keys: Sequence[str]) -> list[object]:
-    """Return what a person reads of a row."""
+    """Return the cells of a row."""
     shown = {**row, "state": state_word(row["state"]), "file": state_word(row["file"])}
     return [shown[key] for key in keys]
 
 
 def _need(row: Mapping[str, Any]) -> int:
-    """Return how much a commune needs somebody."""
+    """Return how urgently somebody must look at a commune."""
     if row["person"]:
         return 3
     if row["broken"] or row["state"] in ("not released", "refused") or row["file"] != "ok":
@@ -107,7 +107,7 @@ def _need(row: Mapping[str, Any]) -> int:
 
 
 def _everybody(config: Config, mappings: Mappings) -> tuple[ConnectedCommunes, datetime | None]:
-    """Return who is connected, and when a daemon last said that it is there."""
+    """Return the connected communes, and the last sign of life of a daemon."""
     parts = load_parts(config, mappings)
     with open_database(parts.catalogue.settings) as database:
         known = asyncio.run(read_connected(database, parts, config, mappings))
@@ -203,7 +203,7 @@ def _lane(known: ConnectedCommunes, name: str) -> dict[str, Any]:
 
 
 def calling(contacts: Mapping[str, str]) -> list[Message]:
-    """Return whom to call of a commune, a line each."""
+    """Return the contacts of a commune, one per line."""
     return [say("call", who=cell(who), role=role) for role, who in contacts.items()]
 
 

@@ -1,4 +1,4 @@
-"""`contract`: the cases of the mappings, played against the real code, and the report to sign."""
+"""`contract`: run the cases of the mappings against the real code, and write the report to sign."""
 
 from __future__ import annotations
 
@@ -233,8 +233,8 @@ def _run(
 
 
 def _well(config: Path, mappings: Path, commune: str, secrets: NeededSecrets) -> CatalogueParts:
-    """Return the parts that are well. Raises ConfigurationFault for what concerns the commune,
-    too."""
+    """Return the parts without faults. Raises ConfigurationFault for faults that concern the
+    commune."""
     parts = load_parts(config, mappings, secrets=secrets)
     faults = [
         located(fault, config, mappings)
@@ -248,7 +248,7 @@ def _well(config: Path, mappings: Path, commune: str, secrets: NeededSecrets) ->
 
 
 def _bundle(config: Path, mappings: Path, commune: str | None) -> Mapping[str, str]:
-    """Return all files; for one commune, those that are well."""
+    """Return all files; for one commune, only the files without faults."""
     if commune is not None:
         return _well(config, mappings, commune, NeededSecrets.NONE).bundle
     with in_place(config, mappings):
@@ -287,7 +287,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def located_report(report: ContractReport, config: Path, mappings: Path) -> ContractReport:
-    """Return the run with its places as `located` tells them: files that can be opened."""
+    """Return the run with the places of `located`: paths that can be opened."""
 
     def real(file: str) -> str:
         return real_path(file, config, mappings)
@@ -309,7 +309,7 @@ def located_report(report: ContractReport, config: Path, mappings: Path) -> Cont
 
 
 def print_report(told: ReportedRun, *, verbose: bool = False) -> None:
-    """Print a run: what fails, what is weak, the sums."""
+    """Print a run: failures, weak rules, totals."""
     report = told.report
     for contract in report.contracts:
         for result in contract.failures:

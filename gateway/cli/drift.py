@@ -64,7 +64,7 @@ def drift(
 
 
 def _in_place(form: DriftReading, config: Path, mappings: Path) -> DriftReading:
-    """The same with the files that can be opened."""
+    """Return the same result with paths that can be opened."""
 
     def real(places: tuple[FormUse, ...]) -> tuple[FormUse, ...]:
         return tuple(replace(p, file=real_path(p.file, config, mappings)) for p in places)

@@ -1,4 +1,5 @@
-"""`erasure`: people's data being erased, what waits for an agreement or for a commune."""
+"""`erasure`: erasures under way, those that wait for an agreement, and those that wait for a
+commune."""
 
 from __future__ import annotations
 
@@ -216,7 +217,7 @@ def _deadline(one: Erasure, now: datetime) -> str | Message:
 
 
 def _waits(one: Erasure, targets: Sequence[Target]) -> Message | None:
-    """Tell what an erasure waits for; None where for nothing."""
+    """Return the message that says what an erasure waits for; None if for nothing."""
     if one.state is Phase.HELD:
         ground = one.reason or ""
         if one.first_by:

@@ -1,4 +1,4 @@
-"""Errors of the house as messages and exit codes, in one place for every command."""
+"""Turns our errors into messages and exit codes, in one place for all commands."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Exit(IntEnum):
 
 
 def exit_code(error: GatewayError) -> Exit:
-    """Return the code for an error: the answer is no, or an operator must mend something."""
+    """Return the exit code for an error: "no", or "an operator must repair something"."""
     return Exit.NO if isinstance(error, NotFound | Conflict | Rejected) else Exit.CONFIGURATION
 
 
 def message(error: GatewayError) -> str:
-    """Return the error for a person: a sentence, or every fault on a line of its own."""
+    """Return the error for a person: a sentence, or each fault on a line of its own."""
     spoken = language()
     if not isinstance(error, ConfigurationFault):
         return say("error", said=plain(error.said.told(spoken))).what(spoken)
@@ -43,8 +43,8 @@ def message(error: GatewayError) -> str:
 
 
 class RootGroup(CommandGroup):
-    """The group at the root: every command below it speaks the language that is asked for, and no
-    error of the house, nor of its usage, leaves it as a traceback or in another language."""
+    """The root group. All commands below it use the requested language, and none of our errors or
+    usage errors ends as a traceback or in another language."""
 
     def __init__(self, **attrs: Any) -> None:
         super().__init__(**attrs)
@@ -90,7 +90,7 @@ class RootGroup(CommandGroup):
 
 
 def _commands(group: TyperGroup) -> Iterator[Any]:
-    """Yield all that is below a group, groups included."""
+    """Yield all commands and groups below a group."""
     for one in group.commands.values():
         yield one
         if isinstance(one, TyperGroup):

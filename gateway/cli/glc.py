@@ -1,4 +1,4 @@
-"""`glc`: one run of the watch over deleted accounts, and how it stands."""
+"""`glc`: poll GLC for deleted accounts once, and show the state of that poll."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""`health`: the probe of a container. It runs twice a minute, so it loads no part of the daemon."""
+"""`health`: the probe of a container. It runs twice a minute, so it imports no part of the
+daemon."""
 
 from __future__ import annotations
 
@@ -79,7 +80,7 @@ def health(
 
 
 def _amiss(parts: dict[str, Any], path: str = "") -> Iterator[Message]:
-    """Yield the parts of a health that are not well, by name."""
+    """Yield the parts of a health document that are not well, by name."""
     for name, part in parts.items():
         if not isinstance(part, dict):
             continue
@@ -97,7 +98,7 @@ def _amiss(parts: dict[str, Any], path: str = "") -> Iterator[Message]:
 
 
 def _why(part: dict[str, Any]) -> str | Message | None:
-    """Return what a part says of itself; of one that has no words for it, what it counts."""
+    """Return a part's own explanation, or its counts if it has none."""
     for name in ("detail", "failure", "reason"):
         if part.get(name):
             return str(part[name])
@@ -109,7 +110,8 @@ def _why(part: dict[str, Any]) -> str | Message | None:
 
 
 def _listening(config: Path) -> str:
-    """Return where gateway.yaml has the daemon listen; its defaults where that cannot be read."""
+    """Return the address in gateway.yaml at which the daemon listens, or the default if it cannot
+    be read."""
     try:
         text = (config / "gateway.yaml").read_text("utf-8")
         # All of it as text: what looks like a date and is none would be an error.

@@ -1,4 +1,4 @@
-"""In which language a command speaks: `--lang`, or that of the environment."""
+"""The language of a command: `--lang`, or the language of the environment."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _SPOKEN: Final[Mapping[str, Language]] = {"en": "en", "fr": "fr"}
 
 @contextmanager
 def speaking(arguments: Sequence[str]) -> Iterator[None]:
-    """Speak as the arguments of a command ask for, wherever `--lang` stands among them.
+    """Set the language from the arguments of a command, wherever `--lang` stands.
 
-    Before anything else is read of them: what is wrong with them is told in that language, too.
+    It is set before the other arguments are parsed, so that their faults are reported in it too.
     """
     own = [*takewhile(lambda one: one != "--", arguments), ""]
     asked = [
@@ -64,7 +64,7 @@ InLanguage = Annotated[
 
 
 def language(environ: Mapping[str, str] | None = None) -> Language:
-    """Return the language of the command that runs: French where it is asked for, else English."""
+    """Return the language of the running command: French if requested, otherwise English."""
     asked = _ASKED.get()
     if asked is not None:
         return asked

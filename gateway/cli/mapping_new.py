@@ -1,4 +1,4 @@
-"""`mapping new`: a first file, from a form's schema or from two examples."""
+"""`mapping new`: write a first mapping from a form's schema or from two examples."""
 
 from __future__ import annotations
 

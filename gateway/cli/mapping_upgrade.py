@@ -1,4 +1,4 @@
-"""`mapping upgrade`: old spellings in files, written anew."""
+"""`mapping upgrade`: rewrite old spellings in mapping files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`outbox`: the deliveries that wait for a person, and what a person may do to them."""
+"""`outbox`: the deliveries that wait for a person, and a person's decisions about them."""
 
 from __future__ import annotations
 
@@ -194,12 +194,12 @@ def discard(
 
 
 def _cure(reason: str) -> str:
-    """Return what is to be done about a reason."""
+    """Return the remedy of a reason."""
     return reasons.of(reason).said.remedy(language())
 
 
 def _untold(change: Untold) -> dict[str, Any]:
-    """Return what a GRU told, in the words of a delivery."""
+    """Return a change of a GRU in the form of a delivery."""
     told = {one.name: getattr(change, one.name) for one in dataclasses.fields(change)}
     reason = reasons.of(change.reason)
     return told | {
@@ -214,7 +214,7 @@ def _untold(change: Untold) -> dict[str, Any]:
 
 
 def _as_data(delivery: Delivery) -> dict[str, Any]:
-    """Return a delivery as scripts read it, with what its reason means and who can act."""
+    """Return a delivery for scripts, with the meaning of its reason and the people who can act."""
     told = {one.name: getattr(delivery, one.name) for one in dataclasses.fields(delivery)}
     reason = reasons.of(delivery.reason)
     who = who_acts(delivery.reason, delivery.lane)
@@ -229,7 +229,7 @@ def _act(
     *,
     as_json: bool,
 ) -> None:
-    """Do it, and say the message of `word`, in which `when` is when a daemon takes it."""
+    """Run `act`, and print the message of `word`; its `when` says when a daemon takes it up."""
     with open_database(load_settings(config, mappings).settings) as database:
         moved = act(database)
         when = taken(database, TAKEN)

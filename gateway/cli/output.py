@@ -33,13 +33,14 @@ Each = Annotated[
 
 
 def emit(value: Any) -> None:
-    """One JSON document on the standard output; dataclasses as objects, times in UTC."""
+    """Print one JSON document on the standard output: dataclasses as objects, times in UTC."""
     typer.echo(harmless(json.dumps(value, ensure_ascii=False, indent=2, default=_plain)))
 
 
 @contextmanager
 def writing(place: Path) -> Iterator[None]:
-    """Write below `place`. Raises GatewayError where the system does not let us."""
+    """Within the block, files are written below `place`. Raises GatewayError where the system
+    forbids it."""
     try:
         yield
     except OSError as error:
@@ -48,18 +49,18 @@ def writing(place: Path) -> Iterator[None]:
 
 
 def print_message(said: Message, *, err: bool = False) -> None:
-    """Print a message in the language of the command, with what to do; `err`: on the standard
+    """Print a message and its remedy in the language of the command; `err`: on the standard
     error."""
     typer.echo(said.told(language()), err=err)
 
 
 def print_text(text: str, *, err: bool = False) -> None:
-    """Print what is in no language: a path, a file's text, what was put together from messages."""
+    """Print a text without language: a path, the text of a file, or text made from messages."""
     typer.echo(text, err=err)
 
 
 def ask_person(question: Message, *, yes: bool) -> None:
-    """Ask a person, unless `yes` was said already. Raises Abort when the answer is no."""
+    """Ask a person, unless `yes` was given. Raises Abort after a "no"."""
     if yes:
         return
     spoken = language()
@@ -73,9 +74,10 @@ def ask_person(question: Message, *, yes: bool) -> None:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: Message) -> None:
-    """Aligned columns, never cut: identifiers are there to be copied. `empty` when no row.
+    """Print aligned columns, never cut, since identifiers are there to be copied. Print `empty`
+    without rows.
 
-    Headings are words of `headings`. Raises KeyError for one that is not there.
+    Headings are words of `headings`. Raises KeyError for an unknown one.
     """
     heads = [headings(name).what(language()).upper() for name in headers]
     if not rows:
@@ -89,14 +91,14 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: Messa
 
 
 def print_value(word: str, value: object) -> None:
-    """Print one line of what is known of a thing: the word, and its value."""
+    """Print one line: the word, and its value."""
     label = say("label", name=headings(word)).what(language())
     typer.echo(f"{label:16} {cell(value)}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CommuneRow:
-    """A commune's row; `need`: how much it needs somebody, 0 for not at all."""
+    """A commune's row. `need` says how urgently somebody must look at it; 0 means not at all."""
 
     code: str
     name: str
@@ -112,10 +114,10 @@ def communes(
     *,
     each: bool = False,
 ) -> None:
-    """A table in which those are first that need somebody most.
+    """Print a table of communes, the most urgent ones first.
 
-    Of more than a few that need nobody, the names alone are told (`calm` says how they are), unless
-    `each` is to have its row.
+    If many communes need nobody, only their names are printed (`calm` says how they are), unless
+    `each` asks for all rows.
     """
     ranked = sorted(rows, key=lambda row: (-row.need, row.code))
     quiet = [row for row in ranked if row.need == 0]

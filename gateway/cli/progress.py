@@ -1,5 +1,4 @@
-"""The progress of a long command: a bar on a terminal, lines elsewhere. Both on the standard
-error."""
+"""The progress of a long command on the standard error: a bar on a terminal, lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ Step = Callable[[int, int, str], None]
 
 @contextmanager
 def progress(said: Message) -> Iterator[Step]:
-    """Give the function to call before each step, and once all are done."""
+    """Yield the function to call before each step, and once more after the last one."""
     if not sys.stderr.isatty():
         yield lambda done, of, name: _line(said, done, of, name)
         return

@@ -1,4 +1,4 @@
-"""`portal reconcile`: what the portal has for us, looked at and taken now."""
+"""`portal reconcile`: find what the portal has for us, and take it in now."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from gateway.flow.engine import Engine
 
 @dataclass(frozen=True, slots=True)
 class DueItem:
-    """Something due that is not here: a request, or an event of it. `code`: why it is not taken."""
+    """A request, or an event of it, that is due and not here. `code` says why it is not taken
+    in."""
 
     ref: str
     commune: str | None
@@ -36,9 +37,10 @@ class DueItem:
 
 @dataclass(slots=True)
 class ReconciledForm:
-    """One form: what is due, or how much was taken; `failure`: why it could not be read.
+    """One form: the items that are due, or the number taken in. `failure` says why it could not be
+    read.
 
-    `off`: nothing tells which of its requests are due.
+    `off`: the form has no mark of due requests.
     """
 
     portal: str

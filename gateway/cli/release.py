@@ -1,4 +1,4 @@
-"""`release`: what runs for each commune, who agreed to it, and how it came about."""
+"""`release`: the active release of each commune, the agreements to it, and its history."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ Everybody = Annotated[bool, typer.Option("--all", help="All communes.")]
 
 @dataclass(frozen=True, slots=True)
 class ReleaseContext:
-    """The files as they are now, and the database beside them."""
+    """The present files, and the database."""
 
     parts: CatalogueParts
     files: ReleaseFiles
@@ -85,7 +85,7 @@ def open_place(stack: ExitStack, config: Path, mappings: Path) -> ReleaseContext
 
 
 def _call(place: ReleaseContext) -> dict[str, str]:
-    """Return whom to call, by commune."""
+    """Return the contacts by commune."""
     return {
         insee: ", ".join(f"{whom} ({role})" for role, whom in one.contacts.items())
         for insee, one in place.parts.catalogue.communes.items()
@@ -315,5 +315,5 @@ def apply(
 
 
 def now() -> datetime:
-    """Return the present, in UTC."""
+    """Return the present time, in UTC."""
     return datetime.now(UTC)

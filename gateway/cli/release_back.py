@@ -1,4 +1,4 @@
-"""`release rollback`, `undo`, `withdraw`: what was done to releases, taken back."""
+"""`release rollback`, `undo`, `withdraw`: revert acts on releases."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def _taken_back(one: UndoStep) -> Message:
 def _unfit(
     bundle: Mapping[str, str], config: Path, mappings: Path, releases: Mapping[str, Release]
 ) -> dict[str, tuple[Fault, ...]]:
-    """Return what keeps releases from being run today, by commune."""
+    """Return the faults that prevent releases from running today, by commune."""
     unfit = rendered_otherwise(releases)
     with in_place(config, mappings):
         found = build_released(bundle, releases, environ=os.environ, folder=config, unfit=unfit)
@@ -132,7 +132,8 @@ def _unfit(
 
 
 def _stay(stays: Sequence[TakeBackResult | UndoStep]) -> None:
-    """Tell who goes on as before, and why; the exit code says whether any does."""
+    """Print the communes that go on as before, and why. The exit code says whether there are
+    any."""
     for one in stays:
         if one.faults:
             print_text("\n".join(fault.told(language()) for fault in one.faults), err=True)
@@ -183,7 +184,7 @@ def withdraw(
 
 
 def _left_lying(one: ConnectedCommune) -> list[Message]:
-    """Return what becomes of what a commune has on its hands."""
+    """Return what happens to the open work of a commune."""
     left = one.left
     told = [
         say("leaving", commune=one.insee, name=one.name),

@@ -1,4 +1,5 @@
-"""`release list`, `show`, `verify`: what runs, what was done, and whether it is as it should be."""
+"""`release list`, `show`, `verify`: the active releases, their history, and whether both are
+intact."""
 
 from __future__ import annotations
 
@@ -98,7 +99,7 @@ def show_all(
 
 
 def _need(one: Mapping[str, Any]) -> int:
-    """Return how much a commune needs somebody."""
+    """Return how urgently somebody must look at a commune."""
     if one["refused"]:
         return 3
     if not one["passed"] or not one["signatures"]:
@@ -107,7 +108,8 @@ def _need(one: Mapping[str, Any]) -> int:
 
 
 def _agreed(one: Mapping[str, Any]) -> str | Message:
-    """Return who agreed to what runs, or had it run before anybody did."""
+    """Return the people who agreed to the active release, or who applied it without an
+    agreement."""
     signed = ", ".join(signature.by for signature in one["signatures"])
     urgent = one["urgent"]
     if urgent is None or signed:
@@ -116,8 +118,11 @@ def _agreed(one: Mapping[str, Any]) -> str | Message:
 
 
 def _active(ledger: ReleaseLedger, insee: str, word: RunningRelease | None) -> dict[str, Any]:
-    """Return the releases in service. `runs`: what the daemon says; None where none runs.
-    `runs_digest`: of the release that it runs, be it the former one."""
+    """Return the active releases.
+
+    `runs` is the daemon's statement about a release; None where no daemon runs. `runs_digest` is
+    the release that it runs, which may be the former one.
+    """
     one = ledger.active[insee]
     runs = refused = running = None
     if word is not None:

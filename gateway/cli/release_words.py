@@ -1,4 +1,4 @@
-"""The words of `release` about plans and acts: each thing once, with its communes."""
+"""The words of `release` about plans and acts: each fact once, with its communes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WIDTH = 100
 
 
 def planned_document(one: CommunePlan) -> dict[str, Any]:
-    """Return one commune's plan, for scripts."""
+    """Return the plan of one commune, for scripts."""
     return {
         "commune": one.commune,
         "name": one.name,
@@ -45,7 +45,7 @@ def planned_document(one: CommunePlan) -> dict[str, Any]:
 
 
 def changes(planned: Sequence[CommunePlan], real: RealPath) -> Iterator[str]:
-    """Yield what changes, each change once."""
+    """Yield the changes, each one once."""
     changed = [one for one in planned if one.state is PlanState.CHANGED]
     names = {one.commune: one.name for one in changed}
     where = {(one.commune, _anywhere(d)): d for one in changed for d in one.differences}
@@ -77,13 +77,13 @@ def changes(planned: Sequence[CommunePlan], real: RealPath) -> Iterator[str]:
 
 
 def _anywhere(difference: Difference) -> Difference:
-    """Without the name of the commune's own file, and its line there."""
+    """Return the text without the name and the line of the commune's own file."""
     own = difference.file.startswith(COMMUNES)
     return replace(difference, file=EACH, line=0) if own else difference
 
 
 def _shared(having: Iterable[tuple[str, Iterable[Thing]]]) -> dict[Who, list[Thing]]:
-    """Things by the communes that have them."""
+    """Group facts by the communes that share them."""
     users: dict[Thing, list[str]] = {}
     for commune, things in having:
         for thing in things:
@@ -107,7 +107,7 @@ def _difference(d: Difference, real: RealPath) -> list[str]:
 
 
 def effect_lines(effect: Effect) -> Iterator[str]:
-    """Yield one field that leaves otherwise, before and after."""
+    """Yield the lines of one field that changes, before and after."""
     yield f"    {_line(_field(effect.field))}"
     yield from _before_after(effect.before, effect.after, say("nothing_sent"))
 
@@ -143,10 +143,9 @@ def applied(
     call: Mapping[str, str],
     real: RealPath,
 ) -> Iterator[str]:
-    """Yield what became of each, then what keeps some from going, each thing once with its
-    communes.
+    """Yield the result for each commune, then the obstacles, each once with its communes.
 
-    `refused`: why the daemon does not run what was made active; `call`: whom to call, by commune.
+    `refused`: why the daemon does not run an activated release. `call`: the contacts by commune.
     """
     missing = _shared((one.commune, one.missing) for one in done)
     changed = _shared((one.commune, one.changes) for one in done if not one.done)
@@ -185,6 +184,6 @@ def _became(one: ApplyResult) -> str:
 
 
 def applied_document(one: ApplyResult, refused: str | None) -> dict[str, Any]:
-    """Return what became of one commune, for scripts."""
+    """Return the result for one commune, for scripts."""
     missing = [said.told(language()) for said in one.missing]
     return asdict(one) | {"missing": missing, "refused": refused}

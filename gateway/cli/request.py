@@ -1,4 +1,4 @@
-"""`request`: what became of a demand, where each field came from, why it waits."""
+"""`request`: the history of a request, the origin of each field, and the reason why it waits."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ def explain(
 
 
 def _sent(trace: Trace) -> Attempt | None:
-    """Return the last attempt to send the creation of which it is known what made it."""
+    """Return the last attempt to send the creation whose origin is known."""
     tried = [
         attempt
         for one in trace.deliveries
@@ -260,7 +260,7 @@ def _sent(trace: Trace) -> Attempt | None:
 
 
 def _on_trial(catalogue: Catalogue, request: StoredRequest) -> bool:
-    """Is this a request of test instances, at both ends?"""
+    """Is this a request between test instances, at both ends?"""
     commune = catalogue.communes.get(request.commune)
     gru = None if commune is None else commune.grus.get(request.gru)
     portal = catalogue.portals.get(request.portal)
@@ -291,7 +291,7 @@ def _print_rows(rows: list[PreviewRow], values: bool) -> None:
 
 
 async def _trace(database: Database, which: str) -> Trace:
-    """Raises NotFound, and Conflict when the text fits several requests."""
+    """Return the request. Raises NotFound, and Conflict when the text fits several requests."""
     found = await database.read(requests.search, which)
     if not found:
         raise NotFound(say("no_such_request", which=which))
@@ -306,7 +306,7 @@ async def _trace(database: Database, which: str) -> Trace:
 
 
 def _made_with(attempt: Attempt) -> Message | None:
-    """Return what made the content of an attempt; None where that is not known."""
+    """Return the release and program that made the content of an attempt; None if not known."""
     if attempt.mapping is None:
         return None
     if attempt.release_digest is None:

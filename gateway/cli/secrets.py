@@ -1,4 +1,4 @@
-"""`secrets`: secrets and certificates read anew by the daemons that run."""
+"""`secrets`: have the running daemons read secrets and certificates again."""
 
 from __future__ import annotations
 

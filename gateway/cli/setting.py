@@ -1,4 +1,4 @@
-"""The beginning of most commands: the configuration, and the database behind it."""
+"""The first steps of most commands: read the configuration, and open its database."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ MAPPINGS = Path("mappings")
 def load_catalogue(
     config: Path, mappings: Path, *, secrets: NeededSecrets = NeededSecrets.DATABASE
 ) -> Catalogue:
-    """Load the catalogue of two folders; what is to call far ends needs all its secrets.
+    """Load the catalogue of two folders. A catalogue for calls to far ends needs all its secrets.
 
     Raises ConfigurationFault with every fault at its file.
     """
@@ -76,10 +76,10 @@ def load_catalogue(
 def load_parts(
     config: Path, mappings: Path, *, secrets: NeededSecrets = NeededSecrets.DATABASE
 ) -> CatalogueParts:
-    """Return the parts of two folders that are well; what is left out is said on the standard
-    error.
+    """Return the parts of two folders without faults. The parts left out are printed on the
+    standard error.
 
-    Raises ConfigurationFault for what concerns all communes.
+    Raises ConfigurationFault for a fault that concerns all communes.
     """
     with in_place(config, mappings):
         unread: list[Fault] = []
@@ -93,17 +93,17 @@ def load_parts(
 
 
 def tell_left_out(faults: Iterable[Fault], config: Path, mappings: Path) -> None:
-    """Say on the standard error, each once, what keeps files from counting."""
+    """Print on the standard error, once each, why files are left out."""
     for fault in sorted(set(faults)):
         told = located(fault, config, mappings).told(language())
         print_message(say_cli("left_out", told=told), err=True)
 
 
 def last_heard(database: Database) -> datetime | None:
-    """Return when a daemon last said that it is there; None when none is.
+    """Return the time of a daemon's last sign of life; None when no daemon runs.
 
-    Beside SQLite its lock says whether it is there, also where it says nothing (`serve --dev`).
-    Else its own end is told at once, that of one that was killed after three minutes.
+    For SQLite the daemon's lock decides, also where the daemon leaves no sign (`serve --dev`).
+    Otherwise the end of a daemon is known at once, that of a killed one after three minutes.
     """
     held = _lock_held(database)
     if held is False:
@@ -117,8 +117,8 @@ def _last_word(database: Database) -> datetime | None:
 
 
 def _lock_held(database: Database) -> bool | None:
-    """Say whether the one daemon of an SQLite database holds its lock, which the system frees for
-    a dead one; None where that cannot be seen."""
+    """Does a daemon hold the lock of its SQLite database? The system frees it when the process
+    dies. None where it cannot be tested."""
     url = database.engine.url
     if url.get_backend_name() != "sqlite" or not url.database:
         return None
@@ -133,7 +133,8 @@ def _lock_held(database: Database) -> bool | None:
 
 
 def tell_daemon(heard_at: datetime | None) -> None:
-    """Say on the standard error how old the word of the daemons is, or that there is none."""
+    """Print on the standard error the age of the daemons' last sign of life, or that no daemon
+    runs."""
     if heard_at is None:
         print_message(say_cli("no_daemon"), err=True)
         return
@@ -143,7 +144,7 @@ def tell_daemon(heard_at: datetime | None) -> None:
 
 
 def taken(database: Database, said: Message) -> Message:
-    """Return the message `said` of the daemons that run, unless none does."""
+    """Return the message `said` about the running daemons, or the message that none runs."""
     heard_at = last_heard(database)
     if heard_at is None:
         return say_cli("taken_at_start")
@@ -152,7 +153,7 @@ def taken(database: Database, said: Message) -> Message:
 
 
 def taken_with_releases(database: Database, said: Message) -> Message:
-    """Return the message `said` of the daemons that follow what is released, as `taken` does."""
+    """Return the message `said` about the daemons that follow releases, as `taken` does."""
     if last_heard(database) is not None and _last_word(database) is None:
         return UNFOLLOWING
     return taken(database, said)
@@ -161,7 +162,8 @@ def taken_with_releases(database: Database, said: Message) -> Message:
 def load_settings(
     config: Path, mappings: Path, *, secrets: NeededSecrets = NeededSecrets.DATABASE
 ) -> Catalogue:
-    """Settings and portals alone, with no commune. Raises ConfigurationFault likewise."""
+    """Load settings and portals only, without communes. Raises ConfigurationFault as
+    `load_catalogue`."""
     with in_place(config, mappings):
         bundle = read_bundle(config, mappings)
         found = settings_of(bundle, os.environ, folder=config, secrets=secrets)
@@ -172,8 +174,7 @@ def load_settings(
 async def read_connected(
     database: Database, parts: CatalogueParts, config: Path, mappings: Path
 ) -> ConnectedCommunes:
-    """Return who is connected, by the database and by two folders; faults are told where files
-    lie."""
+    """Return the connected communes, from the database and two folders. Faults name real paths."""
     whose = {insee: parts.broken[file] for file, insee in parts.communes.items()}
     return await everybody(database, parts, all_located(whose, config, mappings))
 
@@ -181,10 +182,10 @@ async def read_connected(
 async def known_commune(
     database: Database, code: str, config: Path, mappings: Path, found: Sequence[object]
 ) -> None:
-    """Look whether there is such a commune, where nothing was `found` of it.
+    """Check that there is such a commune, where nothing was `found` about it.
 
-    One is there that has a file, or for which a release ever was. Raises NotFound, which names the
-    nearest; Misuse for what is no INSEE code.
+    A commune exists if it has a file or ever had a release. Raises NotFound, which names the
+    nearest ones; Misuse for a text that is not an INSEE code.
     """
     if found:
         return
@@ -200,7 +201,7 @@ async def known_commune(
 
 @contextmanager
 def in_place(config: Path, mappings: Path) -> Iterator[None]:
-    """Faults of a bundle's names, raised within, are told at the files as they lie."""
+    """Within the block, faults with a bundle's names are raised with real paths."""
     try:
         yield
     except ConfigurationFault as error:
@@ -210,9 +211,10 @@ def in_place(config: Path, mappings: Path) -> Iterator[None]:
 
 
 def _left_behind(settings: Settings, config: Path) -> None:
-    """Earlier versions took a relative data_dir for one of the folder that they were started in.
+    """Check that no database was left in the folder of the current process: earlier versions read a
+    relative data_dir from there.
 
-    Raises ConfigurationFault rather than have an empty database made beside the one that is meant.
+    Raises ConfigurationFault instead of creating an empty database beside the intended one.
     """
     if not settings.data_dir.is_relative_to(config):
         return
@@ -225,12 +227,12 @@ def _left_behind(settings: Settings, config: Path) -> None:
 
 
 def located(fault: Fault, config: Path, mappings: Path) -> Fault:
-    """Return the fault at the path where the file really is, to be opened as it stands."""
+    """Return the fault with the real path of its file, which can be opened."""
     return Fault(real_path(fault.file, config, mappings), fault.line, fault.said, fault.column)
 
 
 def real_path(file: str, config: Path, mappings: Path) -> str:
-    """Return where a file of a bundle really is, also behind its release; other names stay."""
+    """Return the real path of a bundle's file, also within its release. Other names stay."""
     release, comma, name = file.rpartition(", ")
     for prefix, folder in (("config/", config), ("mappings/", mappings)):
         if name.startswith(prefix):
@@ -241,14 +243,15 @@ def real_path(file: str, config: Path, mappings: Path) -> str:
 def all_located(
     faults: Mapping[str, tuple[Fault, ...]], config: Path, mappings: Path
 ) -> dict[str, tuple[Fault, ...]]:
-    """Faults by what they are of, each where its file really is."""
+    """Return the faults by subject, each with the real path of its file."""
     return {key: tuple(located(f, config, mappings) for f in of) for key, of in faults.items()}
 
 
 async def running_catalogue(
     database: Database, config: Path, mappings: Path, *, files: bool = False
 ) -> Catalogue:
-    """Return what a daemon serves: the active releases, or the files where nothing is released.
+    """Return the catalogue that a daemon serves: the active releases, or the files if nothing is
+    released.
 
     Raises ConfigurationFault.
     """
@@ -264,7 +267,7 @@ async def running_catalogue(
 def open_database(settings: Settings) -> Iterator[Database]:
     """Open the database of a configuration, beside a running daemon or without one.
 
-    Raises GatewayError when there is none yet, or when its tables are not those of this version.
+    Raises GatewayError when there is no database yet, or when its tables have another version.
     """
     url = settings.database.get_secret_value()
     path = url.removeprefix("sqlite:///")

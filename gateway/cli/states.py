@@ -1,4 +1,4 @@
-"""The words for how a thing is, for people; scripts are given the word itself."""
+"""The words for states, for people. Scripts get the state itself."""
 
 from __future__ import annotations
 
@@ -60,5 +60,5 @@ phases: Final = Messages(*(Text(one.value, one.value, "", fr, "") for one, fr in
 
 
 def state_word(word: str) -> Message:
-    """Return the word in the reader's language; one that is not known here as it is."""
+    """Return the word in the reader's language; an unknown state is returned unchanged."""
     return states(word) if word in states else plain(word)

@@ -407,7 +407,7 @@ say = Messages(
 
 
 def counted(word: str, count: int) -> Message:
-    """Return `1 fault`, `2 faults`, `no fault`: the sentence of the table for so many."""
+    """Return `1 fault`, `2 faults`, `no fault`: the sentence of the table for this number."""
     if count > 1:
         return say(word, count=count)
     singular = f"{'one' if count else 'no'}_{word}"

@@ -1,7 +1,7 @@
-"""Wrong usage, told in the language of the command.
+"""Usage errors, in the language of the command.
 
-Typer has the sentences of its errors in English alone. What it knows of each, the option, the
-choices, the range, is said here in ours.
+Typer has its sentences in English only. Its facts about an error (the option, the choices, the
+range) are put into our own sentences here.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NothingGiven = click.NoArgsIsHelpError
 
 
 class Misuse(typer.BadParameter):
-    """A command was given what does not go together; `said` is the whole sentence."""
+    """Arguments that do not fit together. `said` is the whole sentence."""
 
     def __init__(self, said: Message) -> None:
         super().__init__(said.told())
@@ -45,7 +45,7 @@ class NoSuchCommand(UsageError):
 
 
 class CommandGroup(TyperGroup):
-    """A group of commands, which names those that there are for one that there is not."""
+    """A group of commands. For an unknown command it names the known ones."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
@@ -63,7 +63,7 @@ class CommandGroup(TyperGroup):
 
 
 def usage_lines(error: UsageError) -> Iterator[str]:
-    """Yield the lines of an error: what is wrong, how the command is written, where its help is."""
+    """Yield the lines of an error: the fault, the syntax of the command, and how to get help."""
     spoken = language()
     yield say("error", said=plain(_message_of(error).told(spoken))).what(spoken)
     if (ctx := error.ctx) is not None:
@@ -108,7 +108,7 @@ def _name(param: Any) -> str:
 
 
 def _due(param: Any) -> Message:
-    """Return what an option or an argument takes."""
+    """Return the kind of value that an option or an argument takes."""
     kind = getattr(param, "type_descriptor", None)
     if kind is None:
         return say("due_value")
@@ -130,7 +130,7 @@ def _holds(annotation: Any, kind: type) -> bool:
 
 
 def _value(error: click.BadParameter) -> str | None:
-    """Return the value that was given, where the error still has it."""
+    """Return the given value, if the error still has it."""
     cause = error.__cause__
     if not isinstance(cause, ValidationError):
         return None

@@ -1,4 +1,4 @@
-"""The communes' agents, who work in their own tools."""
+"""The agents of the communes, who work in their own tools."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ENROLLED = "Les enfants sont inscrits, les écoles vous écriront."
 
 
 class Agents:
-    """Close each ticket once its citizen was told that it was accepted."""
+    """Close each ticket once the portal has its "accepted"."""
 
     def __init__(self, stage: Stage, story: Story) -> None:
         self._stage = stage

@@ -1,4 +1,4 @@
-"""The attacks of the hostile scenario, by far ends, strangers and senders with a key."""
+"""The attacks of the hostile scenario: by far ends, by strangers, and by senders with a key."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ Attack = Callable[["Ground"], Awaitable[Iterable[CallResult]]]
 
 @dataclass(slots=True)
 class Ground:
-    """The ground of the attacks. `scale` is 1 at full size; `said` are all answers."""
+    """The targets of the attacks, and their results. `scale` is 1 at full size; `said` holds all
+    answers."""
 
     stage: Stage
     scale: float
@@ -61,7 +62,7 @@ class Ground:
 
 
 def arm(ground: Ground) -> None:
-    """Have the GRUs, the identity provider and the portal give a harmful answer now and then."""
+    """Give the GRUs, the identity provider and the portal a harmful answer from time to time."""
     stage, size = ground.stage, ground.size
     moved = bad.page(307, b"", (b"location", f"{ground.elsewhere}/vol".encode()))
     creations = (
@@ -109,7 +110,7 @@ def arm(ground: Ground) -> None:
 
 
 async def _unsigned_bodies(ground: Ground) -> Iterable[CallResult]:
-    """Send bodies of 39 MB to a webhook, fifty at once, without proof."""
+    """Send bodies of 39 MB without proof to a webhook, fifty at once."""
     size = ground.size(39 * MIB)
     hook = webhook(ground.stage.url, VILLEURBANNE, "education")
     calls = (call(hook, repeated(b"x", size), size=size) for _ in range(50))
@@ -131,7 +132,7 @@ async def _slow_heads(ground: Ground) -> Iterable[CallResult]:
 
 
 async def _junk(ground: Ground) -> Iterable[CallResult]:
-    """Send unreadable methods, paths, queries and bodies, without proof."""
+    """Send invalid methods, paths, queries and bodies, without proof."""
     base, long = ground.stage.url, "a" * 8_000
     paths = ("/%00", "/ops/communes/%2e%2e", f"/portal/v1/{long}", "/?" + "&".join(["a=b"] * 2000))
     said = [await call(base + path, method="GET") for path in paths]
@@ -161,7 +162,7 @@ async def _large_webhooks(ground: Ground) -> Iterable[CallResult]:
 
 
 async def large_webhook(stage: Stage, mib: float) -> CallResult:
-    """Send a signed webhook of Villeurbanne's with many comments."""
+    """Send a signed webhook for Villeurbanne with many comments."""
     row, text = b'{"id":%d,"internal":false,"text":"%b"}', b"Un nid de poule. " * 12
     rows = b",".join(row % (n, text) for n in range(int(mib * MIB) // 245))
     body = b'{"ticket":{"id":1,"status":"open","comments":[' + rows + b"]}}"
@@ -172,7 +173,8 @@ async def large_webhook(stage: Stage, mib: float) -> CallResult:
 
 
 async def _odd_formdata(ground: Ground) -> Iterable[CallResult]:
-    """Push formdata with wrong types, characters that no database takes, and values of our own."""
+    """Push formdata with wrong types, with characters that databases refuse, and with our own
+    marks."""
     said = []
     odd: tuple[dict[str, Any], ...] = (
         {"fields": {"file": 99}},
@@ -208,7 +210,7 @@ async def _odd_formdata(ground: Ground) -> Iterable[CallResult]:
 
 
 async def _for_another(ground: Ground) -> Iterable[CallResult]:
-    """Name requests, documents and addresses of Bron's with Villeurbanne's key."""
+    """Name Bron's requests, documents and addresses with Villeurbanne's key."""
     base, key = ground.stage.portal.base_url, ground.stage.commune_key
     said = []
     for n, victim in enumerate(ground.victims):
@@ -229,7 +231,7 @@ async def _for_another(ground: Ground) -> Iterable[CallResult]:
 
 
 def file_of(victim: SimulatedFormdata, base: str) -> dict[str, Any]:
-    """Return the victim's document by its address, as the portal's lists do."""
+    """Return the address of the victim's document, as the portal's lists give it."""
     shown: dict[str, Any] = victim.document(base, files=False)
     photo: dict[str, Any] = shown["fields"]["photo"]
     return photo

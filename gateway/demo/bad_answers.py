@@ -1,4 +1,4 @@
-"""Harmful answers of a far end, on purpose or by mistake: each an application of its own."""
+"""Harmful answers of a far end, intended or not. Each one is an application of its own."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Header = tuple[bytes, bytes]
 def saying(
     pieces: Callable[[], Iterable[bytes]], *headers: Header, status: int = 200, rest: float = 0.0
 ) -> ASGIApp:
-    """Answer `status` with these headers and pieces, `rest` seconds apart, until the caller hangs
-    up."""
+    """Answer `status` with these headers and pieces, `rest` seconds apart, until the caller
+    disconnects."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         gone = asyncio.create_task(_gone(receive))
@@ -38,7 +38,7 @@ def saying(
 
 
 def bomb(megabytes: int, media_type: bytes = b"application/json") -> ASGIApp:
-    """Answer with zeros, compressed twice: some kilobytes become so many megabytes."""
+    """Answer with zeros that are compressed twice: a few kilobytes become many megabytes."""
     once = zlib.compressobj(9, wbits=31)
     zeros = bytes(_PIECE)
     begun = once.compress(zeros) + once.flush(zlib.Z_FULL_FLUSH)
@@ -55,13 +55,13 @@ def flood(megabytes: int, begun: bytes = b"[") -> ASGIApp:
 
 
 def rows(count: int, before: bytes = b"[", row: bytes = b"{}", behind: bytes = b"]") -> ASGIApp:
-    """Answer with a list of so many empty rows."""
+    """Answer with a list of this many empty rows."""
     body = before + b",".join([row] * count) + behind
     return saying(lambda: [body], _JSON)
 
 
 def drip(seconds: float) -> ASGIApp:
-    """Answer with a byte now and then, without end."""
+    """Answer with one byte from time to time, without end."""
 
     def forever() -> Iterable[bytes]:
         while True:

@@ -1,4 +1,4 @@
-"""Malicious calls to the daemon, byte by byte, over a socket."""
+"""Malicious calls to the daemon, written byte by byte to a socket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """The result of a call; `status` 0: the connection was closed without an answer."""
+    """The result of a call. `status` 0: the connection was closed without an answer."""
 
     status: int
     retry_after: bool = False
@@ -34,8 +34,10 @@ async def call(
     headers: Mapping[str, str] | None = None,
     head: Iterable[bytes] = (),
 ) -> CallResult:
-    """Make one call; send `body` of `size` bytes as far as it is taken. `head` is a further header
-    line, with its end."""
+    """Make one call. Send as much of a `body` of `size` bytes as the daemon takes.
+
+    `head` is a further header line, with its line end.
+    """
     parts = urlsplit(url)
     try:
         async with asyncio.timeout(PATIENCE):
@@ -66,8 +68,10 @@ async def call(
 
 
 async def hold_open(url: str, seconds: float) -> bool:
-    """Hold a connection open on which a head comes a byte a second. Return whether it was closed
-    within `seconds`."""
+    """Keep a connection open that sends one byte of its head per second.
+
+    Return whether the daemon closed it within `seconds`.
+    """
     parts = urlsplit(url)
     try:
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
@@ -89,12 +93,12 @@ async def hold_open(url: str, seconds: float) -> bool:
 
 
 def signed(url: str, key: str, orig: str | None = None) -> str:
-    """Return the address as a portal's workflow signs it."""
+    """Return the address, signed as a portal's workflow signs it."""
     return sign_url(url, key, orig=orig, now=datetime.now(UTC), nonce=secrets.token_hex(16))
 
 
 def repeated(piece: bytes, size: int) -> Iterator[bytes]:
-    """Yield so many bytes of `piece`, in larger pieces."""
+    """Yield this many bytes of `piece`, in larger pieces."""
     large = piece * (_PIECE // len(piece))
     for _ in range(size // len(large)):
         yield large

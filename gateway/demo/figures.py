@@ -1,4 +1,4 @@
-"""The figures of a separate daemon: by its own metrics, and by the system."""
+"""The figures of a separate daemon, from its own metrics and from the system."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _GAUGE = "^gru_gateway_loop_{}_seconds ([0-9.e+-]+)$"
 
 @dataclass(frozen=True, slots=True)
 class DaemonFigures:
-    """Seconds of the loop's longest stall and wait, bytes of memory now and at most, and the number
-    of answers with a 5xx other than 503."""
+    """The loop's longest stall and wait in seconds, the memory now and at most in bytes, and the
+    number of answers with a 5xx other than 503."""
 
     stall: float
     wait: float

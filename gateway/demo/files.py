@@ -1,4 +1,4 @@
-"""Writes the demo's configuration as an operator would: YAML, and secrets in files."""
+"""Writes the configuration of the demo, as an operator would: YAML, and secrets in files."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ key: file:{folder}/secrets/villeurbanne-key
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """The addresses of all: bare URLs, and the port of the daemon."""
+    """The base URLs of all far ends, and the port of the daemon."""
 
     portal: str
     bron: str
@@ -205,8 +205,10 @@ def write_secrets(folder: Path, names: Iterable[str] = SECRETS) -> dict[str, str
 
 
 def write_configuration(folder: Path, addresses: Addresses, *, shared: bool = False) -> Path:
-    """Write `gateway.yaml` and the two communes' files. Return their folder. `shared`: Villeurbanne
-    takes Bron's form as well, and has a key of its own."""
+    """Write `gateway.yaml` and the two communes' files. Return their folder.
+
+    `shared`: Villeurbanne has Bron's form too, and a key of its own.
+    """
     config = folder / "config"
     (config / "communes").mkdir(parents=True)
     values: dict[str, object] = {
@@ -239,8 +241,8 @@ def write_configuration(folder: Path, addresses: Addresses, *, shared: bool = Fa
 
 
 def shipped_mappings() -> Path:
-    """Return the folder of the mappings, here or beside the installed package. Raises GatewayError
-    when there is none."""
+    """Return the folder of the mappings, in the project or beside the installed package. Raises
+    GatewayError when there is none."""
     package = Path(gateway.__file__).parent
     for folder in (Path("mappings"), package.parent / "mappings"):
         if (folder / "signalement-anomalie" / "open311.yaml").is_file():

@@ -1,5 +1,5 @@
-"""Scenarios of deleted accounts: a person erased everywhere, and providers that must not be
-believed."""
+"""Scenarios of deleted accounts: one person is erased everywhere, and false providers erase
+nobody."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LISTENED = 6.0
 
 @dataclass(slots=True)
 class GatewayTables:
-    """The gateway's tables, as the scenarios read them beside it."""
+    """The gateway's tables, which the scenarios read directly."""
 
     stage: Stage
     database: Database
@@ -65,7 +65,7 @@ class GatewayTables:
         return len(await self.database.read(backlog.listing, states=[state]))
 
     async def until(self, true: Callable[[], Awaitable[bool] | bool]) -> bool:
-        """Wait until `true`. Return False when that takes too long, or the play is stopped."""
+        """Wait until `true`. Return False when it takes too long, or the play is stopped."""
         limit = time.monotonic() + PATIENCE
         while time.monotonic() < limit and not self.stage.stop.is_set():
             found = true()
@@ -109,7 +109,7 @@ async def half_rights(stage: Stage, story: Story) -> dict[str, Any]:
 
 
 async def _judged(name: str, expected: int, watch: GatewayTables, story: Story) -> dict[str, Any]:
-    """Hear a liar for long enough to be deceived."""
+    """Poll a lying provider for a time in which it could succeed."""
     await asyncio.sleep(LISTENED)
     erased, held = await watch.erased(), await watch.held()
     story.say("gateway", say("held_for_two", held=held))
@@ -158,7 +158,7 @@ async def erasure(stage: Stage, story: Story) -> dict[str, Any]:
 
 
 async def _neighbours(stage: Stage, story: Story, watch: GatewayTables) -> None:
-    """Push requests of other people, each delivered to its commune."""
+    """Push requests of other people, and wait until each is at its commune."""
     story.title(say("neighbours"))
     already = len(stage.bron.tickets)
     for n in range(NEIGHBOURS):
@@ -173,7 +173,7 @@ async def _neighbours(stage: Stage, story: Story, watch: GatewayTables) -> None:
 async def _planted(
     stage: Stage, story: Story, watch: GatewayTables
 ) -> tuple[list[str], list[SimulatedFormdata], bool]:
-    """Put Zoé's marker into fields, a file and a message; deliver one request, park one."""
+    """Put Zoé's marker into fields, a file and a message. Deliver one request, park another."""
     await _neighbours(stage, story, watch)
     story.title(say("zoe_sends"))
     street = _marked(ANOMALY)
@@ -199,7 +199,7 @@ async def _planted(
 
 
 async def _one_in_flight(stage: Stage, story: Story, watch: GatewayTables) -> bool:
-    """Push a form of hers just before: its commune works on it when the erasure begins."""
+    """Push a form of hers just before, so that its delivery runs when the erasure begins."""
     stage.villeurbanne.faults.slow(4.0, FaultCondition(path="/api/tickets", method="POST"))
     await stage.push(stage.portal.submit_sample(_marked(SCHOOL)))
     met = await watch.until(lambda: _true(watch.deliveries, State.SENDING))
@@ -208,7 +208,7 @@ async def _one_in_flight(stage: Stage, story: Story, watch: GatewayTables) -> bo
 
 
 async def _by_hand(stage: Stage, story: Story, watch: GatewayTables) -> bool:
-    """Have an agent erase by hand at Bron, whose GRU cannot, and record it."""
+    """Erase by hand at Bron, whose GRU cannot erase, and record it."""
 
     async def asked() -> bool:
         parked = await watch.database.read(backlog.listing, states=[State.PARKED])
@@ -281,8 +281,8 @@ def _marked(slug: str) -> dict[str, Any]:
 
 
 def _places(stage: Stage) -> list[str]:
-    """Return where the marker is: in the gateway's files, logs and temporary files, and at the
-    GRUs. The portal is her own side."""
+    """Return the places that hold the marker: the gateway's files, logs and temporary files, and
+    the GRUs. The portal is not searched."""
     found = [
         path.relative_to(stage.folder).as_posix()
         for path in sorted(stage.folder.rglob("*"))
@@ -307,7 +307,7 @@ def _places(stage: Stage) -> list[str]:
 
 
 def _in(content: bytes) -> bool:
-    """Does it contain the marker, as it is or in Base64 at any of its three alignments?"""
+    """Does the value contain the marker, plain or in Base64 at any of its three alignments?"""
     forms = [MARKER.encode()]
     for shift in range(3):
         coded = base64.b64encode(b"\0" * shift + MARKER.encode())
@@ -317,7 +317,7 @@ def _in(content: bytes) -> bool:
 
 @contextmanager
 def _logs(folder: Path) -> Iterator[None]:
-    """Record the daemon's logs, and its temporary files, in the stage's folder."""
+    """Write the daemon's logs and its temporary files into the stage's folder."""
     temporary = folder / "tmp"
     temporary.mkdir()
     former, tempfile.tempdir = tempfile.tempdir, str(temporary)

@@ -102,7 +102,7 @@ async def _arrived(stage: Stage, written: Written, until: float) -> None:
 
 
 async def _played(ground: Ground, story: Story, count: int, until: float) -> Written:
-    """Play everything at once. Return the citizens' messages, and what is looked for."""
+    """Run everything at once. Return the citizens' messages, and the values to look for."""
     written: Written = {}
     arm(ground)
     async with asyncio.TaskGroup() as group:
@@ -130,7 +130,7 @@ async def _attacked(ground: Ground, story: Story, attack: Attack) -> None:
 
 
 async def _honest(ground: Ground, count: int, written: Written, until: float) -> None:
-    """Push requests one after the other; add odd messages to those of families."""
+    """Push requests one after the other, and add odd messages to the families' ones."""
     stage, odd = ground.stage, [*((t, t) for t in LETTERS), *((t, "mot") for t in RICH)]
     for n in range(count):
         item = stage.portal.submit_sample(
@@ -156,7 +156,7 @@ def _street(stage: Stage) -> dict[str, Any]:
 
 @asynccontextmanager
 async def _elsewhere() -> AsyncIterator[tuple[str, list[str]]]:
-    """Run a server that is nobody's far end. Yield its address, and the calls to it."""
+    """Run a server that is nobody's far end. Yield its address, and the calls that it got."""
     calls: list[str] = []
 
     async def note(scope: Any, receive: Any, send: Any) -> None:
@@ -175,7 +175,7 @@ def _errors(after: DaemonFigures, said: Iterable[CallResult]) -> int:
 
 def _foreign(stage: Stage, victims: list[SimulatedFormdata], strays: list[str]) -> int:
     """Count foreign writes: on others' requests before the portal named them, calls to other
-    servers, documents of another's request."""
+    servers, and documents of another's request."""
     named = {(victim.form.slug, victim.id) for victim in victims}
     told = sum((one.slug, one.id) in named for one in stage.portal.received)
     users = sum(one.path.startswith("/api/users/") for one in stage.portal.faults.injected)
@@ -183,7 +183,7 @@ def _foreign(stage: Stage, victims: list[SimulatedFormdata], strays: list[str]) 
 
 
 def _usurped(stage: Stage, victims: list[SimulatedFormdata]) -> int:
-    """Count reports of another's ticket on what the portal pushed to Bron."""
+    """Count the reports of another commune's ticket on requests that the portal pushed to Bron."""
     own = {ticket.id for ticket in stage.bron.tickets} | {None}
     return sum(
         isinstance(event, dict) and event.get("reference") not in own
@@ -193,7 +193,7 @@ def _usurped(stage: Stage, victims: list[SimulatedFormdata]) -> int:
 
 
 def _stolen(stage: Stage, victims: list[SimulatedFormdata]) -> int:
-    """Count documents at Villeurbanne that its key could only name by address."""
+    """Count the documents at Villeurbanne that its key could only name by address."""
     names = {file_of(victim, "")["filename"] for victim in victims}
     tickets = stage.villeurbanne.tickets
     return sum(one.filename in names for ticket in tickets for one in ticket.documents)

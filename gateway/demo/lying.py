@@ -1,4 +1,4 @@
-"""A scenario of GRUs that do what they are asked and say something else."""
+"""A scenario of GRUs that do their work and report something else."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ QUIET = 7.0
 
 @dataclass(slots=True)
 class _ExpectedTexts:
-    """The texts that somebody must hear: agents' notes by formdata, and citizens' messages."""
+    """The texts that must arrive: agents' notes by formdata, and citizens' messages."""
 
     notes: list[tuple[str, str, str]] = field(default_factory=list)
     messages: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -181,7 +181,7 @@ class _Villeurbanne:
 
 
 async def _operator(stage: Stage, story: Story, said: _ExpectedTexts, until: float) -> None:
-    """Look at what waits for a person until every unknown word was seen there."""
+    """Read the list of what waits for a person until every unknown word was in it."""
     wanted = 2 * len(range(0, REQUESTS, 5))
     while len(said.seen) < wanted and time.monotonic() < until and not stage.stop.is_set():
         await asyncio.sleep(1.0)
@@ -215,7 +215,7 @@ async def _until(true: Callable[[], bool], until: float) -> bool:
 
 
 async def _quiet(stage: Stage, until: float) -> None:
-    """Wait until nothing moves at the portal and the GRUs, or the time is over."""
+    """Wait until nothing changes at the portal and the GRUs, or the time is over."""
     last, since = None, time.monotonic()
     while time.monotonic() < until and not stage.stop.is_set():
         now = (
@@ -238,7 +238,7 @@ def _events(stage: Stage, slug: str, id_: str) -> list[dict[str, Any]]:
 
 
 def _last_status_is(stage: Stage, slug: str, id_: str, status: Status) -> bool:
-    """Is this the last status that the citizen was told?"""
+    """Is this the last status that the citizen got?"""
     words = [one["statut"] for one in _events(stage, slug, id_) if one.get("statut")]
     return bool(words) and words[-1] == PORTAL_WORDS[status]
 

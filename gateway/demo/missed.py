@@ -1,4 +1,4 @@
-"""The scenario of missed pushes: the gateway was down, and w.c.s. does not retry."""
+"""The scenario of lost pushes: the gateway was down, and w.c.s. does not repeat a push."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ _FILES = ("livret_famille", "justificatif_domicile", "jugement_garde")
 
 @dataclass(slots=True)
 class ExpectedRequests:
-    """The requests that the GRU must have, with what was added to them; and those that it must
-    not."""
+    """The requests that the GRU must have, with their later events, and those that it must not
+    have."""
 
     due: set[str] = field(default_factory=set)
     events: list[tuple[str, str]] = field(default_factory=list)
@@ -126,7 +126,7 @@ def _unreachable(request: httpx.Request) -> httpx.Response:
 
 
 def _due_before(item: SimulatedFormdata, at: datetime) -> None:
-    """Hand a request to the commune's agents before there was a gateway."""
+    """Mark a request as the commune's before the gateway was installed."""
     item.received = at - timedelta(hours=1)
     item.history[0] = replace(item.history[0], time=item.received)
     item.set_fields({"bo_a_transmettre": at.astimezone(PARIS).isoformat()}, at)
@@ -183,7 +183,7 @@ def _eager(catalogue: Catalogue) -> Catalogue:
 
 
 async def _quiet(stage: Stage, at_least: int, until: float) -> None:
-    """Wait until so many are at the GRU and nothing moves, or the time is over."""
+    """Wait until this many requests are at the GRU and nothing changes, or the time is over."""
     last, since = -1, time.monotonic()
     while time.monotonic() < until and not stage.stop.is_set():
         tickets = stage.villeurbanne.tickets
@@ -196,7 +196,7 @@ async def _quiet(stage: Stage, at_least: int, until: float) -> None:
 
 
 def _counted(stage: Stage, wanted: ExpectedRequests, known: int) -> dict[str, Any]:
-    """Count at the GRU alone: our own tables prove nothing."""
+    """Count at the GRU only: the gateway's own tables prove nothing."""
     tickets: Counter[str] = Counter()
     said: Counter[tuple[str, str]] = Counter()
     events = Counter(wanted.events)

@@ -1,4 +1,4 @@
-"""Scenarios of a GRU that is away: its neighbours meanwhile, and its return."""
+"""Scenarios of a GRU that is down: its neighbours meanwhile, and its return."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ async def catch_up(stage: Stage, story: Story) -> dict[str, Any]:
 
 
 async def _timed(stage: Stage, requests: int) -> list[float]:
-    """Return the seconds from a push to the ticket at Bron, for each of some requests."""
+    """Return the seconds from push to ticket at Bron, for some requests."""
     seconds = []
     for _ in range(requests):
         item = stage.portal.submit_sample(anomaly(sample(ANOMALY), stage.dice, photo=False))
@@ -137,7 +137,7 @@ def _ms(seconds: list[float], share: float) -> float:
 
 
 async def _watch(stage: Stage, story: Story) -> tuple[list[tuple[datetime, datetime]], int]:
-    """Return the ends that health estimated after one tenth of the way, and how often the breaker
+    """Return the ends that health estimated after one tenth of the time, and how often the breaker
     opened again."""
     guesses: list[tuple[datetime, datetime]] = []
     reopened, was_open, last = 0, True, 0

@@ -1,4 +1,4 @@
-"""Plays a scenario from beginning to end, with and without `--once`."""
+"""Runs a scenario from beginning to end, with and without `--once`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ from gateway.demo.texts import say
 async def run_demo(
     name: str, *, seed: int, port: int, once: bool, story: Story, size: int | None = None
 ) -> dict[str, Any]:
-    """Play, and return the summary; unless `once`, stay up until Ctrl-C. `ok`: all came back.
-    Raises NotFound for an unknown scenario, GatewayError when the stage cannot be set."""
+    """Run a scenario, and return its summary. Unless `once`, stay up until Ctrl-C. `ok`: all
+    requests came back.
+
+    Raises NotFound for an unknown scenario, GatewayError when the stage cannot start.
+    """
     chosen = SCENARIOS.get(name)
     if chosen is None:
         raise NotFound(say("no_scenario", name=name, known=tuple(SCENARIOS)))

@@ -1,4 +1,4 @@
-"""Citizens' forms for the demo: complete formdata of invented people, varied by a seed."""
+"""Citizens' forms for the demo: complete formdata of invented people, which a seed varies."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def sample(name: str) -> dict[str, Any]:
 
 
 def anomaly(base: Mapping[str, Any], dice: random.Random, *, photo: bool) -> dict[str, Any]:
-    """Make another report of something broken in the street."""
+    """Make another report of damage in the street."""
     made = copy.deepcopy(dict(base))
     fields = made["fields"]
     category, label, text = dice.choice(_CATEGORIES)

@@ -1,4 +1,4 @@
-"""The scenarios. Each is a function that plays and returns a summary."""
+"""The scenarios. Each one is a function that runs and returns a summary."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ Play = Callable[[Stage, Story], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """`text` says in one sentence what is shown; `apart`: the daemon is a separate process."""
+    """`text` says in one sentence what the scenario shows. `apart`: the daemon is a separate
+    process."""
 
     name: str
     text: Message
@@ -92,7 +93,7 @@ async def lost_replies(stage: Stage, story: Story) -> dict[str, Any]:
 async def _play(
     name: str, stage: Stage, story: Story, requests: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Have citizens send and agents work; wait for everything, then count."""
+    """Let citizens send and agents work; wait for everything, then count."""
     begun = time.monotonic()
     async with at_work(stage, story):
         story.title(say("citizens_send"))
@@ -108,7 +109,7 @@ async def _play(
 
 @asynccontextmanager
 async def at_work(stage: Stage, story: Story) -> AsyncIterator[None]:
-    """Have the agents and the narrator work during the block."""
+    """Run the agents and the narrator during the block."""
     watcher = Watcher(stage, story)
     tasks = [
         asyncio.create_task(watcher.run(), name="story"),
@@ -126,7 +127,7 @@ async def at_work(stage: Stage, story: Story) -> AsyncIterator[None]:
 
 
 async def settled(stage: Stage) -> None:
-    """Wait until every request is back and nothing moves, or nothing moves at all."""
+    """Wait until every request is back and nothing changes, or nothing changes at all."""
     last: tuple[Tally, int] | None = None
     since = time.monotonic()
     while not stage.stop.is_set():

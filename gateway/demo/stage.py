@@ -58,8 +58,10 @@ VILLEURBANNE = "69266"
 
 @dataclass(slots=True)
 class Daemon:
-    """The daemon as `serve` runs it, which a scenario may stop and start again. `fell` is set when
-    it ends by itself: the play is over then."""
+    """The daemon as `serve` runs it. A scenario may stop and start it.
+
+    `fell` is set when the daemon ends by itself; the play is then over.
+    """
 
     fell: asyncio.Event
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -91,7 +93,7 @@ class Daemon:
 
 
 class DaemonApart:
-    """A separate daemon, started by its command: its use of the machine can be measured."""
+    """A daemon in a separate process, whose use of the machine can be measured."""
 
     def __init__(
         self, url: str, config: Path, mappings: Path, errors: Path, *, dev: bool = True
@@ -158,7 +160,7 @@ class DaemonApart:
 
 @dataclass(slots=True)
 class Stage:
-    """Everybody who plays. `dice` is seeded; `stop` is set by Ctrl-C, and ends the daemon."""
+    """All parts of the play. `dice` is seeded. `stop` is set by Ctrl-C, and ends the daemon."""
 
     folder: Path
     config: Path
@@ -214,10 +216,10 @@ def webhook(url: str, insee: str, gru: str) -> str:
 async def open_stage(
     seed: int, port: int, size: int | None = None, *, apart: bool = False
 ) -> AsyncIterator[Stage]:
-    """Set everything up in a temporary folder, removed at the end.
+    """Start everything in a temporary folder, which is removed at the end.
 
-    `port` is the daemon's, 0 for any free one; `apart`: it is a separate process, and the two
-    communes share a form. Raises GatewayError.
+    `port` is the daemon's, 0 for any free one. `apart`: the daemon is a separate process, and the
+    two communes share a form. Raises GatewayError.
     """
     mappings = shipped_mappings()
     async with AsyncExitStack() as stack:
@@ -278,7 +280,7 @@ def import_workflows(catalogue: Catalogue, simulated: SimulatedPortal) -> None:
 
 
 def until_interrupted(stop: asyncio.Event, stack: AsyncExitStack) -> None:
-    """Have Ctrl-C and SIGTERM set `stop`, as a daemon in this process would."""
+    """Let Ctrl-C and SIGTERM set `stop`, as a daemon in this process would."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
@@ -300,7 +302,7 @@ def services() -> dict[str, Service]:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on now."""
+    """Return a port that is free now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

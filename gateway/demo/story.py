@@ -1,4 +1,4 @@
-"""Tells what happens while it happens, as the simulators see it."""
+"""Prints what happens, as the simulators see it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _STYLES = {
 
 
 class Story:
-    """A narrator in one language, who may be silent."""
+    """A narrator in one language. It may be silent."""
 
     def __init__(self, *, silent: bool = False, language: Language = "en") -> None:
         self.silent = silent
@@ -56,7 +56,7 @@ class Story:
 
 
 class Watcher:
-    """Reads what is new in the simulators, and has it told."""
+    """Finds new events in the simulators, and prints them."""
 
     def __init__(self, stage: Stage, story: Story) -> None:
         self._stage = stage
@@ -71,7 +71,7 @@ class Watcher:
             await asyncio.sleep(0.05)
 
     def print_new(self) -> None:
-        """Tell what happened since the last call."""
+        """Print the events since the last call."""
         for who, text in self._news():
             self._story.say(who, text)
 

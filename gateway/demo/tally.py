@@ -1,4 +1,5 @@
-"""The tally of a scenario, counted in the simulators alone: our own tables prove nothing."""
+"""The tally of a scenario, counted in the simulators only: the gateway's own tables prove
+nothing."""
 
 from __future__ import annotations
 
@@ -15,9 +16,9 @@ _FINAL_WORDS = frozenset(PORTAL_WORDS[status] for status in FINAL)
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Counts: `requests` sent by citizens; `delivered`: our references at GRUs; `reported`: those
-    whose final status is at the portal; `duplicates`: second tickets of one reference, and repeated
-    events at the portal; `lost`: not delivered, or never reported; `leaked`: internal notes at the
+    """`requests`: sent by citizens. `delivered`: our references at GRUs. `reported`: requests whose
+    final status is at the portal. `duplicates`: second tickets of one reference, and repeated
+    events at the portal. `lost`: not delivered, or never reported. `leaked`: internal notes at the
     portal."""
 
     requests: int
@@ -34,7 +35,7 @@ class Tally:
 
 
 def tally(stage: Stage) -> Tally:
-    """Return the present count."""
+    """Return the present tally."""
     held = Counter(ticket.param("attribute[toodego_ref]") for ticket in stage.bron.tickets)
     held.update(ticket.external_id for ticket in stage.villeurbanne.tickets)
     events: Counter[tuple[str, str, str]] = Counter()

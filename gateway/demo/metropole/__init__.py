@@ -1,5 +1,5 @@
-"""The Métropole's communes on a Monday morning: releases made, changed and undone under load.
+"""The Métropole's communes on a Monday morning: releases are made, changed and undone under load.
 
-`files` writes the communes, `stage` sets them up, `load` sends as citizens, `acts` operates by the
-command line, `play` combines them and counts.
+`files` writes the communes' files, `stage` starts everything, `load` sends requests, `acts` uses
+the command line as an operator, `play` combines them and counts.
 """

@@ -1,4 +1,4 @@
-"""An operator's acts on a Monday morning, while citizens go on sending."""
+"""The acts of an operator on a Monday morning, while citizens go on sending."""
 
 from __future__ import annotations
 
@@ -91,8 +91,11 @@ class Operator:
     async def _act(
         self, name: str, text: Message, concerned: Collection[Member] = ()
     ) -> AsyncIterator[Act]:
-        """Measure an act: its time ends with the block, and it is watched for a while. Raises
-        GatewayError when interrupted."""
+        """Measure an act. Its time ends with the block, and the daemon is watched for a while after
+        it.
+
+        Raises GatewayError when interrupted.
+        """
         town = self.town
         town.story.title(text)
         act = Act(
@@ -135,7 +138,7 @@ class Operator:
             await self.wait(self.town.pause)
 
     async def connect(self, those: Sequence[Member], name: str) -> None:
-        """Connect communes: plan, be refused without an agreement, sign, apply."""
+        """Connect communes: plan, get a refusal without an agreement, sign, apply."""
         text = say("connected", count=len(those))
         async with self._act(name, text, those) as act:
             named = [word for one in those for word in ("--commune", one.insee)]
@@ -154,7 +157,8 @@ class Operator:
         self.load.serving += those
 
     async def shared_change(self) -> None:
-        """Change a line of a mapping that many share: shown once, signed, applied."""
+        """Change a line of a mapping that many communes share: it is shown once, signed,
+        applied."""
         town = self.town
         those = [one for one in town.members if one.kind is BackOffice.REST]
         text = say("shared_line", count=len(those))
@@ -176,14 +180,14 @@ class Operator:
             }
 
     async def rollback(self) -> None:
-        """Roll one of them back."""
+        """Roll one of the communes back."""
         one = next(one for one in self.town.members if one.kind is BackOffice.REST)
         async with self._act("rollback", say("goes_back", name=one.name), [one]) as act:
             done = await self._run(act, "release", "rollback", one.insee)
             act.told |= {"rollback_s": done.seconds, "running_s": await self._running([one])}
 
     async def key_changed(self) -> None:
-        """Replace a commune's key: both count for a while, and its portal changes over."""
+        """Replace a commune's key: both keys are valid for a while, and its portal changes over."""
         town = self.town
         one = next(one for one in town.members if one.kind is BackOffice.OPEN311)
         async with self._act("key_changed", say("another_key", name=one.name), [one]) as act:
@@ -200,7 +204,8 @@ class Operator:
             act.told |= {"apply_s": [first.seconds, last.seconds]}
 
     async def failing(self) -> None:
-        """Have some GRUs fail, each in its way; `why` tells; they heal, and everything goes out."""
+        """Let some GRUs fail, each in its own way, and heal. `why` explains each one, and
+        everything is sent."""
         town = self.town
         able = [one for one in reversed(town.members) if one.kind is not BackOffice.DEMO]
         those = able[: max(1, min(len(FAILURES), len(town.members) // 8))]
@@ -248,11 +253,12 @@ class Operator:
     # --- looking ----------------------------------------------------------------------------------
 
     def _at(self, member: Member) -> int:
-        """Count the requests that its GRUs have."""
+        """Return the number of requests at its GRUs."""
         return len(self._arrived(member))
 
     def _first(self, member: Member, before: int) -> datetime:
-        """Return when its GRUs got the first request after so many; now if none came."""
+        """Return the time at which its GRUs got the first request after this number; now if none
+        came."""
         return next(iter(self._arrived(member)[before:]), datetime.now(UTC))
 
     def _arrived(self, member: Member) -> list[datetime]:
@@ -260,7 +266,7 @@ class Operator:
         return sorted(at for gru in grus for at in gru.arrived())
 
     async def _running(self, those: Sequence[Member]) -> float:
-        """Wait until the daemon runs what is active for them. Return the seconds."""
+        """Wait until the daemon runs the active releases of these communes. Return the seconds."""
         begun, wanted = time.monotonic(), {one.insee for one in those}
         while True:
             found = (await self.town.command("release", "list", "--json")).json()
@@ -269,7 +275,8 @@ class Operator:
             await self.wait(0.5)
 
     async def _why(self, act: Act, member: Member, word: str) -> str | None:
-        """Return what `request why` says of a waiting request, if it is another reason."""
+        """Return the reason that `request why` gives for a waiting request, if it is another
+        one."""
         held = self.town.held()
         waits = next((s for s in self.load.sent if _waits(s, member, held)), None)
         if waits is None or waits.reference is None:

@@ -1,4 +1,4 @@
-"""Writes the files of many communes as an operator would: few mappings, shared by many."""
+"""Writes the files of many communes, as an operator would: few mappings, shared by many."""
 
 from __future__ import annotations
 
@@ -117,8 +117,7 @@ def members(count: int) -> list[Member]:
 
 
 def write_gateway(folder: Path, *, port: int, portal: str, glc: str, limit: int) -> Path:
-    """Write `gateway.yaml`. Return its folder. `limit` is in seconds, after which a delivery
-    dies."""
+    """Write `gateway.yaml`. Return its folder. After `limit` seconds a delivery dies."""
     config = folder / "config"
     (config / "communes").mkdir(parents=True)
     (folder / "ledgers").mkdir()
@@ -157,7 +156,7 @@ def write_member(folder: Path, member: Member, grus: Mapping[str, str]) -> Path:
 
 
 def write_mappings(folder: Path) -> Path:
-    """Copy the shipped mappings, to be edited, and write one for the demo's adapter."""
+    """Copy the shipped mappings for editing, and write one for the demo's adapter."""
     mappings = folder / "mappings"
     shutil.copytree(shipped_mappings(), mappings)
     own = mappings / ANOMALY
@@ -170,7 +169,7 @@ def write_mappings(folder: Path) -> Path:
 
 
 def edit(path: Path, old: str, new: str) -> None:
-    """Replace a text wherever it is, as in an editor. Raises ValueError when it is nowhere."""
+    """Replace a text wherever it stands. Raises ValueError when it is nowhere."""
     text = path.read_text("utf-8")
     if old not in text:
         raise ValueError(f"{path.name} does not say {old!r}")
@@ -187,7 +186,7 @@ def secrets_of(all_of_them: Sequence[Member]) -> list[str]:
 
 
 def far_ends_of(member: Member) -> tuple[BackOffice, ...]:
-    """Return the kinds of its GRUs that are called; the demo adapter calls none."""
+    """Return the kinds of its GRUs that are called. The demo adapter calls none."""
     match member.kind:
         case BackOffice.OPEN311:
             return (BackOffice.OPEN311, BackOffice.REST)

@@ -1,4 +1,4 @@
-"""Sends as citizens at a steady rate, whatever else goes on, and records the answers."""
+"""Sends requests at a steady rate, whatever else happens, and records the answers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FILES = ("livret_famille", "justificatif_domicile", "jugement_garde")
 
 @dataclass(frozen=True, slots=True)
 class TimedPush:
-    """One push: when it left, on our clock, and its answer (None: none)."""
+    """One push: the time at which it left, on our clock, and its answer (None: none)."""
 
     insee: str
     slug: str
@@ -36,13 +36,13 @@ class TimedPush:
 
     @property
     def refused(self) -> bool:
-        """Was it not taken?"""
+        """Was the push refused?"""
         return self.status not in (200, 201)
 
 
 @dataclass(slots=True)
 class Load:
-    """The load. `serving` are the communes to whom citizens send, in turn."""
+    """The load. `serving` are the communes that citizens send to, in turn."""
 
     town: Town
     serving: list[Member] = field(default_factory=list)
@@ -92,7 +92,7 @@ class Load:
         )
 
     def between(self, begin: float, end: float) -> list[TimedPush]:
-        """Return the pushes that left in that time."""
+        """Return the pushes that left between these times."""
         return [one for one in self.sent if begin <= one.at < end]
 
 
@@ -109,7 +109,7 @@ def _form(town: Town, member: Member) -> dict[str, Any]:
 
 
 def percentiles(sent: Iterable[TimedPush]) -> dict[str, float | None]:
-    """Return percentiles of the pushes' times, in milliseconds; None without a push."""
+    """Return percentiles of the pushes' times in milliseconds; None without a push."""
     times = sorted(one.seconds * 1000 for one in sent)
     return {f"p{share}": _at(times, share / 100) for share in (50, 95, 99)}
 

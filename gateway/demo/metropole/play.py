@@ -1,4 +1,4 @@
-"""Plays it all, and counts: from the simulators, the portal's answers and the system."""
+"""Runs everything, and counts: in the simulators, in the portal's answers and in the system."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ _SERIES = re.compile(r"^(gru_gateway_\S*?(?:\{.*?\})?) \S+$", re.MULTILINE)
 
 
 async def run_town(count: int, *, seed: int, port: int, once: bool, story: Story) -> dict[str, Any]:
-    """Play with so many communes, and return the summary; unless `once`, stay up until Ctrl-C.
-    Raises GatewayError when a command fails that should not, or somebody interrupts."""
+    """Run with this many communes, and return the summary. Unless `once`, stay up until Ctrl-C.
+
+    Raises GatewayError when a command fails unexpectedly, or somebody interrupts.
+    """
     async with open_town(seed, port, count, story) as town:
         begun = time.monotonic()
         summary = {"scenario": "metropole", "communes": count} | await _play(town)
@@ -111,7 +113,8 @@ def _figures(act: Act, load: Load, quiet: float | None) -> dict[str, Any]:
 
 
 def missing(town: Town, load: Load) -> tuple[int, int]:
-    """Return how many accepted requests were not delivered or reported, and how many twice."""
+    """Return the number of accepted requests that were not delivered or reported, and of those that
+    were twice."""
     held = town.held()
     events = Counter((call.slug, call.id, _event(call.payload)) for call in town.portal.received)
     told = {(slug, id) for slug, id, event in events if event}
@@ -158,7 +161,7 @@ def longest_gap(reads: Sequence[float], until: float) -> float:
 
 
 async def _series(town: Town) -> set[str]:
-    """Return the names of all the daemon's series, with their labels."""
+    """Return the names of all the daemon's metric series, with their labels."""
     return set(_SERIES.findall(await read_metrics(town.url)))
 
 

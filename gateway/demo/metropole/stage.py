@@ -1,5 +1,5 @@
-"""The stage: a GRU for each commune, a portal, an identity provider, and the daemon as an operator
-runs it, by its command line."""
+"""The stage: a GRU for each commune, a portal, an identity provider, and the daemon, which an
+operator runs by its command line."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ FEW = 12
 
 @dataclass(frozen=True, slots=True)
 class CommandResult:
-    """The result of a command; `cpu` is its processor seconds."""
+    """The result of a command. `cpu` is its processor time in seconds."""
 
     code: int
     seconds: float
@@ -73,7 +73,7 @@ class CommandResult:
 
 
 class WatchedFarEnd:
-    """A far end, and the times at which its reading method was called."""
+    """A far end, and the times at which its read method was called."""
 
     def __init__(self, app: ASGIApp, method: str = "GET") -> None:
         self._app = app
@@ -88,7 +88,7 @@ class WatchedFarEnd:
 
 @dataclass(slots=True)
 class SimulatedGru:
-    """One commune's GRU, at an address of its own that can be shut."""
+    """One commune's GRU, at an address of its own that can be closed."""
 
     sim: Open311 | Ticketing
     watched: WatchedFarEnd
@@ -114,7 +114,7 @@ class SimulatedGru:
         await self._open.aclose()
 
     def arrived(self) -> list[datetime]:
-        """Return when it got each of its requests."""
+        """Return the time at which it got each of its requests."""
         if isinstance(self.sim, Open311):
             return [one.requested for one in self.sim.tickets]
         return [one.created for one in self.sim.tickets]
@@ -130,7 +130,7 @@ class SimulatedGru:
 
 @dataclass(slots=True)
 class Town:
-    """Everybody who plays. `keys` are the portal's signature keys by commune."""
+    """All parts of the play. `keys` are the portal's signature keys by commune."""
 
     folder: Path
     config: Path
@@ -148,7 +148,7 @@ class Town:
 
     @property
     def pause(self) -> float:
-        """Return the least seconds for which each act is watched."""
+        """Return the least number of seconds for which each act is watched."""
         return min(LONGEST, EACH * len(self.members))
 
     def file_of(self, member: Member) -> Path:
@@ -156,8 +156,10 @@ class Town:
         return self.config / "communes" / f"{member.insee}.yaml"
 
     async def command(self, *arguments: str) -> CommandResult:
-        """Run `gru-gateway` in a process of its own, with the town's files, and tell its progress.
-        Raises GatewayError when somebody interrupts."""
+        """Run `gru-gateway` in a separate process with the town's files, and print its progress.
+
+        Raises GatewayError when somebody interrupts.
+        """
         begun, worked = time.monotonic(), _worked()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -226,8 +228,11 @@ class Town:
 
 @asynccontextmanager
 async def open_town(seed: int, port: int, count: int, story: Story) -> AsyncIterator[Town]:
-    """Set everything up in a temporary folder, with no commune connected; remove it at the end.
-    Raises GatewayError when the daemon does not start."""
+    """Start everything in a temporary folder, with no commune connected; remove the folder at the
+    end.
+
+    Raises GatewayError when the daemon does not start.
+    """
     async with AsyncExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix="gru-gateway-demo-"))
         folder, all_of_them = Path(name), members(count)
@@ -278,7 +283,7 @@ async def open_town(seed: int, port: int, count: int, story: Story) -> AsyncIter
 
 
 def _worked() -> float:
-    """Return the processor seconds of all commands so far."""
+    """Return the processor time of all commands so far, in seconds."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
