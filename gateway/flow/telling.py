@@ -367,8 +367,7 @@ def _note_name(news: IncomingChange) -> str:
 def _new_files(
     news: IncomingChange, memory: RequestHistory, names: list[str]
 ) -> tuple[tuple[Attachment, Content], ...]:
-    """Return the files that the citizen neither has nor sent. A GRU that makes a file anew at each
-    question gives it the same name."""
+    """Return the files that the citizen neither has nor sent. A rebuilt file keeps its name."""
     fresh: list[tuple[Attachment, Content]] = []
     called: Counter[str] = Counter()
     for file, content in news.documents:

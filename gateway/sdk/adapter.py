@@ -1,9 +1,9 @@
 """The contract between the gateway and an adapter.
 
 An adapter speaks to one kind of GRU. The gateway builds one instance per GRU of a commune
-(`instance`). The instance holds no request between calls, keeps no clock and opens no client of its
-own: everything that it needs is in its `Context`. Each method returns an outcome (`gateway.sdk`);
-an exception is a bug of the adapter.
+(`instance`). The instance holds no request between calls, keeps no clock and opens no client:
+everything that it needs is in its `Context`. Each method returns an outcome (`gateway.sdk`); an
+exception is a bug of the adapter.
 """
 
 from __future__ import annotations
@@ -40,16 +40,14 @@ class Options(BaseModel):
     """The base of an adapter's options, as a commune's file holds them. Unknown keys are refused.
 
     Declare a secret as `Secret`, or as `Secrets` where a sender may prove itself by either of two.
-    The catalogue reads `env:NAME` and `file:PATH`, and refuses a secret that stands in the file
-    itself.
+    The catalogue reads `env:NAME` and `file:PATH`, and refuses a secret in the file itself.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Files(StrEnum):
-    """The moment at which this GRU takes files: within the creation, each one after it, or
-    never."""
+    """The moment at which this GRU takes files: within the creation, each after it, or never."""
 
     WITHIN = "within"
     AFTER = "after"
@@ -62,11 +60,10 @@ class Capabilities:
 
     `find`: the GRU can be asked for a request by our reference. `find_amend`: the events of which
     it can be asked (by event key) whether it has one. `amends`: the events that it takes.
-    `statuses`: it can be polled. `webhook`: it calls us. `erase`: it can erase a person's data by
-    itself. `sends_reference`: a creation carries our reference, whatever the mapping does.
-    `repeatable`: an event that is sent twice counts once, so that after a lost reply it is sent
-    again and the GRU is not asked. `pulled`: the GRU is not called; it fetches its messages. `fed`:
-    it may read its messages again.
+    `statuses`: it can be polled. `webhook`: it calls us. `erase`: it can erase a person's data.
+    `sends_reference`: a creation carries our reference, whatever the mapping does. `repeatable`: an
+    event sent twice counts once, so after a lost reply it is sent again. `pulled`: the GRU is not
+    called; it fetches its messages. `fed`: it may read its messages again.
     """
 
     find: bool = False
@@ -86,9 +83,8 @@ class Capabilities:
 class File:
     """A citizen's file on its way to a GRU. `field` is the form field that it comes from.
 
-    `pieces()` yields its bytes piece by piece, from the start at each call. `read()` returns all
-    bytes at once; use it for small files only, since a file may have as many megabytes as the
-    portal allows. `gateway.sdk.FilePlaceholders` puts a file into a body without holding it in
+    `pieces()` yields its bytes from the start at each call. `read()` returns all bytes at once: for
+    small files only. `gateway.sdk.FilePlaceholders` puts a file into a body without holding it in
     memory.
     """
 
@@ -107,8 +103,7 @@ class File:
 class Filing:
     """The filing of a request: where and when it was filed, whatever the mapping renders.
 
-    `number` is the one that the citizen reads. `sequence` is the position of this delivery among
-    those of the request.
+    `number` is the citizen's. `sequence` is the position of this delivery in the request.
     """
 
     portal: str
@@ -133,8 +128,8 @@ class Submission:
 class Amendment:
     """A later event of a request that the GRU knows as `gru_reference`.
 
-    `key` is unique per event. Send it along, so that the GRU can be asked about the event. A
-    DOCUMENT carries exactly one file.
+    `key` is unique per event: send it along, so that the GRU can be asked about it. A DOCUMENT
+    carries exactly one file.
     """
 
     reference: str
@@ -161,27 +156,24 @@ class Change:
     """A change that a GRU reports for a request.
 
     Name the request by `gru_reference` or by our `reference`. If several requests share the GRU's
-    number (one ticket for several), all of them are meant. `status` is the GRU's own word; None:
-    the change is a note only. `public` False keeps `message` and `documents` from the citizen.
+    number (one ticket for several), all of them are meant. `status` is the GRU's own word (None: a
+    note only). `public` False keeps `message` and `documents` from the citizen.
 
     `key` is the GRU's own number of a note or of a journal entry. A change with a key is told once,
-    and its status is a moment of the past, ordered by `at`. Without a key (None) the change is the
-    present state of the request, or a text without a number: then the status of a poll counts
-    whatever `at` is, and a text is told once per request. Never build a key from a date, a status
-    or a text: dates move.
+    and its status is a moment of the past, ordered by `at`. Without a key (None) it is the present
+    state, or a text without a number: then a poll's status counts whatever `at` is, and a text is
+    told once per request. Never build a key from a date, a status or a text: dates move.
 
-    `at` is an aware time; None when the GRU gives none. It may be wrong: no decision depends on it
-    alone.
+    `at` is aware; None when the GRU gives none. No decision depends on it alone: it may be wrong.
 
-    `sender_key` is the key that we gave the GRU along with our own text (`Amendment.key`), when the
-    GRU gives it back. Our own texts are never told to the citizen; texts without this key are
-    recognised by their words.
+    `sender_key` is the key of our own text (`Amendment.key`), when the GRU gives it back. Our own
+    texts are never told; texts without this key are recognised by their words.
 
-    `unreadable` is the number of documents that exist and could not be read. An operator is told.
+    `unreadable`: the number of documents that could not be read; an operator is told.
 
     `more` returns the whole change where parts of it (a text, or files at other addresses) have to
-    be fetched. It is called only for a `key` that is new, and only for parts that the citizen may
-    read. If it returns an outcome, the parts cannot be had now, and the next poll asks again.
+    be fetched. It is called only for a new `key`, and only for parts that the citizen may read. If
+    it returns an outcome, the next poll asks again.
     """
 
     key: str | None = None
@@ -201,13 +193,13 @@ class Change:
 class Changes:
     """The changes of a poll or a webhook. `cursor` is opaque; the next poll gets it back.
 
-    `failure` says that the far end could not be read to the end. What was read before is still in
+    `failure`: the far end could not be read to the end. What was read before it is still in
     `items`, and the cursor may stand after it.
 
-    A poll that asks by number says whom it asked about, by our references: `asked` are those of the
-    tracked requests (None: all of them; empty: the poll does not ask by number), and `seen` are
-    those about which the GRU said anything (None: not known). Requests that stay unseen are
-    counted, and after a time an operator is told. `gone`: the GRU says that it does not know them.
+    A poll by number says whom it asked about, by our references: `asked` are those of the tracked
+    requests (None: all; empty: it does not ask by number), `seen` are those about which the GRU
+    said anything (None: not known). An operator is told of requests that stay unseen. `gone`: the
+    GRU does not know them.
     """
 
     items: Sequence[Change] = ()
@@ -222,9 +214,9 @@ class Changes:
 class Tracked:
     """A request that a poll asks about. It cannot have changed before `since`.
 
-    Requests come in the order in which to ask: those first that were not asked about for the
-    longest time. An adapter that cannot ask about all of them asks about the first ones, and says
-    so in `asked`. Ended requests are included from time to time, since a commune may reopen them.
+    Those come first that were not asked about for the longest time. An adapter that cannot ask
+    about all asks about the first ones, and says so in `asked`. Ended requests recur from time to
+    time.
     """
 
     reference: str
@@ -259,9 +251,8 @@ say = Messages(
 class Note:
     """One line of `check()`: the thing that was checked, and whether it is well.
 
-    `what` is a message of a table (`gateway.sdk.Messages`), which has its remedy, or a plain text,
-    which everybody gets as it is, with `remedy` beside it. `at` is the path of the option that it
-    is about: it is then told at file:line.
+    `what` is a message of a table (`gateway.sdk.Messages`) with its remedy, or a plain text with
+    `remedy` beside it. `at` is the path of the option that it is about, shown at file:line.
     """
 
     level: Literal["ok", "warning", "fault"]
@@ -276,10 +267,8 @@ class Note:
 
     @classmethod
     def fault(cls, what: Message | str, failure: Outcome, *, aloud: bool = False) -> Note:
-        """Return the fault for a call that failed, with the remedy of its reason.
-
-        `aloud`: include the far end's own words; for a test instance only.
-        """
+        """Return the fault for a failed call. `aloud` (test instances): with the far end's
+        words."""
         if isinstance(failure, Accepted):  # of a call that was to give something
             failure = TryLater("unreadable_answer")
         reason = of(failure.reason)
@@ -298,9 +287,9 @@ class Context:
     """Everything that the gateway lends to an adapter instance.
 
     `client` has the lane's bounds (timeouts, connections). `now` returns the time, aware UTC.
-    `production` is False on test instances. `public_url` is our own address, as the GRU sees it.
-    `connector` opens connections to far ends that do not speak HTTP. It is None in cases and
-    previews, where no far end is called: report there what would be sent (`gateway.sdk.rehearse`).
+    `production` is False on test instances. `public_url` is our own address for the GRU.
+    `connector` opens connections to far ends without HTTP; it is None in cases and previews: report
+    there what would be sent (`gateway.sdk.rehearse`).
     """
 
     commune: str
@@ -374,9 +363,8 @@ class Adapter(ABC):
     def proven(self, head: WebhookCall) -> bool | None:
         """Does the head of this call prove its sender? The call's `body` is empty here.
 
-        None: the body is needed to decide. The gateway asks before it reads the body, and `webhook`
-        must still refuse a call without proof. A call that is proven early does not share its turn
-        with strangers.
+        None: the body is needed to decide. `webhook` must still refuse a call without proof. A call
+        that is proven early does not share its turn with strangers.
         """
         return None
 
