@@ -101,10 +101,8 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Filing:
-    """The filing of a request: where and when it was filed, whatever the mapping renders.
-
-    `number` is the citizen's. `sequence` is the position of this delivery in the request.
-    """
+    """The filing of a request: where and when it was filed, whatever the mapping renders. `number`
+    is the citizen's; `sequence` is the position of this delivery in the request."""
 
     portal: str
     teleservice: str
@@ -288,8 +286,8 @@ class Context:
 
     `client` has the lane's bounds (timeouts, connections). `now` returns the time, aware UTC.
     `production` is False on test instances. `public_url` is our own address for the GRU.
-    `connector` opens connections to far ends without HTTP; it is None in cases and previews: report
-    there what would be sent (`gateway.sdk.rehearse`).
+    `connector` is for far ends without HTTP; it is None in cases and previews: report there what
+    would be sent (`gateway.sdk.rehearse`).
     """
 
     commune: str
