@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import partial
 
 import httpx
-from pydantic import ValidationError
 
 from adapters.pivot.options import PivotOptions
 from adapters.pivot.texts import REASONS, say
@@ -20,27 +19,22 @@ from gateway.sdk import (
     Context,
     EventKind,
     Files,
-    Misconfigured,
     Note,
     Outcome,
-    Refused,
     Submission,
     TryLater,
-    Unreadable,
     answered,
     beside,
     failure_of,
-    read_json,
     secrets_in,
     send,
     texts_in,
 )
 from gateway.sdk.pivot import PivotClient, message_weight
-from gateway.sdk.pivot_models import Acknowledgement, PivotErasure, PivotEvent
+from gateway.sdk.pivot_answer import outcome_of_push
+from gateway.sdk.pivot_models import PivotErasure, PivotEvent
 from gateway.sdk.webhook_signature import ID, SIGNATURE, signed_headers
 
-#: Statuses of an address at which nobody takes anything: a setting is wrong, no request is.
-NOT_THERE = frozenset({404, 405, 410})
 #: What the commune answers is small.
 MOST_BYTES = 256_000
 
@@ -139,7 +133,7 @@ class PivotAdapter(Adapter):
 
     def _with_answer(self, answer: Answer, event: PivotEvent | PivotErasure) -> Outcome:
         sent = [*secrets_in(self._options), *texts_in(event.model_dump(exclude={"files"}))]
-        return answered(_outcome(answer), answer.response, answer.content, sent)
+        return answered(outcome_of_push(answer), answer.response, answer.content, sent)
 
     async def _ping(self, url: str, *, forged: bool = False) -> Answer | Outcome:
         at = self.context.now()
@@ -148,39 +142,6 @@ class PivotAdapter(Adapter):
             headers[SIGNATURE] = signed_headers(self._secrets, headers[ID], at, b"-")[SIGNATURE]
         request = self.context.client.build_request("GET", url, headers=headers)
         return await send(self.context.client, request, safe=True, limit=MOST_BYTES, read=None)
-
-
-def _outcome(answer: Answer) -> Outcome:
-    """Return what an answer to a message means."""
-    if answer.status in NOT_THERE:
-        return Misconfigured("not_there", f"HTTP {answer.status}")
-    failure = failure_of(answer, safe=True)
-    if isinstance(failure, Refused) and _says_again(answer):
-        return TryLater("busy", f"HTTP {answer.status}: to be sent again, as it says")
-    if failure is not None:
-        return failure
-    if answer.empty:
-        return Accepted(proof={"status": str(answer.status)})
-    try:
-        told = Acknowledgement.model_validate(answer.value)
-    except ValidationError:
-        # A page in the place of an answer: whoever made it may have taken nothing.
-        return TryLater("unreadable_answer", f"HTTP {answer.status} that is no acknowledgement")
-    if told.erasure is not None and told.erasure.outcome == "kept":
-        return Refused("kept_by_law", "the commune keeps what it holds, and says why")
-    proof = {"status": str(answer.status)}
-    if told.erasure is not None:
-        proof["erasure"] = told.erasure.outcome
-    return Accepted(told.reference, told.link, proof)
-
-
-def _says_again(answer: Answer) -> bool:
-    """Does a refusal say, as a problem of the contract, that it is to be sent again?"""
-    try:
-        told = read_json(answer.content) if answer.value is None else answer.value
-    except Unreadable:
-        return False
-    return isinstance(told, dict) and told.get("retry") in ("after", "now")
 
 
 __all__ = ["PivotAdapter"]

@@ -23,6 +23,7 @@ from gateway.cli import (
     mapping,
     outbox,
     pack,
+    pivot,
     portal,
     reconcile,
     release,
@@ -79,6 +80,7 @@ app.add_typer(commune.app, name="commune", cls=CommandGroup)
 app.add_typer(mapping.app, name="mapping", cls=CommandGroup)
 app.add_typer(adapter.app, name="adapter", cls=CommandGroup)
 app.add_typer(pack.app, name="pack", cls=CommandGroup)
+app.add_typer(pivot.app, name="pivot", cls=CommandGroup)
 contract.app.command("drift")(drift.drift)
 app.add_typer(contract.app, name="contract", cls=CommandGroup)
 release.app.command("list")(release_show.show_all)

@@ -1,0 +1,270 @@
+"""Forwards what a commune is owed to a program on a developer's machine, as a push would.
+
+It fetches from a gateway, as a half-connector does, pushes each message to a local address, signed,
+and settles it by the answer. Stopped at any moment, it loses nothing: what was not settled is
+given again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+from gateway.core.errors import GatewayError
+from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused
+from gateway.sandbox.texts import say
+from gateway.sdk import Answer, retry_after, send
+from gateway.sdk.pivot_answer import outcome_of_push
+from gateway.sdk.webhook_signature import signed_headers
+
+T = TypeVar("T")
+
+#: Seconds for which a message is ours, and for which a call waits while there is none.
+LEASE, WAIT = 60, 20
+#: Messages at once; bytes of an answer of the gateway, and of the local program.
+_MOST, _LARGEST, _SMALL = 10, 30_000_000, 256_000
+#: Seconds between two tries of a gateway that is away, and of a feed that is at its end.
+_PAUSES, _END = (1.0, 2.0, 5.0, 15.0, 30.0), 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardedMessage:
+    """One message that went by: no personal data. `status` 0: nobody answered here."""
+
+    at: datetime
+    type: str
+    reference: str
+    status: int
+    result: str
+
+
+@dataclass(slots=True)
+class Listener:
+    """`gateway` and `local` are clients; `target` is the local address, `signing` its secrets.
+
+    `cursor` keeps how far the feed was read, for a commune that is pushed to; None: the mailbox.
+    `show` is called after each message, `away` when the gateway does not answer. Messages of a
+    production commune are given back unless `production`.
+    """
+
+    gateway: httpx.AsyncClient
+    local: httpx.AsyncClient
+    base_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    target: str
+    signing: tuple[str, ...] = field(repr=False)
+    show: Callable[[ForwardedMessage], None]
+    away: Callable[[str, float], None]
+    cursor: Path | None = None
+    production: bool = False
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    _token: str = field(default="", repr=False)
+    #: A message of a commune in production came.
+    _real: bool = False
+
+    async def run(self) -> None:
+        """Forward until `stop`. Raises GatewayError for what a person must mend: credentials, a
+        commune of the other mode, a commune in production."""
+        await (self._fetch() if self.cursor is None else self._follow())
+        if self._real:
+            raise GatewayError(say("in_production"))
+
+    # --- the mailbox --------------------------------------------------------------------------
+
+    async def _fetch(self) -> None:
+        settled: list[dict[str, object]] = []
+        try:
+            while not self.stop.is_set():
+                told = {"max": _MOST, "lease": LEASE, "wait": WAIT, "settled": settled}
+                answer = await self._call("POST", "/pivot/v1/mailbox/claim", told)
+                if answer is None:
+                    break
+                settled.clear()
+                for item in answer["items"]:
+                    settled.append(await self._settle(item))
+        finally:
+            if settled:
+                self.stop.clear()
+                told = {"max": 0, "settled": settled}
+                await self._call("POST", "/pivot/v1/mailbox/claim", told, patient=False)
+
+    async def _settle(self, item: Mapping[str, Any]) -> dict[str, object]:
+        token = item["token"]
+        if self.stop.is_set() or not self._may(item["event"]):
+            return {"token": token, "result": "release"}
+        outcome, body = await self._forward(item["event"])
+        return {"token": token, **_result(outcome, body)}
+
+    # --- the feed -----------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        at, failures = self._read_cursor(), 0
+        while not self.stop.is_set():
+            page = await self._call("GET", f"/pivot/v1/events?after={at}&limit={_MOST}", None)
+            if page is None:
+                return
+            for item in page["items"]:
+                event = item["event"]
+                if event is not None and self._may(event):
+                    outcome, _ = await self._forward(event)
+                    if not isinstance(outcome, Accepted | Refused):
+                        await self._pause(_PAUSES[min(failures, len(_PAUSES) - 1)])
+                        failures += 1
+                        break
+                if self._real:
+                    return
+                failures, at = 0, item["seq"]
+                self._write_cursor(at)
+                if self.stop.is_set():
+                    return
+            else:
+                if not page["more"]:
+                    await self._pause(_END)
+
+    def _read_cursor(self) -> int:
+        try:
+            text = "" if self.cursor is None else self.cursor.read_text("ascii").strip()
+        except FileNotFoundError:
+            return 0
+        if not text.isdigit() or len(text) > 16:
+            raise GatewayError(say("odd_cursor", place=str(self.cursor)))
+        return int(text)
+
+    def _write_cursor(self, at: int) -> None:
+        if self.cursor is not None:
+            self.cursor.write_text(f"{at}\n", "ascii")
+
+    # --- one message --------------------------------------------------------------------------
+
+    def _may(self, event: Mapping[str, Any]) -> bool:
+        """May it be forwarded? A real person's message that may not ends the run."""
+        real = (event.get("recipient") or {}).get("environment") != "test"
+        if real and not self.production:
+            self._real = True
+            self.stop.set()
+            return False
+        return True
+
+    async def _forward(self, event: Mapping[str, Any]) -> tuple[Outcome, Any]:
+        body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+
+        def build() -> httpx.Request:
+            headers = signed_headers(self.signing, str(event["id"]), datetime.now(UTC), body)
+            headers["Content-Type"] = "application/json"
+            return self.local.build_request("POST", self.target, content=body, headers=headers)
+
+        answer = await send(self.local, build, safe=True, limit=_SMALL)
+        outcome = outcome_of_push(answer) if isinstance(answer, Answer) else answer
+        about = event.get("request") or event
+        self.show(
+            ForwardedMessage(
+                at=datetime.now(UTC),
+                type=str(event.get("type")),
+                reference=str(about.get("reference")),
+                status=answer.status if isinstance(answer, Answer) else 0,
+                result=str(_result(outcome, None)["result"]),
+            )
+        )
+        return outcome, answer.value if isinstance(answer, Answer) else None
+
+    # --- calls of the gateway -----------------------------------------------------------------
+
+    async def _call(
+        self, method: str, path: str, body: object, *, patient: bool = True
+    ) -> dict[str, Any] | None:
+        """Make one call until it is answered; None when it is stopped before, or not `patient`."""
+        failures = 0
+        while not self.stop.is_set():
+            answer = await self._until_stopped(self._once(method, path, body))
+            if isinstance(answer, Answer) and answer.status < 300 and answer.value:
+                value: dict[str, Any] = answer.value
+                return value
+            if not isinstance(answer, Answer):
+                status, wait = 0, None
+            else:
+                status, wait = answer.status, retry_after(answer.response)
+                self._check(answer)
+            if not patient or self.stop.is_set():
+                return None
+            pause = _PAUSES[min(failures, len(_PAUSES) - 1)] if wait is None else min(wait, 300.0)
+            failures += 1
+            self.away(str(status) if status else "-", pause)
+            await self._pause(pause)
+        return None
+
+    async def _once(self, method: str, path: str, body: object) -> Answer | Outcome:
+        if not self._token:
+            asked = self.gateway.build_request(
+                "POST",
+                f"{self.base_url}/pivot/v1/token",
+                data={
+                    "grant_type": "client_credentials",
+                    "client_id": self.client_id,
+                    "client_secret": self.client_secret,
+                },
+            )
+            given = await send(self.gateway, asked, safe=True, limit=_SMALL)
+            if not isinstance(given, Answer) or given.status != 200:
+                return given
+            self._token = str(given.value["access_token"])
+        request = self.gateway.build_request(
+            method,
+            f"{self.base_url}{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {self._token}"},
+        )
+        answer = await send(self.gateway, request, safe=True, limit=_LARGEST)
+        if isinstance(answer, Answer) and answer.status == 401:
+            self._token = ""
+        return answer
+
+    def _check(self, answer: Answer) -> None:
+        """Raises GatewayError for an answer that no repetition mends."""
+        told = answer.value if isinstance(answer.value, dict) else {}
+        if told.get("error") == "invalid_client":
+            raise GatewayError(say("bad_credentials", client=self.client_id))
+        if str(told.get("type", "")).endswith(":no_mailbox"):
+            raise GatewayError(say("is_pushed_to"))
+        if answer.status in (400, 403, 404, 405, 409, 413, 422):
+            raise GatewayError(say("gateway_refused", status=answer.status, url=self.base_url))
+
+    async def _pause(self, seconds: float) -> None:
+        await self._until_stopped(asyncio.sleep(seconds))
+
+    async def _until_stopped(self, work: Awaitable[T]) -> T | None:
+        """Return what comes of `work`; None, and it is cancelled, when it is stopped before."""
+        task = asyncio.ensure_future(work)
+        stopped = asyncio.create_task(self.stop.wait())
+        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if task.done():
+            return task.result()
+        task.cancel()
+        await asyncio.wait({task})
+        return None
+
+
+def _result(outcome: Outcome, body: object) -> dict[str, object]:
+    """Return the result that the mailbox is told for what the local program answered."""
+    if isinstance(outcome, Accepted):
+        told: dict[str, object] = {"result": "done"}
+        for name in ("reference", "link", "erasure"):
+            if isinstance(body, dict) and body.get(name):
+                told[name] = body[name]
+        return told
+    if isinstance(outcome, Refused):
+        receipt = body.get("erasure") if isinstance(body, dict) else None
+        if receipt:  # kept by law: that is an answer
+            return {"result": "done", "erasure": receipt}
+        return {"result": "refused", "problems": [f"{outcome.reason}: {outcome.detail}"[:500]]}
+    after = getattr(outcome, "after", None)
+    pause = 30 if isinstance(outcome, Misconfigured) else 5
+    return {"result": "later", "after": int(min(after or pause, 86_400))}
