@@ -35,6 +35,7 @@ MODULES: dict[str, str] = {
 FUNCTIONS: dict[str, str] = {
     "gateway/catalogue/released.py::build_released": "one decision for each commune: kept or built",
     "gateway/cli/contract.py::run": "half of a command is its options",
+    "gateway/cli/pivot.py::listen": "half of a command is its options",
     "gateway/cli/release.py::apply": "half of a command is its options",
     "gateway/cli/release.py::sign": "half of a command is its options",
     "gateway/contracts/applying.py::apply": "checks in their order, then one transaction",

@@ -12,6 +12,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,9 +21,10 @@ import httpx
 from gateway.core.errors import GatewayError
 from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused
 from gateway.sandbox.texts import say
-from gateway.sdk import Answer, retry_after, send
+from gateway.sdk import Answer, beside, retry_after, send
 from gateway.sdk.pivot_answer import outcome_of_push
 from gateway.sdk.webhook_signature import signed_headers
+from gateway.sdk.work import weight
 
 T = TypeVar("T")
 
@@ -154,7 +156,7 @@ class Listener:
         return True
 
     async def _forward(self, event: Mapping[str, Any]) -> tuple[Outcome, Any]:
-        body = json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
+        body = await beside(weight(event), partial(_as_pushed, event))
 
         def build() -> httpx.Request:
             headers = signed_headers(self.signing, str(event["id"]), datetime.now(UTC), body)
@@ -250,6 +252,10 @@ class Listener:
         task.cancel()
         await asyncio.wait({task})
         return None
+
+
+def _as_pushed(event: Mapping[str, Any]) -> bytes:
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _result(outcome: Outcome, body: object) -> dict[str, object]:
