@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from pathlib import Path
 import structlog
 from fastapi import FastAPI
 
-from gateway.catalogue.catalogue import Gru
+from gateway.core.delivery import State
 from gateway.core.errors import Conflict, GatewayError, NotFound
 from gateway.core.ids import REFERENCE
 from gateway.core.lane_name import GruLane
@@ -30,20 +29,16 @@ from gateway.sandbox.citizens import INSEE, TEXTS, CitizenFiling, fill_in, sampl
 from gateway.sandbox.clock import FastClock
 from gateway.sandbox.exchanges import ExchangeLog
 from gateway.sandbox.files import (
-    CLIENT_ID,
     GRU,
     SandboxSecrets,
 )
+from gateway.sandbox.former import half_connector, settle_as_former
 from gateway.sandbox.gate import PivotGate
 from gateway.sandbox.memory import FiledRow, SandboxMemory
 from gateway.sandbox.pushing import FORMER_NUMBER, PushLine
 from gateway.sandbox.texts import say
-from gateway.sdk.pivot import PivotClient
 from gateway.sdk.pivot_models import (
-    ClaimResultTold,
     PivotChange,
-    PivotClaim,
-    PivotEvent,
     PivotStatus,
 )
 from gateway.sim.formdata import SimulatedFormdata
@@ -59,8 +54,6 @@ MOST_REQUESTS = 500
 BEAT = 0.25
 #: Real seconds between two looks at erasures and citizens' acts, in beats.
 _SLOW_BEATS = 4
-#: Real seconds within which a claim that ended is there to be taken.
-_PATIENCE = 10.0
 LANE = str(GruLane(INSEE, GRU))
 #: Cases whose request is altered, doubled or forged on its way.
 _ON_THE_WAY = frozenset(
@@ -235,7 +228,7 @@ class Sandbox:
                 if case.word in ("lease_ends", "taken_by_another"):
                     self._leases[filed.reference] = case.word
                 if case.word in _FORMER:
-                    await self._settle_as_former(filed.reference, FORMER_NUMBER)
+                    await settle_as_former(self.engine, filed.reference, FORMER_NUMBER)
         self.requests.append(filed)
         self.memory.append(FiledRow(filed.reference, case.word, item.id, filing))
         if case.word in _LATER:
@@ -270,38 +263,6 @@ class Sandbox:
 
     # --- as another half-connector ----------------------------------------------------------------
 
-    @property
-    def half_connector(self) -> tuple[Gru, PivotClient]:
-        """The commune's entry, and how it proves itself."""
-        found = self.engine.pivot.client(CLIENT_ID)
-        if found is None:
-            raise GatewayError(say("not_filed", status=0))
-        return found
-
-    async def _settle_as_former(self, reference: str, number: str) -> None:
-        """Take a request as another program of the commune's; give the rest back, untried."""
-        gru, client = self.half_connector
-        until = time.monotonic() + _PATIENCE
-        found = False
-        while not found and time.monotonic() < until:
-            told = PivotClaim(max=100, lease=60, wait=1)
-            taken = await self.engine.mailbox.claim(gru, client, told)
-            settled = []
-            for item in taken.items:
-                event = item.event
-                about = event.request if isinstance(event, PivotEvent) else event
-                ours = about.reference == reference
-                found = found or ours
-                settled.append(
-                    ClaimResultTold(
-                        token=item.token,
-                        result="done" if ours else "release",
-                        reference=number if ours else None,
-                    )
-                )
-            told = PivotClaim(max=0, settled=tuple(settled))
-            await self.engine.mailbox.claim(gru, client, told)
-
     async def followed(self, references: list[str], lease: int) -> None:
         """Follow what a claim gave: end the lease of what a case wants so."""
         wanted = {one: self._leases.pop(one) for one in references if one in self._leases}
@@ -310,7 +271,7 @@ class Sandbox:
         self.move(lease + 1.0)
         for reference, case in wanted.items():
             if case == "taken_by_another":
-                await self._settle_as_former(reference, "AUTRE-1")
+                await settle_as_former(self.engine, reference, "AUTRE-1")
 
     # --- by the clock -----------------------------------------------------------------------------
 
@@ -335,7 +296,7 @@ class Sandbox:
                 if not await self._done_later(one):
                     self._later.append(one)
             await self.engine.eraser.advance()
-            gru, _ = self.half_connector
+            gru, _ = half_connector(self.engine)
             await self.engine.changes.review(gru)
         self.memory.save_time(self.clock.now())
 
@@ -349,15 +310,15 @@ class Sandbox:
     async def _done_later(self, act: LaterAct) -> bool:
         one = act.filed
         item = self.portal.get(one.teleservice, one.id)
-        if item.status == item.form.statuses[0].id or item.processing is not None:
-            return False  # the commune has not taken it yet
+        if item.processing is not None or not await self._taken(one.reference):
+            return False
         if act.kind == "erasure":
             self.glc.delete(one.account)
             if self.engine.identity is not None:
                 await self.engine.identity.poll()
             return True
         if act.kind == "history":
-            gru, _ = self.half_connector
+            gru, _ = half_connector(self.engine)
             for n, (status, text) in enumerate(_HISTORY):
                 change = PivotChange.model_validate(
                     {"key": f"{one.reference}-{n}", "status": status, "public": text}
@@ -368,6 +329,13 @@ class Sandbox:
             await self._citizen(act.kind, one)
             return True
         return item.form.status(item.status).endpoint
+
+    async def _taken(self, reference: str) -> bool:
+        """Has the commune taken the request?"""
+        done = await self.engine.store.read(
+            backlog.listing, states=[State.DONE], request_id=reference
+        )
+        return any(one.lane == LANE for one in done)
 
     async def _citizen(self, kind: str, one: FiledRequest) -> None:
         """Raises KeyError where the portal does not let the citizen do it now."""
@@ -387,14 +355,14 @@ class Sandbox:
             filing = row.filing
             item = self._submit(filing, row.id)
             # It was sent: where the commune had brought it, its next word says.
-            self.portal.move(filing.teleservice, item.id, _taken(item))
+            self.portal.move(filing.teleservice, item.id, _status_once_taken(item))
             filed = FiledRequest(
                 row.reference, filing.teleservice, item.id, filing.account, row.case
             )
             self.requests.append(filed)
 
 
-def _taken(item: SimulatedFormdata) -> str:
+def _status_once_taken(item: SimulatedFormdata) -> str:
     """Return the status of a request that the commune has."""
     names = [status.id for status in item.form.statuses]
     return "transmise" if "transmise" in names else names[0]

@@ -19,7 +19,11 @@ def _done(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 async def test_seeded_requests_are_fetched_and_go_on(tmp_path: Path, template: Path) -> None:
     async with open_town(tmp_path, template, seeded=True) as town:
+        for _ in range(3):
+            await town.sandbox.work()  # no citizen goes on before the commune has taken it
         first = (await town.claim())["items"]
+        assert {one["event"]["type"] for one in first} == {"request.created"}
+        assert len(first) == len(town.sandbox.requests) - 1
         texts = json.dumps(first, ensure_ascii=False)
         assert {one["event"]["request"]["teleservice"] for one in first} == set(
             town.sandbox.teleservices
