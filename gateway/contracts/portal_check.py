@@ -21,7 +21,7 @@ from gateway.core.errors import file_line
 from gateway.core.messages import Message, plain
 from gateway.core.outcome import Accepted, Misconfigured, Outcome
 from gateway.core.request import Json
-from gateway.wire.formdata_state import FormdataState, hook_action
+from gateway.sdk.publik.formdata_state import FormdataState, hook_action
 from gateway.wire.portal import Page, PortalClient
 
 _GUIDE = "docs/fr/workflow-publik.md"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from gateway.wire.signature import sign_url
+from gateway.sdk.publik.signature import sign_url
 
 _PIECE = 256 * 1024
 #: Seconds after which a call is given up.

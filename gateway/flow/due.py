@@ -17,13 +17,13 @@ from gateway.core.outcome import Outcome
 from gateway.core.request import EventKind, Json
 from gateway.core.sighting import SKEW
 from gateway.flow.far_ends import FarEnds
+from gateway.sdk.publik.localtime import parse_local
 from gateway.store import cursors, intake
 from gateway.store.engine import Store
 from gateway.store.intake import KnownRequest, PassedOverRequest
 from gateway.wire.event import AnnouncedEvent
 from gateway.wire.event_content import spoken
 from gateway.wire.history import HistoryEntry, events_in, read_history
-from gateway.wire.localtime import parse_local
 from gateway.wire.portal import Page, internal_id
 
 PAGE = 100

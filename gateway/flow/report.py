@@ -26,11 +26,11 @@ from gateway.flow.commune_proof import CommuneProof
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.files import FileOpener
 from gateway.sdk import FilePlaceholders
+from gateway.sdk.publik.formdata_state import FormdataState
 from gateway.store import accepting
 from gateway.store.engine import Store
 from gateway.store.outbox.claiming import Claimed
 from gateway.store.rows import StoredRequest
-from gateway.wire.formdata_state import FormdataState
 from gateway.wire.portal import PortalClient
 
 #: Bytes. A larger document is not put into JSON as Base64: w.c.s. keeps that in `workflow.data`, in

@@ -224,12 +224,14 @@ class Tracked:
 
 @dataclass(frozen=True, slots=True)
 class WebhookCall:
-    """A call that the GRU made to us, as received."""
+    """A call that the GRU made to us, as received. `raw_query` is its query as it was sent, for
+    proofs that are made over it."""
 
     method: str
     headers: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
+    raw_query: str = ""
 
 
 # fmt: off

@@ -40,6 +40,7 @@ def gru_router(web: Web) -> APIRouter:
             {name.lower(): value for name, value in request.headers.items()},
             dict(request.query_params),
             b"",
+            request.url.query,
         )
         with engine.far_ends.using(gru.lane_name):
             exchange = exchange_of(request.scope)

@@ -14,7 +14,7 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.core.errors import Rejected
 from gateway.flow.intake import Sender
 from gateway.flow.receive import SpentNonce
-from gateway.wire.signature import (
+from gateway.sdk.publik.signature import (
     NONCE_LIFE,
     SignatureFault,
     SignedQuery,

@@ -12,7 +12,7 @@ from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, Unsu
 from gateway.core.request import Json
 from gateway.sdk.exchange import Answer
 from gateway.sdk.http import answered, classify_status
-from gateway.wire.signature import WINDOW
+from gateway.sdk.publik.signature import WINDOW
 
 
 def with_answer(outcome: Outcome, answer: Answer) -> Outcome:

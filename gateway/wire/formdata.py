@@ -19,9 +19,9 @@ import orjson
 
 from gateway.core.errors import Rejected
 from gateway.core.request import Json, Person
+from gateway.sdk.publik.localtime import parse_aware, parse_local
 from gateway.wire.files import FILE_KEYS, IncomingFile, is_file, read_file
 from gateway.wire.history import HistoryEntry, read_history
-from gateway.wire.localtime import parse_aware, parse_local
 from gateway.wire.spool import MOST_TEXT, NO_TEXTS, LongText, read_document
 
 _SLUG = re.compile(r"/api/forms/([^/?#]+)/[^/?#]+/?$")

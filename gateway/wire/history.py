@@ -13,8 +13,8 @@ from datetime import datetime
 
 from gateway.core.request import EventKind, Json
 from gateway.core.richtext import is_html, to_text
+from gateway.sdk.publik.localtime import parse_aware
 from gateway.wire.event import MAX_MESSAGE, AnnouncedEvent
-from gateway.wire.localtime import parse_aware
 
 #: Entries read: the latest ones.
 MAX_ENTRIES = 5_000

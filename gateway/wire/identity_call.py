@@ -23,9 +23,9 @@ from gateway.sdk import (
     send,
 )
 from gateway.sdk.exchange import Read
+from gateway.sdk.publik.signature import sign_url
 from gateway.wire.identity import Outage
 from gateway.wire.identity_texts import say
-from gateway.wire.signature import sign_url
 
 #: Bytes of one decompressed answer; a longer list comes in pages.
 LARGEST = 32 * 1024 * 1024

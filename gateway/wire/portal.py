@@ -32,6 +32,15 @@ from gateway.core.request import Json
 from gateway.sdk import Answer, File, FilePlaceholders, beside
 from gateway.sdk.exchange import Take
 from gateway.sdk.http import classify_status
+from gateway.sdk.publik.formdata_state import (
+    LIGHT,
+    WITH_HISTORY,
+    FormdataState,
+    attached_in,
+    hook_action,
+    jump_action,
+)
+from gateway.sdk.publik.localtime import filter_text
 from gateway.wire.addresses import formdata_url
 from gateway.wire.answer import (
     holds_event,
@@ -40,15 +49,6 @@ from gateway.wire.answer import (
     with_answer,
     write_outcome,
 )
-from gateway.wire.formdata_state import (
-    LIGHT,
-    WITH_HISTORY,
-    FormdataState,
-    attached_in,
-    hook_action,
-    jump_action,
-)
-from gateway.wire.localtime import filter_text
 from gateway.wire.portal_calls import Payload, PortalCalls, PortalCredentials
 from gateway.wire.spool import BodyReader, SpooledBody
 

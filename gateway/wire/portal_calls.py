@@ -31,8 +31,8 @@ from gateway.sdk import (
     unusable,
 )
 from gateway.sdk.exchange import Take
+from gateway.sdk.publik.signature import sign_url
 from gateway.wire.addresses import origin
-from gateway.wire.signature import sign_url
 from gateway.wire.spool import SpooledBody, TooLarge
 
 #: Values of a formdata or of a page of a list, fields and their parts together.

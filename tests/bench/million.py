@@ -15,7 +15,7 @@ import httpx
 import orjson
 import psycopg
 
-from gateway.wire.signature import sign_url
+from gateway.sdk.publik.signature import sign_url
 from tests.bench.bundle import KEY, ORIG, formdata, path
 from tests.bench.figure import Figure, added, bounded, faster, rounds
 from tests.bench.plans import GROWING, plans

@@ -17,7 +17,7 @@ import orjson
 import uvloop
 from yarl import URL
 
-from gateway.wire.signature import sign_url
+from gateway.sdk.publik.signature import sign_url
 from tests.bench.bundle import KEY, ORIG, formdata, path
 from tests.bench.processes import options, say
 

@@ -25,11 +25,11 @@ from gateway.flow.engine import Engine, open_engine
 from gateway.following import Following
 from gateway.ops.health import health
 from gateway.ops.metrics import Metrics
+from gateway.sdk.publik.signature import sign_url
 from gateway.store import renewals
 from gateway.store.engine import Database
 from gateway.web.application import application
 from gateway.web.state import DaemonCondition
-from gateway.wire.signature import sign_url
 from tests.contracts.conftest import KEY
 from tests.contracts.five import DEAD, FIRST, SLUG, Home
 from tests.contracts.test_release import change

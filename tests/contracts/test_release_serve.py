@@ -22,9 +22,9 @@ import pytest
 from gateway.catalogue.bundle import read_bundle
 from gateway.contracts.running import ReleasedSource
 from gateway.core.errors import Unavailable
+from gateway.sdk.publik.signature import sign_url
 from gateway.store import releases
 from gateway.store.engine import Database
-from gateway.wire.signature import sign_url
 from tests.contracts import five
 from tests.contracts.conftest import KEY
 from tests.contracts.five import FIRST, FIVE, SLUG, Home

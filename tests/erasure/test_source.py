@@ -18,13 +18,13 @@ from gateway.catalogue.glc import DeletionsEntry
 from gateway.core.account import normal_account
 from gateway.core.expression import Expression, compile_expression
 from gateway.sdk import ClientCredentials
+from gateway.sdk.publik.signature import parse_signed, verify_query
 from gateway.wire import identity_call
 from gateway.wire.clients import open_client
 from gateway.wire.deletions import Deletions, DeletionsShape
 from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import BasicAccess, BearerAccess, SignedAccess
 from gateway.wire.identity_texts import say
-from gateway.wire.signature import parse_signed, verify_query
 from gateway.wire.synchronization import BATCH, Synchronization
 from tests.erasure.following import CANARY
 

@@ -19,10 +19,10 @@ from gateway.core.delivery import Kind, State
 from gateway.ops.metrics import Metrics
 from gateway.ops.stalls import StallMeter
 from gateway.sdk import Adapter
+from gateway.sdk.publik.signature import sign_url
 from gateway.store.engine import Batch
 from gateway.web.application import application
 from gateway.web.state import DaemonCondition
-from gateway.wire.signature import sign_url
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, ENVIRON, GRU_A, SLUG
 

@@ -27,13 +27,13 @@ from gateway.core.errors import ConfigurationFault, Rejected
 from gateway.core.request import EventKind
 from gateway.sdk import Amendment, Submission, Tracked, WebhookCall
 from gateway.sdk.conformance import NOW, REFERENCE
+from gateway.sdk.publik.formdata_state import FormdataState
+from gateway.sdk.publik.signature import nonce_key, parse_signed, verify_query
 from gateway.telemetry import _masked
 from gateway.wire.event import read_event
 from gateway.wire.event_content import content_of
 from gateway.wire.files import agrees, is_file, media_type, read_file, safe_filename, sniff
 from gateway.wire.formdata import Limits, parse_formdata
-from gateway.wire.formdata_state import FormdataState
-from gateway.wire.signature import nonce_key, parse_signed, verify_query
 from tests.adapters.rest_systems import adapter as rest_adapter
 from tests.adapters.test_open311 import PLACE
 from tests.adapters.test_open311 import adapter as open311_adapter

@@ -15,8 +15,8 @@ from adapters.rest.proof import _proven
 from gateway.catalogue.build import build
 from gateway.core.errors import Rejected
 from gateway.sdk import WebhookCall
+from gateway.sdk.publik.signature import sign_url
 from gateway.web.senders import sender_of
-from gateway.wire.signature import sign_url
 from tests.catalogue.config_samples import ADAPTERS, BUNDLE, ENVIRON, faults
 
 NOW = datetime(2026, 3, 16, 9, 30, tzinfo=UTC)

@@ -18,10 +18,10 @@ import pytest
 
 from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, TryLater, Unsure
+from gateway.sdk.publik.localtime import parse_local
 from gateway.wire.formdata import parse_formdata
 from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import BasicAccess
-from gateway.wire.localtime import parse_local
 from gateway.wire.portal import Page, PortalClient
 from gateway.wire.spool import SpooledBody
 from gateway.wire.synchronization import Synchronization

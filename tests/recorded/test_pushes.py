@@ -15,11 +15,11 @@ import pytest
 
 from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.request import EventKind
+from gateway.sdk.publik.signature import sign_url
 from gateway.store import requests
 from gateway.store.rows import Trace
 from gateway.wire.event import read_event
 from gateway.wire.formdata import parse_formdata
-from gateway.wire.signature import sign_url
 from tests.recorded.recordings import PORTAL, Exchange, basic, exchange, exchanges, moment
 from tests.recorded.table import GATEWAY, replayed
 from tests.web.harness import MAPPING, Gateway, gateway

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from gateway.sdk.publik.signature import parse_signed, verify_query
 from gateway.sim.formdata import Evolution, SimulatedFormdata, naive
 from gateway.sim.portal import Callout, SimulatedPortal
-from gateway.wire.signature import parse_signed, verify_query
 from tests.recorded.recordings import ENGLISH, PORTAL, Exchange, basic, document, exchange, moment
 from tests.recorded.stage import SLUG, judged, recorded_portal, workflow
 from tests.recorded.table import SIMULATOR, replayed

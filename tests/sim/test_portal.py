@@ -18,12 +18,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.catalogue.settings import DEFAULT_LIMITS
+from gateway.sdk.publik.signature import parse_signed, sign_url, verify_query
 from gateway.sim.portal import Callout, SimulatedPortal
 from gateway.sim.server import run_server
 from gateway.sim.workflow import WorkflowStatus
 from gateway.sim.wscall import AnswerClass
 from gateway.wire.formdata import parse_formdata
-from gateway.wire.signature import parse_signed, sign_url, verify_query
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 ORIG, KEY = "connecteur", "cle-partagée"

@@ -9,8 +9,8 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
+from gateway.sdk.publik import signature as ours
 from gateway.sim.wcs_signature import AccessDenied, WcsVerifier, wcs_sign
-from gateway.wire import signature as ours
 
 RECORDED = Path(__file__).parent.parent / "samples" / "recorded-wcs-exchange.json"
 NOW = datetime(2026, 1, 15, 9, 30, tzinfo=UTC)

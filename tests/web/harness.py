@@ -40,12 +40,12 @@ from gateway.sdk import (
     Submission,
     WebhookCall,
 )
+from gateway.sdk.publik.signature import sign_url
 from gateway.store.engine import Database
 from gateway.store.schema import upgrade
 from gateway.web import connection
 from gateway.web.application import application
 from gateway.web.state import DaemonCondition
-from gateway.wire.signature import sign_url
 from tests.wire.samples import sample
 
 NOW = datetime(2026, 11, 23, 19, 7, 20, tzinfo=UTC)

@@ -9,8 +9,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
+from gateway.sdk.publik.signature import sign_url
 from gateway.store import intake, requests
-from gateway.wire.signature import sign_url
 from tests.web.harness import BASE, BASIC, ORIG, Gateway, basic, gateway, requests_path, small
 
 BRON = requests_path("69029", "signalement-anomalie")

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.errors import Rejected
 from gateway.core.request import EventKind, Person
+from gateway.sdk.publik.localtime import PARIS, filter_text, parse_local
 from gateway.wire.event import CREATION, AnnouncedEvent, read_event
 from gateway.wire.event_content import content_of, digest, without_form
 from gateway.wire.formdata import parse_formdata, parse_location
-from gateway.wire.localtime import PARIS, filter_text, parse_local
 from tests.wire.samples import LIMITS, parse, sample, whole
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"0" * 90

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.core.workflow import TOLD
-from gateway.wire.formdata_state import FormdataState
+from gateway.sdk.publik.formdata_state import FormdataState
 
 
 def message(content: Any, kind: str = "workflow-comment") -> dict[str, Any]:

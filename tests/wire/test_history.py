@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.core.request import EventKind
+from gateway.sdk.publik.localtime import parse_aware
 from gateway.wire.event import AnnouncedEvent, read_event
 from gateway.wire.history import MAX_ENTRIES, events_in, instant_of, read_history, words_of
-from gateway.wire.localtime import parse_aware
 from tests.recorded.recordings import exchange
 
 STATUSES = {

@@ -26,9 +26,9 @@ from gateway.core.outcome import (
 )
 from gateway.core.workflow import DONE
 from gateway.sdk import File
+from gateway.sdk.publik.signature import parse_signed, verify_query
 from gateway.wire.formdata import parse_formdata
 from gateway.wire.portal import Page, PortalClient
-from gateway.wire.signature import parse_signed, verify_query
 from gateway.wire.spool import BodyReader, SpooledBody
 from tests.wire.samples import sample
 

@@ -13,7 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import Rejected
-from gateway.wire.signature import SignatureFault, nonce_key, parse_signed, sign_url, verify_query
+from gateway.sdk.publik.signature import (
+    SignatureFault,
+    nonce_key,
+    parse_signed,
+    sign_url,
+    verify_query,
+)
 from tests.wire.samples import sample
 
 FORMS = "https://demarches.example.org/api/forms/signalement/"
