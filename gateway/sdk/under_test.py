@@ -87,8 +87,12 @@ class AdapterUnderTest(ABC):
     any_success: ClassVar[bool] = False
     #: True where files are left for the GRU to fetch, by links.
     files_by_link: ClassVar[bool] = False
+    #: Parameters of an address that prove a call of ours, and differ each time.
+    proof_in_query: ClassVar[frozenset[str]] = frozenset()
     #: False where a call of the GRU proves itself by its address or by a password alone.
     webhook_proves_body: ClassVar[bool] = True
+    #: True where the proof of a call of the GRU is a signature over its query.
+    webhook_signs_query: ClassVar[bool] = False
     #: False for a GRU whose times name no offset: an hour that comes twice cannot be told apart.
     tells_offsets: ClassVar[bool] = True
 

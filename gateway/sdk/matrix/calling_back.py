@@ -68,6 +68,10 @@ async def forged(suite: AdapterUnderTest) -> None:
             await _refuses(
                 adapter, replace(hook, headers=bare, query={}), "a call without its proof"
             )
+        if suite.webhook_signs_query:
+            raw = hook.raw_query
+            for query in ("", raw[:-1], raw[1:], f"x=1&{raw}", f"{raw}&x=1"):
+                await _refuses(adapter, replace(hook, raw_query=query), "an altered query")
         for name, value in hook.headers.items():
             if name.lower() in plain or not value:
                 continue

@@ -1,0 +1,95 @@
+"""`check`: is the form there, with the fields and actions that the options name? It only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from adapters.publik.client import WcsClient
+from adapters.publik.options import PublikOptions
+from adapters.publik.reading import status_names
+from adapters.publik.texts import say
+from gateway.sdk import Message, Note, Outcome
+from gateway.sdk.publik.formdata_state import FormdataState, hook_action
+
+
+async def check_form(options: PublikOptions, wcs: WcsClient, *, production: bool) -> Sequence[Note]:
+    """Look at the form's definition, at its list, and at what our account may do on a request."""
+    notes: list[Note] = []
+    if production and options.endpoint.startswith("http:"):
+        notes.append(Note("warning", say("no_https")))
+    schema = await wcs.schema()
+    if not isinstance(schema, dict):
+        failure = schema if isinstance(schema, Outcome) else None
+        return [*notes, _fault(say("form", form=options.form), failure, production)]
+    notes += definition_notes(options, schema)
+    rows = await wcs.rows({"limit": "1"})
+    if isinstance(rows, Outcome):
+        return [*notes, _fault(say("list"), rows, production)]
+    notes.append(Note("ok", say("list")))
+    number = rows[0].get("id") if rows and isinstance(rows[0], dict) else None
+    if number is None:
+        return [*notes, Note("ok", say("no_request_yet"))]
+    state = await wcs.state(str(number))
+    if not isinstance(state, FormdataState):
+        return [*notes, _fault(say("one_request"), state, production)]
+    for hook in _hooks(options):
+        if hook_action(hook) not in state.actions:
+            notes.append(Note("fault", say("no_right", hook=hook)))
+    return notes
+
+
+def definition_notes(options: PublikOptions, schema: Mapping[str, Any]) -> list[Note]:
+    """Return what the form's definition says to the options."""
+    workflow = schema.get("workflow")
+    workflow = workflow if isinstance(workflow, dict) else {}
+    fields = _by_name(schema.get("fields")) | _by_name(workflow.get("fields"))
+    notes = [Note("ok", say("form_there", form=options.form, count=len(fields)))]
+    if schema.get("disabled"):
+        notes.append(Note("fault", say("disabled", form=options.form)))
+    wanted = [options.reference_field, *options.file_fields]
+    wanted += [options.done_field] if options.done_field else []
+    for name in wanted:
+        if name not in fields:
+            notes.append(_lacking("no_field", name, fields))
+    for name in options.file_fields:
+        if fields.get(name, {}).get("type", "file") != "file":
+            notes.append(Note("fault", say("no_file_field", name=name)))
+    if fields.get(options.reference_field, {}).get("anonymise") == "final" and options.erase_hook:
+        notes.append(Note("warning", say("reference_erased", name=options.reference_field)))
+    actions = workflow.get("actions")
+    there = {one.removeprefix("global-action:"): one for one in actions or {}}
+    notes += [_lacking("no_hook", one, there) for one in _hooks(options) if one not in there]
+    names = status_names(schema)
+    notes += [
+        _lacking("no_status", one, names) for one in options.hidden_statuses if one not in names
+    ]
+    told = ", ".join(name for one, name in names.items() if one not in options.hidden_statuses)
+    return [*notes, Note("ok", say("statuses", names=told))]
+
+
+def _hooks(options: PublikOptions) -> Sequence[str]:
+    erasing = [options.erase_hook] if options.erase_hook else []
+    return [*dict.fromkeys([*options.hooks.values(), *erasing])]
+
+
+def _by_name(fields: Any) -> dict[str, dict[str, Any]]:
+    listed = fields if isinstance(fields, list) else []
+    return {one["varname"]: one for one in listed if isinstance(one, dict) and one.get("varname")}
+
+
+def _lacking(word: str, name: str, there: Mapping[str, Any]) -> Note:
+    near = get_close_matches(name, sorted(there), n=1, cutoff=0.55)
+    if near:
+        return Note("fault", say(f"{word}_near", name=name, near=near[0]))
+    return Note("fault", say(word, name=name))
+
+
+def _fault(what: Message, failure: Outcome | None, production: bool) -> Note:
+    if failure is None:
+        return Note("fault", say("no_schema"))
+    return Note.fault(what, failure, aloud=not production)
+
+
+__all__ = ["check_form", "definition_notes"]
