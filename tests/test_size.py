@@ -23,6 +23,7 @@ MODULES: dict[str, str] = {
     "gateway/cli/texts.py": "a table: each sentence in two languages",
     "gateway/contracts/live.py": "one scenario against real systems, step by step",
     "gateway/core/reasons.py": "a table: each reason in two languages",
+    "gateway/sdk/adapter.py": "the contract of an adapter: its values, then its methods",
     "gateway/sdk/reading.py": "the bounded readers of one answer, whatever its form",
     "gateway/sim/portal_http.py": "the routes of one application of w.c.s.",
     "gateway/store/releases.py": "the life of a release, from its contents to its withdrawal",

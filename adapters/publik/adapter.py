@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.publik.checking import check_form
+from adapters.publik.checking import check_form, field_names
 from adapters.publik.client import WcsClient
 from adapters.publik.options import PublikOptions
 from adapters.publik.polling import PublikPoll
@@ -78,6 +78,14 @@ class PublikAdapter(Adapter):
 
     async def check(self) -> Sequence[Note]:
         return await check_form(self._options, self._wcs, production=self.context.production)
+
+    async def taken_names(self) -> frozenset[str] | None:
+        schema = await self._wcs.schema()
+        if not isinstance(schema, dict):
+            return None
+        fields = field_names(schema)
+        spelt = {f"data.{name}{end}" for name in fields for end in ("", "_raw", "_structured")}
+        return frozenset(spelt | (CREATION - {"data"}))
 
     async def submit(self, submission: Submission) -> Outcome:
         payload, options = submission.payload, self._options

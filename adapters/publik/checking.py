@@ -42,9 +42,7 @@ async def check_form(options: PublikOptions, wcs: WcsClient, *, production: bool
 
 def definition_notes(options: PublikOptions, schema: Mapping[str, Any]) -> list[Note]:
     """Return what the form's definition says to the options."""
-    workflow = schema.get("workflow")
-    workflow = workflow if isinstance(workflow, dict) else {}
-    fields = _by_name(schema.get("fields")) | _by_name(workflow.get("fields"))
+    fields, workflow = field_names(schema), schema.get("workflow")
     notes = [Note("ok", say("form_there", form=options.form, count=len(fields)))]
     if schema.get("disabled"):
         notes.append(Note("fault", say("disabled", form=options.form)))
@@ -58,7 +56,7 @@ def definition_notes(options: PublikOptions, schema: Mapping[str, Any]) -> list[
             notes.append(Note("fault", say("no_file_field", name=name)))
     if fields.get(options.reference_field, {}).get("anonymise") == "final" and options.erase_hook:
         notes.append(Note("warning", say("reference_erased", name=options.reference_field)))
-    actions = workflow.get("actions")
+    actions = workflow.get("actions") if isinstance(workflow, dict) else None
     there = {one.removeprefix("global-action:"): one for one in actions or {}}
     notes += [_lacking("no_hook", one, there) for one in _hooks(options) if one not in there]
     names = status_names(schema)
@@ -74,8 +72,11 @@ def _hooks(options: PublikOptions) -> Sequence[str]:
     return [*dict.fromkeys([*options.hooks.values(), *erasing])]
 
 
-def _by_name(fields: Any) -> dict[str, dict[str, Any]]:
-    listed = fields if isinstance(fields, list) else []
+def field_names(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the fields of a form and of its workflow that have a name, by it."""
+    workflow = schema.get("workflow")
+    parts = (schema, workflow) if isinstance(workflow, dict) else (schema,)
+    listed = [one for part in parts for one in part.get("fields") or ()]
     return {one["varname"]: one for one in listed if isinstance(one, dict) and one.get("varname")}
 
 
@@ -92,4 +93,4 @@ def _fault(what: Message, failure: Outcome | None, production: bool) -> Note:
     return Note.fault(what, failure, aloud=not production)
 
 
-__all__ = ["check_form", "definition_notes"]
+__all__ = ["check_form", "definition_notes", "field_names"]

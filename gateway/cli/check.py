@@ -12,6 +12,7 @@ import typer
 
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue, Portal, Route, Teleservice
+from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.insee import code_doubt, unknown_communes
 from gateway.catalogue.mapping_files import lint
 from gateway.catalogue.release import commune_files
@@ -285,7 +286,7 @@ def _is_of(fault: Fault, insee: str) -> bool:
 
 async def _far_ends(catalogue: Catalogue) -> list[CheckLine]:
     async with open_far_ends(catalogue) as far_ends:
-        checks = [_gru(adapter, lane) for lane, adapter in far_ends.adapters.items()]
+        checks = [_gru(catalogue, adapter, lane) for lane, adapter in far_ends.adapters.items()]
         checks += [_portal(far_ends, portal) for portal in catalogue.portals.values()]
         checks += [_glc(far_ends), _attachments(catalogue), _database(catalogue)]
         return [line for lines in await asyncio.gather(*checks) for line in lines]
@@ -302,7 +303,7 @@ async def _recorded(catalogue: Catalogue, file: Path, insee: str | None) -> list
     async with open_far_ends(catalogue, transport=lambda lane: answers) as far_ends:
         for lane, adapter in far_ends.adapters.items():
             if insee is None or parse_lane(lane).commune == insee:
-                found = await _gru(adapter, lane)
+                found = await _gru(catalogue, adapter, lane)
                 lines += [
                     replace(one, level="fault") if one.level != "ok" else one for one in found
                 ]
@@ -312,16 +313,34 @@ async def _recorded(catalogue: Catalogue, file: Path, insee: str | None) -> list
     return lines
 
 
-async def _gru(adapter: Adapter, lane: str) -> list[CheckLine]:
+async def _gru(catalogue: Catalogue, adapter: Adapter, lane: str) -> list[CheckLine]:
     try:
         async with asyncio.timeout(PATIENCE):
             notes = await adapter.check()
+            taken = await adapter.taken_names()
     except TimeoutError:
         return [CheckLine(lane, "fault", say("no_answer", seconds=f"{PATIENCE:.0f}"))]
     except Exception as error:  # an adapter's bug must not hide what the others say
         said = say("adapter_failed", error=type(error).__name__, place=error_place(error))
         return [CheckLine(lane, "fault", said)]
-    return [CheckLine(lane, note.level, note.said, note.at) for note in notes]
+    dropped = [] if taken is None else _dropped(catalogue, lane, taken)
+    return [*(CheckLine(lane, note.level, note.said, note.at) for note in notes), *dropped]
+
+
+def _dropped(catalogue: Catalogue, lane: str, taken: frozenset[str]) -> list[CheckLine]:
+    """Return the targets of the lane's mappings that its GRU would drop without a word."""
+    routes = catalogue.communes[parse_lane(lane).commune].routes.values()
+    mappings = {one.mapping.key: one.mapping for one in routes if one.gru.lane_name == lane}
+    found = []
+    for mapping in mappings.values():
+        for rule in mapping.submit:
+            name = ".".join(rule.target)
+            if not any(f"{name}.".startswith(f"{one}.") for one in taken):
+                place = file_line(rule.file or mapping.file, rule.line)
+                cure = nearest(name, sorted(taken))
+                said = say("target_dropped", place=place, name=name, cure=cure)
+                found.append(CheckLine(lane, "fault", said))
+    return found
 
 
 async def _attachments(catalogue: Catalogue) -> list[CheckLine]:

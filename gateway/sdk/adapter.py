@@ -340,6 +340,11 @@ class Adapter(ABC):
     async def check(self) -> Sequence[Note]:
         """Check address, credentials and settings, without altering any data at the GRU."""
 
+    async def taken_names(self) -> frozenset[str] | None:
+        """Return the targets of a mapping that the GRU takes in a creation, with all below them:
+        `check` names those that it would drop in silence. None: it does not say."""
+        return None
+
     @abstractmethod
     async def submit(self, submission: Submission) -> Outcome:
         """Create the request at the GRU. `Accepted.reference` is the GRU's number."""

@@ -1,9 +1,9 @@
 """w.c.s.'s own side of the query-string signature.
 
 Sources: w.c.s. `api_utils.py` and `wscalls.py`. This module shares no code with
-`gateway.sdk.publik.signature`, so that a mistake there cannot agree with itself here. It keeps w.c.s.'s
-habits: a call with an explicit key has no `orig`, `/` stays raw in the value of the signature, and
-text after the signature is ignored.
+`gateway.sdk.publik.signature`, so that a mistake there cannot agree with itself here. It keeps
+w.c.s.'s habits: a call with an explicit key has no `orig`, `/` stays raw in the value of the
+signature, and text after the signature is ignored.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters import email, open311, pivot, rest, sftp, soap
+from adapters import email, open311, pivot, publik, rest, sftp, soap
 from gateway.core import reasons
 from gateway.core.outcome import (
     Absent,
@@ -33,6 +33,7 @@ ADAPTERS = (
     *open311.reasons.REASONS,
     *email.reasons.REASONS,
     *pivot.texts.REASONS,
+    *publik.texts.REASONS,
     *sftp.reasons.REASONS,
     *soap.reasons.REASONS,
 )
