@@ -39,6 +39,7 @@ from gateway.sdk import (
     cannot_tell,
     read_json,
 )
+from gateway.sdk.publik.formdata_state import FormdataState
 from gateway.sdk.publik.signature import SignatureFault, parse_signed, verify_query
 
 #: Rows of a search: one is ours, more tell that the filter was not heard.
@@ -126,10 +127,10 @@ class PublikAdapter(Adapter):
         return Absent(self._options.find_settle)
 
     async def amend(self, amendment: Amendment) -> Outcome:
-        hook = self._options.hooks.get(amendment.kind)
+        hook, mark = self._options.hooks.get(amendment.kind), self._options.done_field
         if hook is None:
             return await super().amend(amendment)
-        files = FilePlaceholders()
+        number, files = amendment.gru_reference, FilePlaceholders()
         body: dict[str, Any] = {
             "message": amendment.message,
             **amendment.payload,
@@ -139,7 +140,12 @@ class PublikAdapter(Adapter):
         }
         if amendment.files:
             body["document"] = _file(amendment.files[0], files, "b64_content")
-        number = amendment.gru_reference
+        state = await self._wcs.state(number, history=True) if mark is not None else None
+        if isinstance(state, FormdataState):
+            # A process may have died after it wrote a part down, before it noted all as done.
+            for part, told in (("message", ""), ("document", "-document")):
+                if state.told(f"{amendment.key}{told}"):
+                    body[part] = None
         failure = await self._wcs.hook(number, hook, body, files)
         return failure or Accepted(number)
 

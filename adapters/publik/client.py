@@ -32,7 +32,7 @@ from gateway.sdk import (
     unusable,
     weight,
 )
-from gateway.sdk.publik.formdata_state import LIGHT, FormdataState, hook_action
+from gateway.sdk.publik.formdata_state import LIGHT, WITH_HISTORY, FormdataState, hook_action
 from gateway.sdk.publik.signature import sign_url
 
 #: What w.c.s. says of an API access that may not create.
@@ -64,9 +64,10 @@ class WcsClient:
         """Fetch one request. `Refused("unknown_reference")` when w.c.s. has none of this number."""
         return await self._get(self._one(number), query, Refused("unknown_reference"))
 
-    async def state(self, number: str) -> FormdataState | Outcome:
-        """Return what our account may call on a request, and its backoffice fields."""
-        told = await self.formdata(number, LIGHT)
+    async def state(self, number: str, *, history: bool = False) -> FormdataState | Outcome:
+        """Return what our account may call on a request, its backoffice fields, and the texts of
+        its history where they are asked for."""
+        told = await self.formdata(number, WITH_HISTORY if history else LIGHT)
         return told if isinstance(told, Outcome) else FormdataState.read(told)
 
     async def submit(self, body: Mapping[str, Any], files: FilePlaceholders) -> Any:

@@ -139,6 +139,7 @@ class TestPublik(AdapterConformance):
     def far_end_accepts(self, router: respx.MockRouter) -> None:
         made = {"id": "42", "url": f"{SITE}/anomalie/42/", "api_url": f"{FORM}/42/"}
         router.post(f"{SITE}/api/formdefs/anomalie/submit").respond(json={"err": 0, "data": made})
+        router.get(f"{FORM}/42/").respond(json=light())
         router.post(f"{FORM}/42/hooks/toodego/").respond(json={"err": 0})
 
     def far_end_well(self, router: respx.MockRouter) -> None:
