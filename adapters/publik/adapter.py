@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from adapters.publik.checking import check_form, field_names
+from adapters.publik.checking import check_options, named_fields
 from adapters.publik.client import WcsClient
 from adapters.publik.options import PublikOptions
 from adapters.publik.polling import PublikPoll
@@ -78,13 +78,13 @@ class PublikAdapter(Adapter):
         )
 
     async def check(self) -> Sequence[Note]:
-        return await check_form(self._options, self._wcs, production=self.context.production)
+        return await check_options(self._options, self._wcs, production=self.context.production)
 
     async def taken_names(self) -> frozenset[str] | None:
         schema = await self._wcs.schema()
         if not isinstance(schema, dict):
             return None
-        fields = field_names(schema)
+        fields = named_fields(schema)
         spelt = {f"data.{name}{end}" for name in fields for end in ("", "_raw", "_structured")}
         return frozenset(spelt | (CREATION - {"data"}))
 
@@ -143,8 +143,8 @@ class PublikAdapter(Adapter):
         state = await self._wcs.state(number, history=True) if mark is not None else None
         if isinstance(state, FormdataState):
             # A process may have died after it wrote a part down, before it noted all as done.
-            for part, told in (("message", ""), ("document", "-document")):
-                if state.told(f"{amendment.key}{told}"):
+            for part, end in (("message", ""), ("document", "-document")):
+                if state.has_message(f"{amendment.key}{end}"):
                     body[part] = None
         failure = await self._wcs.hook(number, hook, body, files)
         return failure or Accepted(number)

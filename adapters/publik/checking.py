@@ -14,7 +14,9 @@ from gateway.sdk import Message, Note, Outcome
 from gateway.sdk.publik.formdata_state import FormdataState, hook_action
 
 
-async def check_form(options: PublikOptions, wcs: WcsClient, *, production: bool) -> Sequence[Note]:
+async def check_options(
+    options: PublikOptions, wcs: WcsClient, *, production: bool
+) -> Sequence[Note]:
     """Look at the form's definition, at its list, and at what our account may do on a request."""
     notes: list[Note] = []
     if production and options.endpoint.startswith("http:"):
@@ -42,7 +44,7 @@ async def check_form(options: PublikOptions, wcs: WcsClient, *, production: bool
 
 def definition_notes(options: PublikOptions, schema: Mapping[str, Any]) -> list[Note]:
     """Return what the form's definition says to the options."""
-    fields, workflow = field_names(schema), schema.get("workflow")
+    fields, workflow = named_fields(schema), schema.get("workflow")
     notes = [Note("ok", say("form_there", form=options.form, count=len(fields)))]
     if schema.get("disabled"):
         notes.append(Note("fault", say("disabled", form=options.form)))
@@ -72,7 +74,7 @@ def _hooks(options: PublikOptions) -> Sequence[str]:
     return [*dict.fromkeys([*options.hooks.values(), *erasing])]
 
 
-def field_names(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+def named_fields(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the fields of a form and of its workflow that have a name, by it."""
     workflow = schema.get("workflow")
     parts = (schema, workflow) if isinstance(workflow, dict) else (schema,)
@@ -93,4 +95,4 @@ def _fault(what: Message, failure: Outcome | None, production: bool) -> Note:
     return Note.fault(what, failure, aloud=not production)
 
 
-__all__ = ["check_form", "definition_notes", "field_names"]
+__all__ = ["check_options", "definition_notes", "named_fields"]

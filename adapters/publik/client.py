@@ -188,9 +188,13 @@ class WcsClient:
             outcome = unusable(UnusableAnswer("unreadable_answer", "not what was asked"), safe=safe)
         if outcome is None:
             return value
-        words = [*secrets_in(self._options), *texts_in(sent or {})]
-        told = partial(answered, outcome, answer.response, answer.content, words)
+        told = partial(self._answered, outcome, answer, sent or {})
         return await beside(answer.size + weight(sent or {}), told)
+
+    def _answered(self, outcome: Outcome, answer: Answer, sent: Mapping[str, Any]) -> Outcome:
+        """Return the outcome with what w.c.s. said, without our secrets and what was sent."""
+        words = [*secrets_in(self._options), *texts_in(sent)]
+        return answered(outcome, answer.response, answer.content, words)
 
 
 def _clean(value: Any) -> Any:

@@ -90,7 +90,7 @@ class PublikPoll:
         self.names = status_names(schema)
         numbers = ",".join(one.gru_reference for one in asked)
         rows = await self.wcs.rows({**TOLD, "filter-identifier": numbers})
-        return rows if isinstance(rows, Outcome) else await self._take(rows, begin)
+        return rows if isinstance(rows, Outcome) else await self._read_rows(rows, begin)
 
     async def _moved(self, begin: datetime, after: int) -> tuple[Outcome | None, int]:
         """Read all that moved since, page by page: an id never moves within the list. Return the
@@ -108,14 +108,14 @@ class PublikPoll:
             if any(one <= before for before, one in pairwise([after, *ids])):
                 # An older w.c.s. does not know the bound, and gives other rows.
                 return TryLater("unreadable_answer", "the list is not in the order asked"), after
-            if (failure := await self._take(rows, begin)) is not None:
+            if (failure := await self._read_rows(rows, begin)) is not None:
                 return failure, after
             after = max(ids, default=after)
             if len(rows) < size:
                 return None, after
         return TryLater("poll_too_long", "the list was not read to its end"), after
 
-    async def _take(self, rows: Sequence[Any], begin: datetime) -> Outcome | None:
+    async def _read_rows(self, rows: Sequence[Any], begin: datetime) -> Outcome | None:
         async for row in by_turns(rows):
             number = str(row.get("id") or "") if isinstance(row, dict) else ""
             if not number or number in self.seen:

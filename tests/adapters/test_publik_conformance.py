@@ -9,10 +9,11 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
+import pytest
 import respx
 
 from adapters.publik import PublikAdapter
-from gateway.sdk import WebhookCall
+from gateway.sdk import Accepted, EventKind, WebhookCall
 from gateway.sdk.conformance import NOW, REFERENCE, AdapterConformance, ToldEntry
 from gateway.sdk.publik.signature import sign_url
 
@@ -176,6 +177,30 @@ class TestPublik(AdapterConformance):
     def far_end_erased(self, router: respx.MockRouter) -> None:
         self.far_end_erases(router)
 
+    # --- what only this adapter promises ------------------------------------------------------
+
+    @pytest.mark.parametrize(
+        ("written", "sent"),
+        [
+            ("evt-0", ("Bonjour", True)),
+            ("evt-1", (None, True)),
+            ("evt-1-document", ("Bonjour", False)),
+        ],
+    )
+    async def test_what_a_dead_process_wrote_down_is_not_sent_again(
+        self, written: str, sent: tuple[str | None, bool]
+    ) -> None:
+        content = f'<p data-retour="{written}">Bonjour</p>'
+        part = {"type": "workflow-comment", "to": ["_receiver"], "content": content}
+        entry = {"time": NOW.isoformat(), "status": "nouvelle", "parts": [part]}
+        async with self.built() as (adapter, router):
+            router.get(f"{FORM}/42/").respond(json={**light(), "evolution": [entry]})
+            hook = router.post(f"{FORM}/42/hooks/toodego/").respond(json={"err": 0})
+            assert await adapter.amend(self.amendment(EventKind.DOCUMENT)) == Accepted("42")
+        body = json.loads(hook.calls.last.request.content)
+        assert (body["message"], bool(body["document"])) == sent
+        assert body["evenement"] == "evt-1"
+
 
 class TestReadOnly(TestPublik):
     """Creation, and statuses by polls alone; HTTP Basic."""
@@ -189,3 +214,5 @@ class TestReadOnly(TestPublik):
             "form": "anomalie",
             "public_comments": ["reponse_usager"],
         }
+
+    test_what_a_dead_process_wrote_down_is_not_sent_again = None  # type: ignore[assignment]

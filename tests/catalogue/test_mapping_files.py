@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.catalogue import registry
 from gateway.catalogue.config_faults import validate
 from gateway.catalogue.explain import preview
 from gateway.catalogue.mapping_files import lint, load_mapping
@@ -20,6 +21,7 @@ from gateway.core.render import Unmappable
 from gateway.core.request import EventKind
 
 ROOT = Path(__file__).parents[2]
+ADAPTERS = registry.survey().adapters
 HEAD = "mapping: 1\nteleservice: essai\nadapter: rest\nversion: 1\n"
 
 
@@ -161,8 +163,7 @@ def test_shipped_mappings_are_clean() -> None:
         "inscription-scolaire/rest",
     }
     for mapping in found.values():
-        # A half-connector is told our reference with everything.
-        told = lint(mapping, referenced=True if mapping.adapter == "pivot" else None)
+        told = lint(mapping, referenced=ADAPTERS[mapping.adapter].sends_reference)
         assert [str(fault) for fault in told] == []
 
 

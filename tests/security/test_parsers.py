@@ -112,6 +112,7 @@ HEAVY = frozenset(
 )
 #: Function -> parser, directly in an `async def`: why it may stand there.
 ON_THE_LOOP: dict[str, str] = {
+    "adapters/publik/polling.py run dumps": "a cursor of ours",
     "gateway/flow/reconcile.py _documents read_document": "a formdata that was parsed before",
     "gateway/flow/attachments.py _try InMemory": "some bytes of ours",
     "gateway/flow/changes.py poll clean_text": "a cursor, which an adapter bounds",
