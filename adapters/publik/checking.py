@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,6 +12,9 @@ from adapters.publik.reading import status_names
 from adapters.publik.texts import say
 from gateway.sdk import Message, Note, Outcome
 from gateway.sdk.publik.formdata_state import FormdataState, hook_action
+
+#: The path of an option.
+At = tuple[str | int, ...]
 
 
 async def check_options(
@@ -36,9 +39,9 @@ async def check_options(
     state = await wcs.state(str(number))
     if not isinstance(state, FormdataState):
         return [*notes, _fault(say("one_request"), state, production)]
-    for hook in _hooks(options):
+    for at, hook in _hooks(options):
         if hook_action(hook) not in state.actions:
-            notes.append(Note("fault", say("no_right", hook=hook)))
+            notes.append(Note("fault", say("no_right", hook=hook), at=at))
     return notes
 
 
@@ -48,30 +51,42 @@ def definition_notes(options: PublikOptions, schema: Mapping[str, Any]) -> list[
     notes = [Note("ok", say("form_there", form=options.form, count=len(fields)))]
     if schema.get("disabled"):
         notes.append(Note("fault", say("disabled", form=options.form)))
-    wanted = [options.reference_field, *options.file_fields]
-    wanted += [options.done_field] if options.done_field else []
-    for name in wanted:
+    for at, name in _wanted_fields(options):
         if name not in fields:
-            notes.append(_lacking("no_field", name, fields))
-    for name in options.file_fields:
-        if fields.get(name, {}).get("type", "file") != "file":
-            notes.append(Note("fault", say("no_file_field", name=name)))
+            notes.append(_lacking("no_field", name, fields, at))
+        elif at[0] == "file_fields" and fields[name].get("type") != "file":
+            notes.append(Note("fault", say("no_file_field", name=name), at=at))
     if fields.get(options.reference_field, {}).get("anonymise") == "final" and options.erase_hook:
-        notes.append(Note("warning", say("reference_erased", name=options.reference_field)))
+        said = say("reference_erased", name=options.reference_field)
+        notes.append(Note("warning", said, at=("reference_field",)))
     actions = workflow.get("actions") if isinstance(workflow, dict) else None
     there = {one.removeprefix("global-action:"): one for one in actions or {}}
-    notes += [_lacking("no_hook", one, there) for one in _hooks(options) if one not in there]
+    for at, hook in _hooks(options):
+        if hook not in there:
+            notes.append(_lacking("no_hook", hook, there, at))
     names = status_names(schema)
-    notes += [
-        _lacking("no_status", one, names) for one in options.hidden_statuses if one not in names
-    ]
+    for n, one in enumerate(options.hidden_statuses):
+        if one not in names:
+            notes.append(_lacking("no_status", one, names, ("hidden_statuses", n)))
     told = ", ".join(name for one, name in names.items() if one not in options.hidden_statuses)
     return [*notes, Note("ok", say("statuses", names=told))]
 
 
-def _hooks(options: PublikOptions) -> Sequence[str]:
-    erasing = [options.erase_hook] if options.erase_hook else []
-    return [*dict.fromkeys([*options.hooks.values(), *erasing])]
+def _wanted_fields(options: PublikOptions) -> Iterator[tuple[At, str]]:
+    """Yield the fields that the options name, each with its place in them."""
+    yield ("reference_field",), options.reference_field
+    for n, name in enumerate(options.file_fields):
+        yield ("file_fields", n), name
+    if options.done_field:
+        yield ("done_field",), options.done_field
+
+
+def _hooks(options: PublikOptions) -> Iterator[tuple[At, str]]:
+    """Yield the global actions that the options name, each once, with its first place in them."""
+    named = {hook: ("hooks", kind.value) for kind, hook in reversed(options.hooks.items())}
+    yield from ((at, hook) for hook, at in named.items())
+    if options.erase_hook:
+        yield ("erase_hook",), options.erase_hook
 
 
 def named_fields(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -82,11 +97,11 @@ def named_fields(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {one["varname"]: one for one in listed if isinstance(one, dict) and one.get("varname")}
 
 
-def _lacking(word: str, name: str, there: Mapping[str, Any]) -> Note:
+def _lacking(word: str, name: str, there: Mapping[str, Any], at: At) -> Note:
     near = get_close_matches(name, sorted(there), n=1, cutoff=0.55)
     if near:
-        return Note("fault", say(f"{word}_near", name=name, near=near[0]))
-    return Note("fault", say(word, name=name))
+        return Note("fault", say(f"{word}_near", name=name, near=near[0]), at=at)
+    return Note("fault", say(word, name=name), at=at)
 
 
 def _fault(what: Message, failure: Outcome | None, production: bool) -> Note:

@@ -243,6 +243,11 @@ async def test_check_names_what_the_form_lacks_and_the_nearest() -> None:
     }
     async with publik(**wrong) as (adapter, _):
         notes = await adapter.check()
+    places = {note.at for note in notes if note.level == "fault"}
+    assert places == {
+        *(("reference_field",), ("file_fields", 0), ("file_fields", 1)),
+        *(("hooks", "message"), ("hidden_statuses", 0)),
+    }
     remedies = [note.said.remedy() for note in notes if note.level == "fault"]
 
     def near(word: str) -> bool:

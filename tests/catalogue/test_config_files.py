@@ -201,13 +201,22 @@ def test_the_examples_load_with_the_real_adapters_and_mappings() -> None:
     environ.pop("NAME", None)
     adapters = registry.survey().adapters
     catalogue = build(bundle, environ=environ, adapters=adapters)
-    assert set(catalogue.communes) == {"69029", "69199", "69256", "69259", "69266", "69275"}
+    assert set(catalogue.communes) == {
+        "69029",
+        "69199",
+        "69256",
+        "69259",
+        "69266",
+        "69275",
+        "69282",
+    }
     assert catalogue.communes["69275"].grus["main"].adapter == "soap"
     assert catalogue.communes["69029"].grus["main"].adapter == "open311"
     assert catalogue.communes["69266"].grus["main"].adapter == "rest"
     assert catalogue.communes["69259"].grus["main"].adapter == "pivot"
     assert catalogue.communes["69199"].grus["main"].adapter == "email"
     assert catalogue.communes["69256"].grus["main"].adapter == "sftp"
+    assert catalogue.communes["69282"].grus["main"].adapter == "publik"
     assert catalogue.warnings == ()
 
 
