@@ -12,7 +12,6 @@ import typer
 
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue, Portal, Route, Teleservice
-from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.insee import code_doubt, unknown_communes
 from gateway.catalogue.mapping_files import lint
 from gateway.catalogue.release import commune_files
@@ -27,6 +26,7 @@ from gateway.cli.output import AsJson, emit, print_message
 from gateway.cli.portal import FORM
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_catalogue, located
 from gateway.cli.texts import counted, say
+from gateway.contracts.linting import dropped_targets
 from gateway.contracts.portal_check import check_form, check_saved
 from gateway.contracts.recorded import RecordedAnswers
 from gateway.contracts.texts import say as contracts_say
@@ -323,23 +323,10 @@ async def _gru(catalogue: Catalogue, adapter: Adapter, lane: str) -> list[CheckL
     except Exception as error:  # an adapter's bug must not hide what the others say
         said = say("adapter_failed", error=type(error).__name__, place=error_place(error))
         return [CheckLine(lane, "fault", said)]
-    dropped = [] if taken is None else _dropped(catalogue, lane, taken)
-    return [*(CheckLine(lane, note.level, note.said, note.at) for note in notes), *dropped]
-
-
-def _dropped(catalogue: Catalogue, lane: str, taken: frozenset[str]) -> list[CheckLine]:
-    """Return the targets of the lane's mappings that its GRU would drop without a word."""
-    routes = catalogue.communes[parse_lane(lane).commune].routes.values()
-    mappings = {one.mapping.key: one.mapping for one in routes if one.gru.lane_name == lane}
-    found = []
-    for mapping in mappings.values():
-        for rule in mapping.submit:
-            name = ".".join(rule.target)
-            if not any(f"{name}.".startswith(f"{one}.") for one in taken):
-                place = file_line(rule.file or mapping.file, rule.line)
-                cure = nearest(name, sorted(taken))
-                said = say("target_dropped", place=place, name=name, cure=cure)
-                found.append(CheckLine(lane, "fault", said))
+    found = [CheckLine(lane, note.level, note.said, note.at) for note in notes]
+    if taken is not None:
+        routes = catalogue.communes[parse_lane(lane).commune].routes.values()
+        found += [CheckLine(lane, "fault", one) for one in dropped_targets(routes, lane, taken)]
     return found
 
 

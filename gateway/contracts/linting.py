@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
+from gateway.catalogue.catalogue import Route
+from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.mapping_files import lint
 from gateway.catalogue.mapping_upgrade import old_spellings
 from gateway.catalogue.yaml_reader import LocatedData
 from gateway.contracts.drift import DriftFinder
 from gateway.contracts.form_schema import Schema
 from gateway.contracts.texts import say
-from gateway.core.errors import Fault
+from gateway.core.errors import Fault, file_line
 from gateway.core.mapping import Constant, FromPath, RequestMapping, Rule, status_key
 from gateway.core.messages import Message
 
@@ -49,6 +51,22 @@ def doubts_of(
         dataclasses.replace(one, column=one.column or columns.get((one.file, one.line), 1))
         for one in {*found}
     )
+
+
+def dropped_targets(routes: Iterable[Route], lane: str, taken: frozenset[str]) -> list[Message]:
+    """List the targets of a GRU's mappings that it would drop without a word, at file and line.
+
+    `taken` are those that it takes, with all below them.
+    """
+    mappings = {one.mapping.key: one.mapping for one in routes if one.gru.lane_name == lane}
+    found = []
+    for mapping in mappings.values():
+        for rule in mapping.submit:
+            if not any(f"{rule.name}.".startswith(f"{one}.") for one in taken):
+                place = file_line(rule.file or mapping.file, rule.line)
+                cure = nearest(rule.name, sorted(taken))
+                found.append(say("target_dropped", place=place, name=rule.name, cure=cure))
+    return found
 
 
 def spelling_doubts(located: LocatedData) -> list[Fault]:

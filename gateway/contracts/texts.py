@@ -10,6 +10,9 @@ _ONE_OF_TWO, _UN_DES_DEUX = "keep one of the two", "n'en garder qu'un"
 # fmt: off
 say = Messages(
     # --- plan, sign, apply, take back ------------------------------------------------------
+    Text("target_dropped",
+         "{place}: the GRU has no field for `{name}`, and would drop it", "{cure}",
+         "{place} : la GRU n'a pas de champ pour `{name}`, et le perdrait", "{cure}"),
     Text("agreement_of", "the commune's agreement to {release}", "release sign",
          "l'accord de la commune à {release}", "release sign"),
     Text("agreement_due", "the commune's agreement to {release}", "release sign {commune}",
