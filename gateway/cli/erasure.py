@@ -31,7 +31,7 @@ from gateway.cli.setting import (
     open_database,
     taken,
 )
-from gateway.cli.states import phases
+from gateway.cli.states import phases, state_word
 from gateway.cli.usage import Misuse
 from gateway.core.erasure import Phase
 from gateway.core.errors import NotFound
@@ -219,7 +219,7 @@ def _deadline(one: Erasure, now: datetime) -> str | Message:
 def _waits(one: Erasure, targets: Sequence[Target]) -> Message | None:
     """Return the message that says what an erasure waits for; None if for nothing."""
     if one.state is Phase.HELD:
-        ground = one.reason or ""
+        ground = state_word(one.reason or "")
         if one.first_by:
             return say("waits_for_second", reason=ground, by=one.first_by, id=one.id)
         return say("waits_for_two", reason=ground, id=one.id)

@@ -37,6 +37,8 @@ _FRENCH: Final = {
     "rolled_back": "rétablie",
     "withdrawn": "retirée",
     "set": "réglée",
+    # what holds an erasure
+    "brake": "frein",
     # a contract, what runs
     "passed": "conforme",
     "failed": "en échec",

@@ -96,6 +96,7 @@ async def test_a_day_at_the_desk(tmp_path: Path) -> None:
         assert (done.returncode, "; le frein le retient\n" in done.stdout) == (1, True)
         done = await desk.run("erasure", "list", "--lang", "fr")
         assert (done.stdout.count(" retenu "), " held " in done.stdout) == (4, False)
+        assert "deux personnes (frein)" in done.stdout
         done = await desk.run("erasure", "list", "--json")
         held = json.loads(done.stdout)
         assert [one["erasure"]["state"] for one in held] == ["held"] * 4
