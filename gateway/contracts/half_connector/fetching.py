@@ -113,6 +113,22 @@ async def token(bench: HalfBench) -> None:
 
 
 @shows(
+    "claim.pace",
+    _CLAIM,
+    "with nothing to fetch, it does not call without pause",
+    "quand il n'y a rien à relever, il n'appelle pas sans relâche",
+    Mode.MAILBOX,
+    late=True,
+)
+async def pace(bench: HalfBench) -> None:
+    began, before = time.monotonic(), len(bench.ours.mailbox.claims)
+    await asyncio.sleep(min(_WATCHED, bench.wait))
+    calls = (len(bench.ours.mailbox.claims) - before) / (time.monotonic() - began)
+    if calls > BUSY:
+        raise Broken(say("no_pause", calls=f"{calls:.0f}"))
+
+
+@shows(
     "claim.secret",
     "POST /pivot/v1/token",
     "its secret is the one that was agreed",
@@ -169,19 +185,3 @@ async def results_end(bench: HalfBench) -> None:
     most = max((len(told) for told in bench.ours.mailbox.results.values()), default=0)
     if most > 5:
         raise Broken(say("told_for_ever", count=most))
-
-
-@shows(
-    "claim.pace",
-    _CLAIM,
-    "with nothing to fetch, it does not call without pause",
-    "quand il n'y a rien à relever, il n'appelle pas sans relâche",
-    Mode.MAILBOX,
-    late=True,
-)
-async def pace(bench: HalfBench) -> None:
-    began, before = time.monotonic(), len(bench.ours.mailbox.claims)
-    await asyncio.sleep(min(_WATCHED, bench.wait))
-    calls = (len(bench.ours.mailbox.claims) - before) / (time.monotonic() - began)
-    if calls > BUSY:
-        raise Broken(say("no_pause", calls=f"{calls:.0f}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -14,6 +15,8 @@ from gateway.contracts.half_connector.texts import say
 _CHANGES: Final = "POST /pivot/v1/requests/{reference}/changes"
 #: What the first call of each new key is answered, in turn: a bad day at our side.
 BAD_DAY: Final = ("unavailable", "unsaid", "bad_token", "unknown_status")
+#: Seconds without a change after which those that are to come have come.
+_QUIET: Final = 1.5 * RETRY_AFTER
 _ENDS: Final = frozenset({"done", "refused", "cancelled"})
 
 
@@ -119,7 +122,7 @@ async def refused(bench: HalfBench) -> None:
     late=True,
 )
 async def request(bench: HalfBench) -> None:
-    _some(bench)
+    await _some(bench)
     for word in ("unknown_request", "erased"):
         count = sum(one.answered == word for one in bench.ours.changes)
         # An erasure may cross a change that is on its way.
@@ -135,7 +138,7 @@ async def request(bench: HalfBench) -> None:
     late=True,
 )
 async def key(bench: HalfBench) -> None:
-    if any(one.answered == "key_conflict" for one in _some(bench)):
+    if any(one.answered == "key_conflict" for one in await _some(bench)):
         raise Broken(say("other_content"))
 
 
@@ -147,7 +150,7 @@ async def key(bench: HalfBench) -> None:
     late=True,
 )
 async def order(bench: HalfBench) -> None:
-    changes = [one for one in _some(bench) if one.answered in ("new", "unsaid")]
+    changes = [one for one in await _some(bench) if one.answered in ("new", "unsaid")]
     if bench.ours.overlapping:
         raise Broken(say("at_the_same_time"))
     for reference in {one.reference for one in changes}:
@@ -161,7 +164,10 @@ async def order(bench: HalfBench) -> None:
             raise Broken(say("accepted_after_end"))
 
 
-def _some(bench: HalfBench) -> Sequence[ReceivedChange]:
+async def _some(bench: HalfBench) -> Sequence[ReceivedChange]:
+    """Return the changes that came, once no more of them come. Raises Unshown where there are
+    none."""
     if not bench.ours.changes:
         raise Unshown(say("no_change", seconds=bench.wait))
+    await bench.until(lambda: time.monotonic() - bench.ours.changes[-1].ended > _QUIET)
     return bench.ours.changes
