@@ -6,10 +6,12 @@ Each problem of the contract is a case of its own: the next call that may meet i
 from __future__ import annotations
 
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from fastapi import APIRouter
@@ -163,6 +165,9 @@ PUSH: Final = frozenset(
 MAILBOX: Final = frozenset({"lease_ends", "taken_by_another", "three_days", "nine_days"})
 _CALLS: Final = frozenset({"lost_answer", "slow_answer", "proxy_page"})
 _TIMES: Final = frozenset({"three_days", "nine_days"})
+#: The pages that have the table, and where it begins.
+PAGES: Final[Mapping[str, Language]] = {"docs/pivot/sandbox.md": "en", "docs/fr/pivot.md": "fr"}
+MARK: Final = "<!-- cases: written by `python -m gateway.sandbox.cases .` -->\n"
 #: A word of the contract's vocabulary, as the document writes them.
 _WORD = re.compile(r"`(\w+)`")
 
@@ -229,9 +234,26 @@ def cases_page(language: Language) -> str:
     return "\n".join([head, "|---|---|---|---|", *rows]) + "\n"
 
 
+def with_cases(page: str, language: Language) -> str:
+    """Return a page of the documentation with the table as it is now, below its mark."""
+    head, mark, _ = page.partition(MARK)
+    return f"{head}{mark}\n{cases_page(language)}"
+
+
+def main(folder: Path) -> None:
+    """Write the table into the pages of the project in `folder`."""
+    for name, language in PAGES.items():
+        path = folder / name
+        path.write_text(with_cases(path.read_text("utf-8"), language), "utf-8")
+
+
 def _sort(word: str) -> Sort:
     return "call" if word in _CALLS else "time" if word in _TIMES else "event"
 
 
 def _mode(word: str) -> Literal["push", "mailbox"] | None:
     return "push" if word in PUSH else "mailbox" if word in MAILBOX else None
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -36,7 +36,8 @@ TEXTS: Mapping[str, str] = {
     "emoji": "Un canapé 🛋️ et des gravats 🧱 devant chez nous 👩‍👩‍👧‍👦, merci ! 🙏🏽",
     "right-to-left": "توجد أريكة قديمة على الرصيف أمام رقم 12. לידה של פח גדול ברחוב.",
     "long": "Le tas grossit de jour en jour, et personne ne sait d’où il vient. " * 60,
-    "markup": "<script>alert('essai')</script> & \"guillemets\" <b>gras</b> ' OR 1=1 --",
+    # A mapping may make text of HTML: written so, its angle brackets come through.
+    "markup": "<p>&lt;script&gt;alert('essai')&lt;/script&gt; &amp; \"guillemets\" ' OR 1=1 --</p>",
 }
 
 

@@ -100,7 +100,7 @@ class ExchangeLog:
         return one
 
 
-def half(first: str, headers: Iterable[tuple[str, str]], body: bytes) -> ShownPart:
+def shown_part(first: str, headers: Iterable[tuple[str, str]], body: bytes) -> ShownPart:
     """Return a request or an answer as it may be shown: no secret, and of the body its beginning.
 
     What is no text is told by its size.

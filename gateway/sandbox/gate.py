@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.core.errors import Rejected
 from gateway.sandbox.cases import SandboxCase, operations_of
-from gateway.sandbox.exchanges import LONGEST, ExchangeLog, ExchangeVerdict, half
+from gateway.sandbox.exchanges import LONGEST, ExchangeLog, ExchangeVerdict, shown_part
 from gateway.sandbox.judging import judge_answer
 from gateway.sandbox.judging import say as judged
 from gateway.sandbox.pushing import unknown_event, unknown_fields
@@ -44,6 +44,8 @@ _CALLS = tuple(
         ("GET", r"/pivot/v1/events\Z", "events"),
     )
 )
+#: The operations of the contract, as the document names them.
+OPERATIONS = frozenset(name for _, _, name in _CALLS)
 _LOSES = frozenset({"claim", "tell_change"})
 _PLANTED = "sandbox."
 _PAGE = "<!doctype html><html><body><h1>502 Bad Gateway</h1><hr>proxy</body></html>"
@@ -199,7 +201,7 @@ class PivotGate:
             self.ledger.record(
                 self.now(),
                 outgoing=False,
-                request=half(token, (), json.dumps(told).encode()),
+                request=shown_part(token, (), json.dumps(told).encode()),
                 answer=None,
                 status=200,
                 seconds=0,
@@ -229,8 +231,8 @@ class PivotGate:
         self.ledger.record(
             at,
             outgoing=False,
-            request=half(f"{scope['method']} {target}", headers, bytes(seen.asked)),
-            answer=half(f"HTTP {seen.status}", seen.headers, bytes(seen.told)),
+            request=shown_part(f"{scope['method']} {target}", headers, bytes(seen.asked)),
+            answer=shown_part(f"HTTP {seen.status}", seen.headers, bytes(seen.told)),
             status=seen.status,
             seconds=seconds,
             verdict=verdict,
@@ -240,7 +242,7 @@ class PivotGate:
 
 
 def _written_json(told: object) -> bytes:
-    return json.dumps(told, ensure_ascii=False).encode()
+    return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def _operation(method: str, path: str) -> str:

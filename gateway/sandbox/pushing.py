@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from gateway.sandbox.exchanges import ExchangeLog, ExchangeVerdict, half
+from gateway.sandbox.exchanges import ExchangeLog, ExchangeVerdict, shown_part
 from gateway.sandbox.judging import ExpectedAnswer, PushJudgement, judge_push
 from gateway.sandbox.judging import say as judged
 from gateway.sdk.webhook_signature import ID, SIGNATURE, is_signed, signed_headers
@@ -135,7 +135,7 @@ class PushLine(httpx.AsyncBaseTransport):
     ) -> httpx.Response:
         """Make one call, judge its answer, and write both down."""
         begun, at = time.monotonic(), self.now()
-        asked = half(_first_line(request), request.headers.items(), body)
+        asked = shown_part(_first_line(request), request.headers.items(), body)
         known = self._numbers.get(request.headers.get(ID, ""))
         try:
             answer, content = await self._answer(request)
@@ -161,7 +161,7 @@ class PushLine(httpx.AsyncBaseTransport):
             at,
             outgoing=True,
             request=asked,
-            answer=half(f"HTTP {answer.status_code}", answer.headers.items(), content),
+            answer=shown_part(f"HTTP {answer.status_code}", answer.headers.items(), content),
             status=answer.status_code,
             seconds=time.monotonic() - begun,
             verdict=found.verdict,
