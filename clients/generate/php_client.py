@@ -134,7 +134,8 @@ def _default(one: Property) -> str:
 def _read(one: Property, contract: Contract) -> str:
     kind, name = one.kind, _quoted(one.name)
     if kind.item is not None and kind.item.word == "model":
-        return f"array_map({_chosen(kind.item.models, contract)}, Reading::models($raw, {name}))"
+        way = "models" if one.default is REQUIRED else "modelsOrNone"
+        return f"array_map({_chosen(kind.item.models, contract)}, Reading::{way}($raw, {name}))"
     if kind.item is not None:
         return f"Reading::texts($raw, {name})"
     if kind.word == "model":

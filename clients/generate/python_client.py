@@ -119,7 +119,8 @@ def _default(one: Property) -> str:
 def _read(one: Property) -> str:
     kind, name = one.kind, json.dumps(one.name)
     if kind.item is not None and kind.item.word == "model":
-        return f"tuple({_chosen(kind.item.models)}(one) for one in r.models(raw, {name}))"
+        way = "models" if one.default is REQUIRED else "models_or_none"
+        return f"tuple({_chosen(kind.item.models)}(one) for one in r.{way}(raw, {name}))"
     if kind.item is not None:
         return f"r.texts(raw, {name})"
     if kind.word == "model" and kind.nullable:

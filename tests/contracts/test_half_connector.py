@@ -528,6 +528,16 @@ class OldToken(PivotClient):
         return self._first
 
 
+class GivesUpAt429(PivotClient):
+    def tell_change(self, reference: str, body: PivotChange) -> Any:
+        try:
+            return super().tell_change(reference, body)
+        except Problem as problem:
+            if problem.status == 429:
+                problem.again = None
+            raise
+
+
 class OddStatus(PivotClient):
     def tell_change(self, reference: str, body: PivotChange) -> Any:
         return super().tell_change(reference, dataclasses.replace(body, status="en_cours"))
@@ -684,6 +694,7 @@ BACK_BUGS: list[Bug] = [
     ("back.token", "token_not_renewed", {"client_class": OldToken}),
     ("back.told", "odd_body", {"client_class": OddStatus}),
     ("back.unsaid", "not_told_again", {"client_class": NewKeys}),
+    ("back.too_many", "not_told_again", {"client_class": GivesUpAt429}),
     ("back.key", "other_content", {"client_class": OneKey}),
     ("back.order", "back_in_time", {"client_class": BackInTime}),
     ("back.order", "accepted_after_end", {"client_class": AcceptsAfterwards}),
@@ -747,7 +758,13 @@ async def test_a_slow_answer_is_caught(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 async def test_each_bug_of_the_way_back_is_caught(tmp_path: Path) -> None:
-    requests = ("message.kinds", "message.order", "message.repeated", "message.amended")
+    requests = (
+        "message.kinds",
+        "message.order",
+        "message.repeated",
+        "message.amended",
+        "text.emoji",
+    )
     await caught(BACK_BUGS, tmp_path, *requests, mailbox=False, wait=3.0)
 
 

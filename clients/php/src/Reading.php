@@ -114,6 +114,17 @@ final class Reading
         return array_values($found);
     }
 
+    /**
+     * The same; none where an earlier contract has none.
+     *
+     * @param array<string, mixed> $raw
+     * @return list<array<string, mixed>>
+     */
+    public static function modelsOrNone(array $raw, string $name): array
+    {
+        return isset($raw[$name]) ? self::models($raw, $name) : [];
+    }
+
     private static function not(string $name): Unreadable
     {
         return new Unreadable("`$name` is missing, or is not what the contract says");

@@ -96,6 +96,11 @@ def models(raw: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     return [_typed({name: one}, name, dict) for one in _typed(raw, name, list)]
 
 
+def models_or_none(raw: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Return a list of inner objects; an empty one where an earlier contract has none."""
+    return [] if raw.get(name) is None else models(raw, name)
+
+
 def _typed(raw: Mapping[str, Any], name: str, kind: type[_Kind]) -> _Kind:
     found = raw.get(name)
     # For Python a truth is a number, too.

@@ -85,7 +85,7 @@ class OurMailbox:
             self.broken.append(ClaimBroken(fault, self.claims[-1], tokens))
         if fault is not None and fault != "unsaid":
             return fault
-        settled = [self._settle(one) for one in told.settled]
+        settled = [self._settle(one, told.lease) for one in told.settled]
         items = self._given(told)
         if not items and told.max and told.wait:
             items = await self._awaited(told)
@@ -142,7 +142,7 @@ class OurMailbox:
             )
         return items
 
-    def _settle(self, told: ClaimResultTold) -> dict[str, str]:
+    def _settle(self, told: ClaimResultTold, lease: int) -> dict[str, str]:
         said = told.model_dump_json(exclude={"token"})
         self.results.setdefault(told.token, []).append(said)
         one = self.by_token.get(told.token)
@@ -156,6 +156,11 @@ class OurMailbox:
             outcome = "lost"
         elif one.tokens[-1] != told.token:
             outcome = "lost"
+        elif str(told.result) == "extend":
+            one.free_at = one.lease_until = time.monotonic() + lease
+            until = datetime.now(UTC) + timedelta(seconds=lease)
+            self.results[told.token].pop()  # no result: it may be told any number of times
+            return {"token": told.token, "outcome": outcome, "lease_until": until.isoformat()}
         else:
             if time.monotonic() > one.lease_until:
                 self.late_results.add(told.token)

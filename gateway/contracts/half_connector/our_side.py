@@ -41,6 +41,7 @@ _FAULTS: Final = {
     "invalid_body": (400, "yours", "never"),
     "unknown_status": (422, "yours", "never"),
     "key_conflict": (409, "yours", "never"),
+    "too_many_calls": (429, "yours", "after"),
     "unavailable": (503, "ours", "after"),
 }
 
@@ -204,7 +205,7 @@ class OurSide:
             return "known" if self.known[at] == said else "key_conflict"
         if at not in self.faulted and self.change_faults:
             self.faulted[at] = self.change_faults.popleft()
-            if self.faulted[at] in ("unavailable", "unknown_status"):
+            if self.faulted[at] in ("unavailable", "too_many_calls", "unknown_status"):
                 return self.faulted[at]
             if self.faulted[at] == "bad_token":
                 self.tokens.clear()

@@ -14,7 +14,7 @@ from gateway.contracts.half_connector.texts import say
 
 _CHANGES: Final = "POST /pivot/v1/requests/{reference}/changes"
 #: What the first call of each new key is answered, in turn: a bad day at our side.
-BAD_DAY: Final = ("unavailable", "unsaid", "bad_token", "unknown_status")
+BAD_DAY: Final = ("unavailable", "unsaid", "bad_token", "too_many_calls", "unknown_status")
 #: Seconds without a change after which those that are to come have come.
 _QUIET: Final = 1.5 * RETRY_AFTER
 _ENDS: Final = frozenset({"done", "refused", "cancelled"})
@@ -70,11 +70,27 @@ async def change_comes(bench: HalfBench) -> None:
     late=True,
 )
 async def unavailable(bench: HalfBench) -> None:
-    await _repeated(bench, "unavailable", "not_told_again")
-    first, second = _of_key(bench, "unavailable")[:2]
+    await _patient(bench, "unavailable")
+
+
+async def _patient(bench: HalfBench, answered: str) -> None:
+    """See that a change that was answered so is told again, when `Retry-After` is over."""
+    await _repeated(bench, answered, "not_told_again")
+    first, second = _of_key(bench, answered)[:2]
     paused = second.at - first.ended
     if paused < 0.8 * RETRY_AFTER:
         raise Broken(say("no_patience", seconds=f"{paused:.1f}", said=RETRY_AFTER))
+
+
+@shows(
+    "back.too_many",
+    _CHANGES,
+    "after a 429 the change is told again, when `Retry-After` is over",
+    "après un 429 le changement est redit, quand `Retry-After` est passé",
+    late=True,
+)
+async def too_many(bench: HalfBench) -> None:
+    await _patient(bench, "too_many_calls")
 
 
 @shows(
