@@ -9,6 +9,7 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Literal
 
 import structlog
 
@@ -49,6 +50,8 @@ LOOK = 5.0
 WAITING = 4
 #: Bytes of messages after which no more are put into one answer.
 MOST_BYTES = 5_000_000
+#: What is fetched is kept by `extend` for so long at most.
+LONGEST_CLAIM = timedelta(hours=12)
 #: A commune that fetches nothing for so many days is told of, and again.
 LATE = timedelta(days=3)
 VERY_LATE = timedelta(days=9)
@@ -74,7 +77,7 @@ class CommuneMailbox:
 
     async def claim(self, gru: Gru, client: PivotClient, told: PivotClaim) -> ClaimAnswer:
         """Settle what the commune fetched before, and take what is next. Raises Unavailable."""
-        settled = [await self._settle(gru, one) for one in told.settled]
+        settled = [await self._settle(gru, one, told.lease) for one in told.settled]
         items = await self._claim(gru, client, told)
         if not items and told.max and told.wait:
             items = await self._wait(gru, client, told)
@@ -222,10 +225,17 @@ class CommuneMailbox:
 
     # --- settling -----------------------------------------------------------------------------
 
-    async def _settle(self, gru: Gru, told: ClaimResultTold) -> SettledClaim:
+    async def _settle(self, gru: Gru, told: ClaimResultTold, lease: int) -> SettledClaim:
         """Write one result down. A late one counts as long as nobody else has fetched it since."""
         delivery_id, fence, fetched_at = _read(told.token)
         now = self.environment.now()
+        if told.result == "extend":
+            until = min(now + timedelta(seconds=lease), fetched_at + LONGEST_CLAIM)
+            end = await self.store.write(
+                mailbox.extend_claim, gru.lane_name, delivery_id, fence, until, now
+            )
+            outcome: Literal["recorded", "lost"] = "lost" if end is None else "recorded"
+            return SettledClaim(token=told.token, outcome=outcome, lease_until=end)
         until = now + timedelta(seconds=60)
         held = await self.store.write(mailbox.lock_claim, gru.lane_name, delivery_id, fence, until)
         if held.claimed is None:
@@ -234,10 +244,10 @@ class CommuneMailbox:
         if told.result == "release":
             await self.lanes.attempts.give_back(held.claimed, now)
             return SettledClaim(token=told.token, outcome="recorded")
-        outcome = await self.deliverer.cleaned(held.claimed, _outcome(told))
+        came_to = await self.deliverer.cleaned(held.claimed, _outcome(told))
         at = min(now, max(fetched_at, now - timedelta(days=1)))
         ours = await self.lanes.attempts.conclude_fetched(
-            self._lane(gru), held.claimed, outcome, at
+            self._lane(gru), held.claimed, came_to, at
         )
         self.environment.crash("mailbox.settled")
         return SettledClaim(token=told.token, outcome="recorded" if ours else "lost")

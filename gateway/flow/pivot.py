@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import orjson
 
 from gateway.catalogue.catalogue import Catalogue, Gru
+from gateway.core.content import EDGE
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.mapping import canonical
 from gateway.flow.changes import ChangeReceiver
@@ -17,22 +18,51 @@ from gateway.flow.far_ends import FarEnds
 from gateway.flow.files import FileOpener
 from gateway.sdk import Change, Document, File, beside, read_base64
 from gateway.sdk.pivot import PivotClient
-from gateway.sdk.pivot_models import PivotChange, PivotDocument
+from gateway.sdk.pivot_models import MOST_ERRORS, PivotChange, PivotDocument
 from gateway.store import pivot
 from gateway.store.engine import Store
 from gateway.store.pivot import KeyedChange, KeyedReception
 from gateway.store.rows import StoredRequest
+from gateway.wire.files import is_disguised, true_type
 
 #: A file that is read by its link must begin to come within so many seconds.
 PATIENCE = 20.0
 
 
-class PivotRefusal(Rejected):
-    """A call of a half-connector that is refused; `pointer` is the field at fault, if one is."""
+@dataclass(frozen=True, slots=True)
+class PivotFault:
+    """One thing wrong in a call; `pointer` is the field at fault (JSON Pointer), if one is."""
 
-    def __init__(self, status: int, code: str, text: str, pointer: str | None = None) -> None:
-        super().__init__(status, code, text)
-        self.pointer = pointer
+    word: str
+    text: str
+    pointer: str | None = None
+
+
+class PivotRefusal(Rejected):
+    """A call of a half-connector that is refused: `status` and `word` are those of the first of its
+    `faults`, of which there is one at least."""
+
+    def __init__(
+        self,
+        status: int,
+        word: str,
+        text: str,
+        pointer: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(status, word, text)
+        self.faults: tuple[PivotFault, ...] = (PivotFault(word, text, pointer),)
+        self.headers = headers or {}
+
+    @classmethod
+    def of(cls, status: int, faults: Sequence[PivotFault], count: int) -> PivotRefusal:
+        """Return the refusal of a call with these faults, the first of `count`."""
+        first = faults[0]
+        others = f" {count} fautes en tout, dans `errors`." if count > 1 else ""
+        found = cls(status, first.word, first.text + others, first.pointer)
+        found.faults = tuple(faults)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +96,20 @@ class PivotDesk:
         for a key that said something else, 413 and 422 for what cannot be taken; Unavailable.
         """
         found = await self._request(gru, reference)
-        self._look_at(found, change)
-        documents = tuple([await self._document(n, d) for n, d in enumerate(change.documents)])
+        faults = self._faults_of_status(found, change)
+        read = [await self._document(n, d) for n, d in enumerate(change.documents)]
+        documents = tuple([one for one in read if isinstance(one, Document)])
+        faults += [one for one in read if isinstance(one, PivotFault)]
+        if faults:
+            status = 413 if faults[0].word == "document_too_large" else 422
+            raise PivotRefusal.of(status, faults[:MOST_ERRORS], len(faults))
         told = await beside(
             sum(len(one.content) for one in documents), partial(_digest, change, documents)
         )
         keyed = KeyedChange(found.id, _short(change.key), told, change.gru_reference)
-        reception = await self.changes.take_keyed(gru, keyed, _items(found.id, change, documents))
+        reception = await self.changes.take_keyed(
+            gru, keyed, _items(found.id, change, tuple(documents))
+        )
         if reception is KeyedReception.ERASED:
             raise _erased()
         if reception is KeyedReception.CONFLICT:
@@ -101,26 +138,32 @@ class PivotDesk:
             raise _erased()
         return found
 
-    def _look_at(self, found: StoredRequest, change: PivotChange) -> None:
-        """Refuse a status that the commune's mapping would keep from the citizen."""
+    def _faults_of_status(self, found: StoredRequest, change: PivotChange) -> list[PivotFault]:
+        """Return what is wrong with a status: the mapping would keep it from the citizen."""
         if change.status is None:
-            return
+            return []
         mapping = self.catalogue.route(found.portal, found.commune, found.teleservice).mapping
-        if canonical(mapping, change.status.value) is None:
-            known = ", ".join(sorted(mapping.statuses))
-            text = f"La correspondance ne connaît pas cet état. Connus : {known}."
-            raise PivotRefusal(422, "unknown_status", text, "/status")
+        if canonical(mapping, change.status.value) is not None:
+            return []
+        known = ", ".join(sorted(mapping.statuses))
+        text = f"La correspondance ne connaît pas cet état. Connus : {known}."
+        return [PivotFault("unknown_status", text, "/status")]
 
-    async def _document(self, n: int, document: PivotDocument) -> Document:
+    async def _document(self, n: int, document: PivotDocument) -> Document | PivotFault:
+        """Return a document, or what is wrong with it. Its type is what its bytes say."""
         place = f"/documents/{n}/content"
         read = partial(read_base64, document.content)
         content = await beside(len(document.content), read)
         if not content:
-            raise PivotRefusal(422, "unreadable_document", "Ce contenu n'est pas en Base64.", place)
+            return PivotFault("unreadable_document", "Ce contenu n'est pas en Base64.", place)
         if len(content) > self.largest:
             text = f"Un document a au plus {self.largest} octets."
-            raise PivotRefusal(413, "document_too_large", text, place)
-        return Document(document.filename, document.content_type, content)
+            return PivotFault("document_too_large", text, place)
+        if is_disguised(document.content_type, content):
+            text = "Ce contenu est une page ou un programme, annoncé sous un autre type."
+            return PivotFault("dangerous_document", text, f"/documents/{n}/content_type")
+        kind = true_type(document.content_type, content[:EDGE], content[-EDGE:])
+        return Document(document.filename, kind, content)
 
 
 def _items(reference: str, change: PivotChange, documents: tuple[Document, ...]) -> list[Change]:

@@ -33,15 +33,12 @@ from gateway.store.rows import Acceptance, Incoming, Reception
 from gateway.wire.addresses import own_api_url, own_file_url
 from gateway.wire.event import AnnouncedEvent
 from gateway.wire.event_content import content_of
-from gateway.wire.files import IncomingFile, agrees, sniff
+from gateway.wire.files import DANGEROUS, IncomingFile, agrees, sniff, true_type
 from gateway.wire.formdata import Formdata
 from gateway.wire.history import instant_of
 from gateway.wire.spool import BodyReader
 
 log = structlog.get_logger()
-
-#: A citizen's photo or document must never be one of these.
-_DANGEROUS = frozenset({"text/html", "application/x-msdownload", "application/x-executable"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,13 +283,12 @@ class Receiver:
             content, told = got
             content_type = content_type if content_type != "application/octet-stream" else told
         shown = sniff(content.head, content.tail)
-        if not agrees(content_type, shown):
-            if shown in _DANGEROUS:
-                raise Rejected(
-                    415,
-                    "dangerous_file",
-                    f"Le fichier du champ {file.field} n'est pas du type annoncé.",
-                )
-            # A HEIC photo that a phone names JPEG must not cost the citizen the request.
-            content_type = shown or "application/octet-stream"
+        if shown in DANGEROUS and not agrees(content_type, shown):
+            raise Rejected(
+                415,
+                "dangerous_file",
+                f"Le fichier du champ {file.field} n'est pas du type annoncé.",
+            )
+        # A HEIC photo that a phone names JPEG must not cost the citizen the request.
+        content_type = true_type(content_type, content.head, content.tail)
         return dataclasses.replace(file, content=content, content_type=content_type)

@@ -8,13 +8,23 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 #: Of the contract: major in the address, minor for what is added, patch for words.
-API_VERSION = "1.0.0"
+API_VERSION = "1.1.0"
 LONGEST_KEY = 100
 #: Items of a claim, of a page of events, of what is settled at once.
 MOST_ITEMS = 100
+#: Faults of one body that are told at once.
+MOST_ERRORS = 20
 #: Documents of one change.
 MOST_DOCUMENTS = 20
 
@@ -189,23 +199,34 @@ class ClaimResultTold(IncomingModel):
 
     `done`: kept, with the commune's number if it has one. `refused`: it will never be taken as it
     is, because of `problems`; a person has to look. `later`: to be fetched again after `after`
-    seconds. `release`: given back, untried.
+    seconds. `release`: given back, untried. `extend`: still at work; it is kept for `lease` seconds
+    more from now, as this call says, and twelve hours in all from when it was fetched.
     """
 
     token: Annotated[str, Field(min_length=1, max_length=200)]
-    result: Literal["done", "refused", "later", "release"]
+    result: Literal["done", "refused", "later", "release", "extend"]
     reference: Number | None = None
     link: str | None = Field(None, max_length=2000)
-    problems: tuple[Annotated[str, Field(max_length=500)], ...] = Field((), max_length=20)
+    problems: tuple[Annotated[str, Field(max_length=500)], ...] = Field(
+        (), max_length=20, validate_default=True, description="At least one with `refused`."
+    )
     after: int | None = Field(None, ge=0, le=86_400)
     erasure: ErasureReceipt | None = None
+
+    @field_validator("problems")
+    @classmethod
+    def _why(cls, problems: tuple[str, ...], told: ValidationInfo) -> tuple[str, ...]:
+        if told.data.get("result") == "refused" and not any(one.strip() for one in problems):
+            raise PydanticCustomError("problems_missing", "a refusal says why")
+        return problems
 
 
 class PivotClaim(IncomingModel):
     """Settles what was fetched before, and takes what is next: one call does both.
 
-    `lease`: seconds within which the results are told; then it may be fetched again. `wait`:
-    seconds that the call may stay open while there is nothing.
+    `lease`: seconds within which the results are told; then it may be fetched again. It counts for
+    what is taken, and for what is kept by `extend`. `wait`: seconds that the call may stay open
+    while there is nothing.
     """
 
     max: int = Field(10, ge=0, le=MOST_ITEMS)
@@ -216,10 +237,12 @@ class PivotClaim(IncomingModel):
 
 class SettledClaim(OutgoingModel):
     """The fate of a result. `recorded`: kept. `known`: it was over already, with the same number.
-    `lost`: somebody else has fetched it since, or it is over otherwise, or it is none of yours."""
+    `lost`: somebody else has fetched it since, or it is over otherwise, or it is none of yours; of
+    an `extend` also: it cannot be kept any longer, though a result still counts."""
 
     token: str
     outcome: Literal["recorded", "known", "lost"]
+    lease_until: datetime | None = Field(None, description="Of an `extend`: its end now.")
 
 
 class ClaimedItem(OutgoingModel):
@@ -268,11 +291,20 @@ class EventsPage(OutgoingModel):
     last_seq: int = Field(description="The last number in the feed; 0 while there is none.")
 
 
+class PivotError(OutgoingModel):
+    """One fault of a body: its problem, and where it is (JSON Pointer)."""
+
+    type: str
+    detail: str
+    pointer: str
+
+
 class PivotFailure(OutgoingModel):
     """RFC 9457, with who is at fault and whether to send it again.
 
     `type` is constant; the registry of problems lists all of them. `pointer` is the field (JSON
-    Pointer), where one is at fault. Give `correlation` when you ask us.
+    Pointer), where one is at fault; `errors` are all such faults, of which the first is told above.
+    Give `correlation` when you ask us.
     """
 
     type: str
@@ -282,6 +314,7 @@ class PivotFailure(OutgoingModel):
     fault: Literal["yours", "ours", "portal", "nobody"]
     retry: Literal["never", "after", "now"]
     pointer: str | None
+    errors: tuple[PivotError, ...] = Field((), max_length=MOST_ERRORS)
     correlation: str
 
 

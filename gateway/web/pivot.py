@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated, TypeVar
 
@@ -13,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from gateway.catalogue.catalogue import Gru
-from gateway.flow.pivot import PivotDesk, PivotRefusal
-from gateway.sdk import File, Unreadable, beside, read_json
+from gateway.flow.pivot import PivotDesk, PivotFault, PivotRefusal
+from gateway.sdk import Unreadable, beside, read_json
 from gateway.sdk.pivot import PivotClient, message_weight
 from gateway.sdk.pivot_models import (
+    MOST_ERRORS,
     MOST_ITEMS,
     AccessToken,
     ChangeReceipt,
@@ -29,16 +29,21 @@ from gateway.sdk.work import work_of
 from gateway.web.body import read_body
 from gateway.web.gru import largest_webhook
 from gateway.web.pivot_access import TOKEN_LIFE, TokenRefusal, client_of, give_token, linked
+from gateway.web.pivot_deprecation import PivotRoute
 from gateway.web.pivot_document import (
     CALLED,
     FILE,
+    FILE_HEADERS,
     READS_LINK,
+    SHOWS_LINK,
     TAKES_FORM,
     TOKEN_FAILURES,
     pivot_failures,
     pivot_openapi,
     takes_told,
 )
+from gateway.web.pivot_files import file_answer
+from gateway.web.pivot_pace import CallPace
 from gateway.web.room import BodyTurn
 from gateway.web.state import Web, exchange_of
 from gateway.wire.spool import LARGE
@@ -57,16 +62,17 @@ _REMEDIES = {
     "enum": "Cette valeur n'est pas une de celles que nomme le contrat.",
     "literal_error": "Cette valeur n'est pas une de celles que nomme le contrat.",
     "timezone_aware": "L'heure doit porter son décalage : `Z`, ou `+01:00`.",
+    "problems_missing": "Un refus dit pourquoi : au moins un texte dans `problems`.",
     "string_pattern_mismatch": "Ce texte a des caractères qui ne sont pas admis, comme une espace.",
 }
+_FILE = "/requests/{reference}/files/{sha256}"
 _NUMBER = re.compile(r"[0-9]{1,16}\Z")
 _Model = TypeVar("_Model", bound=BaseModel)
-_RANGE = re.compile(r"bytes=([0-9]{1,15})?-([0-9]{1,15})?\Z")
 
 
 def pivot_router(web: Web) -> APIRouter:
     """Return the routes of half-connectors."""
-    router = APIRouter(prefix="/pivot/v1", tags=["pivot"])
+    router = APIRouter(prefix="/pivot/v1", tags=["pivot"], route_class=PivotRoute)
     use = _Calls(web)
 
     @router.get("/openapi.json", include_in_schema=False)
@@ -132,8 +138,22 @@ def pivot_router(web: Web) -> APIRouter:
         It consumes nothing, and goes back to the beginning. Erased requests keep their numbers."""
         return await use.events(request, after, limit)
 
+    @router.head(
+        _FILE,
+        responses={
+            200: FILE_HEADERS,
+            **pivot_failures(403, 404, 410, 503, never={"no_route"}),
+        },
+        operation_id="look_at_file",
+        openapi_extra=SHOWS_LINK,
+        response_class=Response,
+    )
+    async def file_headers(request: Request, reference: Reference, sha256: Sha256) -> Response:
+        """Read the size and type of a file alone."""
+        return await use.file(request, reference, sha256)
+
     @router.get(
-        "/requests/{reference}/files/{sha256}",
+        _FILE,
         responses={**FILE, **pivot_failures(403, 404, 410, 416, 503, never={"no_route"})},
         operation_id="read_file",
         openapi_extra=READS_LINK,
@@ -141,7 +161,8 @@ def pivot_router(web: Web) -> APIRouter:
     )
     async def file(request: Request, reference: Reference, sha256: Sha256) -> Response:
         """Read a citizen's file at the link that an event gave, as it stands in `url`: it bears its
-        own proof, no token is needed. `Range` resumes a broken read: one range of bytes."""
+        own proof, no token is needed. `Range` resumes a broken read: one range of bytes; with
+        `If-Range`, of the same file. Any other `Range` is passed over: the whole file comes."""
         return await use.file(request, reference, sha256)
 
     return router
@@ -152,6 +173,7 @@ class _Calls:
 
     def __init__(self, web: Web) -> None:
         self.web = web
+        self.pace = CallPace(lambda: web.engine.environment.monotonic())
 
     @property
     def desk(self) -> PivotDesk:
@@ -161,14 +183,14 @@ class _Calls:
         now = self.web.engine.environment.now()
         try:
             with self.web.unproven.lease() as lease:
-                found = await give_token(self.desk, request, lease, now)
+                client, found = await give_token(self.desk, request, lease, now)
         except TokenRefusal as refusal:
             exchange_of(request.scope).code = refusal.error
             headers = {"Cache-Control": "no-store"}
             if refusal.status == 401:
                 headers["WWW-Authenticate"] = 'Basic realm="pivot", charset="UTF-8"'
             return JSONResponse({"error": refusal.error}, refusal.status, headers)
-        exchange_of(request.scope).proven = True
+        self.known(request, client)
         told = AccessToken(access_token=found, token_type="Bearer", expires_in=TOKEN_LIFE)  # noqa: S106
         return JSONResponse(told.model_dump(), headers={"Cache-Control": "no-store"})
 
@@ -204,15 +226,20 @@ class _Calls:
 
     async def file(self, request: Request, reference: str, sha256: str) -> Response:
         now = self.web.engine.environment.now()
-        gru, _ = linked(self.desk, request, reference, sha256, now)
-        exchange_of(request.scope).proven = True
-        return _sent(await self.desk.file(gru, reference, sha256), request.headers.get("range"))
+        gru, client = linked(self.desk, request, reference, sha256, now)
+        self.known(request, client)
+        return file_answer(await self.desk.file(gru, reference, sha256), request)
 
     def proven(self, request: Request) -> tuple[Gru, PivotClient]:
-        """Return who calls. Raises PivotRefusal 401."""
+        """Return who calls. Raises PivotRefusal 401 and 429."""
         found = client_of(self.desk, request, self.web.engine.environment.now())
-        exchange_of(request.scope).proven = True
+        self.known(request, found[1])
         return found
+
+    def known(self, request: Request, client: PivotClient) -> None:
+        """Count a call that is proven to be this client's. Raises PivotRefusal 429."""
+        exchange_of(request.scope).proven = True
+        self.pace.count(client.id)
 
     async def body(self, request: Request, gru: Gru, model: type[_Model]) -> _Model:
         """Return the body of a call that proved its sender. Raises PivotRefusal 400, as `read_body`
@@ -237,53 +264,19 @@ def _parsed(raw: bytes, model: type[_Model]) -> _Model:
     except Unreadable:
         raise PivotRefusal(400, "invalid_body", "Le corps n'est pas du JSON.", "") from None
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        place = "".join(f"/{_escaped(str(part)[:100])}" for part in first["loc"])
-        # The sentence may repeat what was sent; the kind of the error does not.
-        text = f"{_REMEDIES.get(first['type'], 'Ce champ ne convient pas.')} ({first['type']})"
-        raise PivotRefusal(400, "invalid_body", text, place) from None
+        # The sentences may repeat what was sent; the kinds of the errors do not.
+        every = error.errors(include_input=False, include_url=False, include_context=False)
+        faults = [
+            PivotFault(
+                "invalid_body",
+                f"{_REMEDIES.get(one['type'], 'Ce champ ne convient pas.')} ({one['type']})",
+                "".join(f"/{_escaped(str(part)[:100])}" for part in one["loc"]),
+            )
+            for one in every[:MOST_ERRORS]
+        ]
+        raise PivotRefusal.of(400, faults, len(every)) from None
 
 
 def _escaped(part: str) -> str:
     """Return a part of a JSON Pointer (RFC 6901)."""
     return part.replace("~", "~0").replace("/", "~1")
-
-
-def _sent(file: File, wanted: str | None) -> Response:
-    """Return a file, or the part of it that is wanted: one range, as a broken read resumes."""
-    begin, end = 0, file.size
-    if wanted is not None:
-        found = _RANGE.match(wanted.strip())
-        begin, end = _span(found[1], found[2], file.size) if found else (0, -1)
-        if not 0 <= begin < end <= file.size:
-            raise PivotRefusal(416, "bad_range", f"Le fichier a {file.size} octets.")
-    headers: dict[str, str] = {
-        "Accept-Ranges": "bytes",
-        "Content-Length": str(end - begin),
-        "ETag": f'"{file.sha256}"',
-        "Cache-Control": "private, no-store",
-        "X-Content-Type-Options": "nosniff",
-        "Content-Disposition": "attachment",
-    }
-    if wanted is not None:
-        headers["Content-Range"] = f"bytes {begin}-{end - 1}/{file.size}"
-    return StreamingResponse(
-        _part(file, begin, end), 206 if wanted else 200, headers, file.content_type
-    )
-
-
-def _span(first: str | None, last: str | None, size: int) -> tuple[int, int]:
-    if first is None:
-        return max(0, size - int(last or 0)), size
-    return int(first), size if last is None else min(size, int(last) + 1)
-
-
-async def _part(file: File, begin: int, end: int) -> AsyncIterator[bytes]:
-    at = 0
-    async for piece in file.pieces():
-        wanted = piece[max(0, begin - at) : max(0, end - at)]
-        at += len(piece)
-        if wanted:
-            yield wanted
-        if at >= end:
-            return

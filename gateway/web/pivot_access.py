@@ -50,8 +50,10 @@ def client_of(desk: PivotDesk, request: Request, now: datetime) -> tuple[Gru, Pi
     return found
 
 
-async def give_token(desk: PivotDesk, request: Request, lease: Lease, now: datetime) -> str:
-    """Return a token for the client's secret (RFC 6749, 4.4). Raises TokenRefusal."""
+async def give_token(
+    desk: PivotDesk, request: Request, lease: Lease, now: datetime
+) -> tuple[PivotClient, str]:
+    """Return who asks, and a token for its secret (RFC 6749, 4.4). Raises TokenRefusal."""
     form = dict(parse_qsl((await read_body(request, _LONGEST_FORM, lease)).decode("latin-1")))
     name, secret = _credentials(request, form)
     found = desk.client(name)
@@ -60,7 +62,7 @@ async def give_token(desk: PivotDesk, request: Request, lease: Lease, now: datet
         raise TokenRefusal(401, "invalid_client")
     if form.get("grant_type") != "client_credentials":
         raise TokenRefusal(400, "unsupported_grant_type")
-    return make_token(secret, name, int(now.timestamp()) + TOKEN_LIFE)
+    return found[1], make_token(secret, name, int(now.timestamp()) + TOKEN_LIFE)
 
 
 def linked(

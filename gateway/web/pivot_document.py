@@ -18,6 +18,7 @@ from pydantic.json_schema import models_json_schema
 
 from gateway.sdk import pivot_models as models
 from gateway.sdk.pivot_models import API_VERSION, PivotFailure
+from gateway.web.pivot_deprecation import mark_deprecated
 from gateway.web.pivot_problems import PROBLEMS_PAGE, TABLE, registry_page
 from gateway.web.problems import PROBLEM_TYPE
 
@@ -45,7 +46,12 @@ base, `client_id` et les secrets viennent de la Métropole. Le jeton survit à u
 Chaque `type` est au registre des problèmes.
 
 **Versions.** La majeure est dans l'adresse. Dans une majeure on ne fait qu'ajouter : ignorer les
-champs, types d'événements et en-têtes inconnus."""
+champs, types d'événements et en-têtes inconnus. Ce qui va disparaître est annoncé douze mois avant
+au moins : `deprecated` ici, et dans chaque réponse `Deprecation` (RFC 9745), `Sunset` (RFC 8594) et
+`Link` (`rel="deprecation"`) vers la page qui dit quoi faire.
+
+**Débit.** Dix appels par seconde et par client, six cents d'un coup. Au-delà, 429 et
+`Retry-After`."""
 #: Bodies that no handler declares to the framework.
 _BODIES: tuple[type[BaseModel], ...] = (
     models.PivotChange,
@@ -85,9 +91,11 @@ FILE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The file.", "content": {"application/octet-stream": {}}},
     206: {"description": "A part of it.", "content": {"application/octet-stream": {}}},
 }
-#: What a link bears, and what the reader may ask.
-READS_LINK: dict[str, Any] = {
-    "parameters": [
+FILE_HEADERS: dict[str, Any] = {"description": "`Content-Length`, `Content-Type`, `ETag`."}
+
+
+def _parameters(*told: tuple[str, str, str]) -> list[dict[str, Any]]:
+    return [
         {
             "name": name,
             "in": place,
@@ -95,12 +103,26 @@ READS_LINK: dict[str, Any] = {
             "schema": {"type": "string"},
             "description": description,
         }
-        for name, place, description in (
-            ("client", "query", "Stands in the link."),
-            ("expires", "query", "Stands in the link: its end, in seconds since 1970."),
-            ("signature", "query", "Stands in the link."),
+        for name, place, description in told
+    ]
+
+
+#: What a link bears.
+SHOWS_LINK: dict[str, Any] = {
+    "parameters": _parameters(
+        ("client", "query", "Stands in the link."),
+        ("expires", "query", "Stands in the link: its end, in seconds since 1970."),
+        ("signature", "query", "Stands in the link."),
+    )
+}
+#: What a link bears, and what the reader may ask.
+READS_LINK: dict[str, Any] = {
+    "parameters": [
+        *SHOWS_LINK["parameters"],
+        *_parameters(
             ("Range", "header", "`bytes=FIRST-LAST`, `bytes=FIRST-` or `bytes=-COUNT`."),
-        )
+            ("If-Range", "header", "The `ETag` of the first read: `Range` counts for it alone."),
+        ),
     ]
 }
 _FORM = {
@@ -135,7 +157,7 @@ def pivot_failures(*statuses: int, never: Collection[str] = ()) -> dict[int | st
     statuses that it does not answer."""
     schema = {"$ref": f"#/components/schemas/{PivotFailure.__name__}"}
     found: dict[int | str, dict[str, Any]] = {}
-    for status in (*statuses, 405, 500):
+    for status in sorted((*statuses, 405, 429, 500)):
         said = (one.word for one in TABLE if one.status == status and one.word not in never)
         words = ", ".join(f"`{word}`" for word in said)
         found[status] = {"description": words, "content": {PROBLEM_TYPE: {"schema": schema}}}
@@ -179,6 +201,7 @@ def pivot_openapi(router: APIRouter) -> dict[str, Any]:
         separate_input_output_schemas=False,
     )
     complete_document(found)
+    mark_deprecated(found)
     found["components"]["securitySchemes"] = CLIENT_SCHEME
     found["webhooks"] = {
         "event": {"post": _pushed("PivotEvent", "An event of a request.")},

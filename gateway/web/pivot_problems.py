@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+from gateway.flow.pivot import PivotFault
+from gateway.sdk.pivot_models import MOST_ERRORS
 
 PIVOT = "/pivot/"
 #: A problem's `type` is this and its word: it never changes, and leads nowhere.
@@ -61,6 +65,9 @@ TABLE: tuple[PivotProblem, ...] = (
                  "le réduire, ou le remettre à l'usager autrement"),
     PivotProblem("unreadable_document", 422, "yours", "never", "Document illisible",
                  "l'écrire en Base64"),
+    PivotProblem("dangerous_document", 422, "yours", "never", "Document d'un autre type",
+                 "annoncer son vrai type, ou ne pas l'envoyer : une page ou un programme n'est pas"
+                 " pris sous un autre nom"),
     PivotProblem("unknown_status", 422, "yours", "never", "État inconnu de la correspondance",
                  "prendre un des états nommés, ou faire ajouter celui-ci au fichier de la commune"),
     PivotProblem("no_mailbox", 409, "yours", "never", "Pas de boîte à relever",
@@ -69,6 +76,8 @@ TABLE: tuple[PivotProblem, ...] = (
                  "une clé par changement : en prendre une neuve pour un autre contenu"),
     PivotProblem("bad_range", 416, "yours", "never", "Plage impossible",
                  "demander `bytes=DEBUT-FIN` dans la taille du fichier"),
+    PivotProblem("too_many_calls", 429, "yours", "after", "Trop d'appels",
+                 "attendre ; pour attendre du nouveau, `wait` de la boîte plutôt que des appels"),
     PivotProblem("unavailable", 503, "ours", "after", "Passerelle momentanément indisponible",
                  "rien n'est perdu : refaire le même appel, avec la même clé"),
     PivotProblem("took_too_long", 503, "ours", "after", "Lecture trop longue",
@@ -85,7 +94,9 @@ _HEAD = f"""\
 Écrit par `python -m gateway.web.pivot_document .`, à partir du code. Toute réponse qui n'est pas
 un succès est de la forme de la RFC 9457 (`application/problem+json`). Son `type` est le mot
 ci-dessous, précédé de `{TYPE}` : il ne change jamais. `fault` dit qui peut y
-remédier, `retry` s'il faut refaire le même appel, `pointer` quel champ est en cause.
+remédier, `retry` s'il faut refaire le même appel, `pointer` quel champ est en cause. `errors` dit
+toutes les fautes d'un corps à la fois ({MOST_ERRORS} au plus), chacune à son `pointer` : celles de
+sa forme d'abord (400), celles de son contenu quand la forme convient (422, 413).
 
 | type | HTTP | ce qui est | qui | refaire | que faire |
 |---|---|---|---|---|---|
@@ -94,7 +105,7 @@ BY_WORD = {one.word: one for one in TABLE}
 
 
 def problem_body(
-    word: str, status: int, text: str, pointer: str | None, correlation: str
+    word: str, status: int, text: str, faults: Sequence[PivotFault], correlation: str
 ) -> dict[str, object]:
     """Return the body of RFC 9457 for a problem; a word that has no row is one of its sort."""
     kind = BY_WORD.get(word) or BY_WORD["internal_error" if status >= 500 else "invalid_body"]
@@ -105,7 +116,12 @@ def problem_body(
         "detail": text,
         "fault": kind.fault,
         "retry": kind.retry,
-        "pointer": pointer,
+        "pointer": faults[0].pointer if faults else None,
+        "errors": [
+            {"type": TYPE + one.word, "detail": one.text, "pointer": one.pointer}
+            for one in faults
+            if one.pointer is not None
+        ],
         "correlation": correlation,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from gateway.core.errors import Conflict, NotFound, Rejected, Unavailable
+from gateway.flow.pivot import PivotFault, PivotRefusal
 from gateway.sdk import TookTooLong
 from gateway.web import pivot_problems
 
@@ -32,6 +33,7 @@ TITLES: dict[int, tuple[str, str]] = {
     415: ("Type de contenu non admis", "Unsupported media type"),
     416: ("Plage impossible", "Range not satisfiable"),
     422: ("Contenu refusé", "Unprocessable content"),
+    429: ("Trop d'appels", "Too many requests"),
     500: ("Erreur interne", "Internal error"),
     503: ("Service momentanément indisponible", "Service unavailable"),
 }
@@ -45,17 +47,18 @@ class Problem:
     code: str
     text: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    #: The field at fault (JSON Pointer), where one is.
-    pointer: str | None = None
+    #: Each thing wrong, of a half-connector's call.
+    faults: Sequence[PivotFault] = ()
 
 
 def problem_of(error: BaseException, correlation: str) -> Problem:
     """Return the answer for an error. An unknown one is told by its `correlation` only."""
     match error:
+        case PivotRefusal():
+            return Problem(error.status, error.code, error.text, error.headers, error.faults)
         case Rejected():
             later = {"Retry-After": "30"} if error.status == 503 else {}
-            pointer = getattr(error, "pointer", None)
-            return Problem(error.status, error.code, error.text, later, pointer)
+            return Problem(error.status, error.code, error.text, later)
         case TookTooLong():
             text = "La lecture de cet envoi prend trop de temps ; réessayez."
             return Problem(503, "took_too_long", text, {"Retry-After": str(error.after)})
@@ -100,7 +103,7 @@ def response_of(problem: Problem, path: str, correlation: str) -> Response:
         return _json(
             problem,
             pivot_problems.problem_body(
-                problem.code, problem.status, problem.text, problem.pointer, correlation
+                problem.code, problem.status, problem.text, problem.faults, correlation
             ),
             PROBLEM_TYPE,
         )

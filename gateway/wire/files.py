@@ -158,6 +158,8 @@ _MARKUP = re.compile(
     rb"\s*+(?>(?:<!--(?>.*?-->)\s*+)*)<(?:!doctype\s+html|html|head|body|script|svg)\b",
     re.IGNORECASE | re.DOTALL,
 )
+#: What opens and runs: never taken under another name.
+DANGEROUS = frozenset({"text/html", "application/x-msdownload", "application/x-executable"})
 #: Other names of a type.
 _SAME: dict[str, frozenset[str]] = {
     "image/jpeg": frozenset({"image/jpg", "image/pjpeg"}),
@@ -212,6 +214,18 @@ def agrees(declared: str, sniffed: str | None) -> bool:
     if sniffed == "text/plain":
         return declared.startswith("text/") or declared in _TEXTUAL
     return False
+
+
+def true_type(declared: str, content: bytes, tail: bytes | None = None) -> str:
+    """Return the media type of a file: as declared if it fits the bytes, else what they say."""
+    shown = sniff(content, tail)
+    return media_type(declared) if agrees(declared, shown) else shown or _UNKNOWN_TYPE
+
+
+def is_disguised(declared: str, content: bytes) -> bool:
+    """Are these bytes a page or a program that is declared to be something else?"""
+    shown = sniff(content[:EDGE], content[-EDGE:])
+    return shown in DANGEROUS and not agrees(declared, shown)
 
 
 def _sniff_zip(content: bytes, tail: bytes) -> str:

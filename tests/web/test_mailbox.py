@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +219,76 @@ async def test_what_is_not_done_waits_for_whom_it_should(
     if told["result"] == "refused":
         (answer,) = await gw.database.read(requests.answers, reference)
         assert "est inconnue" in answer.answer
+
+
+@pytest.mark.parametrize("problems", [{}, {"problems": []}, {"problems": [" "]}])
+async def test_a_refusal_says_why(gw: Gateway, problems: dict[str, Any]) -> None:
+    reference = await filed(gw, INSEE)
+    settled = {"token": (await fetched(gw))["token"], "result": "refused", **problems}
+    header = await token(gw, INSEE, THEIRS)
+    body = {"settled": [settled, {"result": "refus"}]}
+    answer = await gw.client.post("/pivot/v1/mailbox/claim", json=body, headers=header)
+    assert answer.status_code == 400
+    assert [one["pointer"] for one in answer.json()["errors"]] == [
+        "/settled/0/problems",
+        "/settled/1/token",
+        "/settled/1/result",
+    ]
+    assert "dit pourquoi" in answer.json()["detail"]
+    assert await state(gw, reference) is State.SENDING
+
+
+async def extend(gw: Gateway, token: str, lease: int) -> dict[str, Any]:
+    settled = [{"token": token, "result": "extend"}]
+    (one,) = (await claim(gw, max=0, lease=lease, settled=settled))["settled"]
+    found: dict[str, Any] = one
+    return found
+
+
+async def test_what_is_still_worked_on_is_kept_for_longer(gw: Gateway) -> None:
+    reference = await filed(gw, INSEE)
+    item = await fetched(gw, lease=60)
+    kept = await extend(gw, item["token"], 600)
+    assert kept["outcome"] == "recorded"
+    until = datetime.fromisoformat(kept["lease_until"])
+    assert until == gw.clock[0] + timedelta(seconds=600)
+    await ended(gw, seconds=599)
+    assert await state(gw, reference) is State.SENDING
+    shorter = await extend(gw, item["token"], 60)
+    assert datetime.fromisoformat(shorter["lease_until"]) == gw.clock[0] + timedelta(seconds=60)
+    long = await extend(gw, item["token"], 3600)
+    assert await extend(gw, item["token"], 60) == long, "it never makes a lease shorter"
+    await ended(gw, seconds=3601)
+    assert await state(gw, reference) is State.WAITING
+    late = await extend(gw, item["token"], 60)
+    assert (late["outcome"], await state(gw, reference)) == ("recorded", State.SENDING)
+    assert await settle(gw, item["token"], reference="V-1") == "recorded"
+    over = await extend(gw, item["token"], 60)
+    assert (over["outcome"], over["lease_until"]) == ("lost", None)
+
+
+async def test_nothing_is_kept_for_more_than_half_a_day_nor_from_somebody_else(gw: Gateway) -> None:
+    reference = await filed(gw, INSEE)
+    item = await fetched(gw, lease=3600)
+    fetched_at = gw.clock[0]
+    for _ in range(12):
+        gw.advance(minutes=59)
+        kept = await extend(gw, item["token"], 3600)
+    assert datetime.fromisoformat(kept["lease_until"]) == fetched_at + timedelta(hours=12)
+    await ended(gw, minutes=13)
+    assert await state(gw, reference) is State.WAITING
+    assert (await extend(gw, item["token"], 3600))["outcome"] == "lost"
+    again = await fetched(gw)
+    assert (await extend(gw, item["token"], 3600))["outcome"] == "lost"
+    assert (await extend(gw, "x.1.1", 3600))["outcome"] == "lost"
+    assert await settle(gw, again["token"]) == "recorded"
+
+
+async def test_what_is_to_be_forgotten_is_not_kept_for_longer(gw: Gateway) -> None:
+    await filed(gw, INSEE)
+    item = await fetched(gw, lease=60)
+    await gw.database.write(erase_now, gw.engine.environment.now())
+    assert (await extend(gw, item["token"], 3600))["outcome"] == "lost"
 
 
 async def test_a_call_waits_until_there_is_something(gw: Gateway) -> None:

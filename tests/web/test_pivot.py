@@ -6,11 +6,13 @@ import base64
 import dataclasses
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from gateway.flow.pivot import PivotRefusal
 from gateway.sdk.adapter import File, Submission
@@ -18,6 +20,10 @@ from gateway.sdk.pivot import link_signature
 from gateway.sdk.pivot_models import PivotChange
 from gateway.store import requests
 from gateway.store.rows import Trace
+from gateway.store.tables import ATTACHMENT
+from gateway.web import pivot_deprecation, pivot_pace
+from gateway.web.pivot_deprecation import Deprecation
+from gateway.web.pivot_pace import CallPace
 from tests.web.harness import Gateway, basic
 from tests.web.pivot_town import FORMER, OURS, THEIRS, filed, pivot_town, tell, token
 
@@ -138,7 +144,7 @@ async def test_a_document_is_bounded_whatever_the_body_may_be(gw: Gateway) -> No
         await desk.record_change(
             gw.engine.catalogue.communes["69029"].grus["desk"], reference, change
         )
-    assert (refused.value.code, refused.value.pointer) == (
+    assert (refused.value.code, refused.value.faults[0].pointer) == (
         "document_too_large",
         "/documents/0/content",
     )
@@ -258,9 +264,41 @@ async def test_a_file_is_read_at_its_link_whole_or_from_where_it_broke(gw: Gatew
         part = await gw.client.get(url, headers={"Range": f"bytes={wanted}"})
         assert (part.status_code, part.content) == (206, PHOTO[begin:end])
         assert part.headers["content-range"] == f"bytes {begin}-{end - 1}/{size}"
-    for wrong in (f"bytes={size}-", "bytes=4-2", "bytes=-", "bytes=0-1,3-4", "octets=0-1"):
-        answer = await gw.client.get(url, headers={"Range": wrong})
+    for outside in (f"bytes={size}-", f"bytes={size}-{size + 9}", "bytes=-0"):
+        answer = await gw.client.get(url, headers={"Range": outside})
         assert (answer.status_code, problem(answer)) == (416, "bad_range")
+        assert answer.headers["content-range"] == f"bytes */{size}"
+
+
+@pytest.mark.parametrize("wanted", ["octets=0-1", "bytes=0-1,3-4", "bytes=4-2", "bytes=-", "x", ""])
+async def test_a_range_that_is_not_one_range_of_bytes_is_passed_over(
+    gw: Gateway, wanted: str
+) -> None:
+    """RFC 9110, 14.2: another unit, and a set of ranges that is not served, are ignored. (It was
+    416 here before, which tells a reader that its file is shorter than it is.)"""
+    url = await link(gw, await with_photo(gw))
+    answer = await gw.client.get(url, headers={"Range": wanted})
+    assert (answer.status_code, answer.content) == (200, PHOTO)
+    assert "content-range" not in answer.headers
+
+
+async def test_a_range_counts_for_the_file_that_was_begun(gw: Gateway) -> None:
+    url = await link(gw, await with_photo(gw))
+    tag = (await gw.client.get(url)).headers["etag"]
+    for known, status in ((tag, 206), ('"other"', 200), ("Wed, 11 Mar 2026 08:00:00 GMT", 200)):
+        answer = await gw.client.get(url, headers={"Range": "bytes=5-", "If-Range": known})
+        assert answer.status_code == status
+        assert answer.content == (PHOTO[5:] if status == 206 else PHOTO)
+
+
+async def test_the_head_of_a_file_tells_its_size_and_nothing_of_it(gw: Gateway) -> None:
+    url = await link(gw, await with_photo(gw))
+    answer = await gw.client.head(url, headers={"Range": "bytes=5-"})
+    assert (answer.status_code, answer.content) == (200, b"")
+    whole = await gw.client.get(url)
+    for name in ("content-length", "content-type", "etag", "accept-ranges"):
+        assert answer.headers[name] == whole.headers[name]
+    assert (await gw.client.head(url.replace("signature=", "signature=0"))).status_code == 403
 
 
 async def test_a_link_is_good_for_its_file_alone_and_for_a_day(gw: Gateway) -> None:
@@ -301,3 +339,118 @@ async def test_a_body_that_does_not_fit_says_where_and_what_to_do(
     assert (answer.status_code, problem(answer)) == (400, "invalid_body")
     assert answer.json()["pointer"] == pointer
     assert said in answer.json()["detail"]
+
+
+async def test_all_faults_of_a_body_are_told_at_once_each_at_its_place(gw: Gateway) -> None:
+    reference = await filed(gw)
+    wrong = {"key": "a b", "status": "clos", "x": 1, "documents": [DOCUMENT, {"filename": ""}]}
+    found = (await tell(gw, reference, wrong)).json()
+    assert [one["pointer"] for one in found["errors"]] == [
+        "/key",
+        "/status",
+        "/documents/1/filename",
+        "/documents/1/content_type",
+        "/documents/1/content",
+        "/x",
+    ]
+    assert found["pointer"] == "/key"
+    assert found["detail"].startswith(found["errors"][0]["detail"])
+    assert "6 fautes" in found["detail"]
+    many = (await tell(gw, reference, {"key": "1"} | {f"x{n}": n for n in range(500)})).json()
+    assert (len(many["errors"]), "500 fautes" in many["detail"]) == (20, True)
+    one = (await tell(gw, reference, {"key": ""})).json()
+    assert [e["pointer"] for e in one["errors"]] == ["/key"]
+    assert "fautes" not in one["detail"]
+
+
+async def test_all_faults_of_what_a_body_says_are_told_at_once(gw: Gateway) -> None:
+    html = base64.b64encode(b"<html><script>").decode()
+    wrong = {
+        "key": "1",
+        "status": "planned",
+        "documents": [DOCUMENT | {"content": "é"}, DOCUMENT, DOCUMENT | {"content": html}],
+    }
+    answer = await tell(gw, await filed(gw), wrong)
+    assert (answer.status_code, problem(answer)) == (422, "unknown_status")
+    said = {e["pointer"]: e["type"].rpartition(":")[2] for e in answer.json()["errors"]}
+    assert said == {
+        "/status": "unknown_status",
+        "/documents/0/content": "unreadable_document",
+        "/documents/2/content_type": "dangerous_document",
+    }
+
+
+async def test_a_document_is_of_the_type_that_its_bytes_say(gw: Gateway) -> None:
+    reference = await filed(gw)
+    photo = DOCUMENT | {"content_type": "image/jpeg", "content": base64.b64encode(PHOTO).decode()}
+    assert (await tell(gw, reference, {"key": "1", "documents": [photo]})).status_code == 201
+    kept = select(ATTACHMENT.c.content_type).where(ATTACHMENT.c.request_id == reference)
+    assert await gw.database.read(lambda connection: connection.execute(kept).scalars().all()) == [
+        "image/png"
+    ]
+
+
+# --- what goes, and how often ------------------------------------------------------------------
+
+
+async def test_what_is_going_to_go_is_told_in_each_answer_and_in_the_document(
+    gw: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = "https://exemple.invalid/v2"
+    since, sunset = datetime(2027, 1, 1, tzinfo=UTC), datetime(2028, 1, 2, tzinfo=UTC)
+    row = Deprecation("tell_change", since, sunset, page)
+    monkeypatch.setattr(pivot_deprecation, "DEPRECATED", (row,))
+    reference, ours = await filed(gw), await token(gw)
+    refused = await tell(gw, reference, {}, ours)
+    taken = await tell(gw, reference, {"key": "1"}, ours)
+    for answer in (refused, taken):
+        assert answer.headers["deprecation"] == "@1798761600"
+        assert answer.headers["sunset"] == "Sun, 02 Jan 2028 00:00:00 GMT"
+        assert answer.headers["link"] == f'<{page}>; rel="deprecation"; type="text/html"'
+    assert (refused.status_code, taken.status_code) == (400, 201)
+    other = await gw.client.get("/pivot/v1/events", headers=ours)
+    assert {"deprecation", "sunset", "link"} & set(other.headers) == set()
+    document = (await gw.client.get("/pivot/v1/openapi.json")).json()
+    marked = {
+        operation["operationId"]
+        for path in document["paths"].values()
+        for operation in path.values()
+        if operation.get("deprecated")
+    }
+    assert marked == {"tell_change"}
+    with pytest.raises(ValueError, match="twelve months"):
+        Deprecation("events", since, datetime(2027, 12, 31, tzinfo=UTC), page)
+
+
+async def test_a_client_that_loops_is_told_to_wait_and_no_other_is(
+    gw: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = await token(gw), await token(gw, "69266", THEIRS)
+    monkeypatch.setattr(pivot_pace, "AT_ONCE", 3)
+    monkeypatch.setattr(pivot_pace, "A_SECOND", 1 / 1000)
+    path = "/pivot/v1/events?limit=1"
+    for _ in range(3):
+        assert (await gw.client.get(path, headers=ours)).status_code == 200
+    answer = await gw.client.get(path, headers=ours)
+    assert (answer.status_code, problem(answer)) == (429, "too_many_calls")
+    assert 900 < int(answer.headers["retry-after"]) <= 1000
+    assert answer.json()["retry"] == "after"
+    assert (await gw.client.get(path, headers=theirs)).status_code == 200
+    strangers = [await gw.client.get(path, headers={"Authorization": "x"}) for _ in range(5)]
+    assert {one.status_code for one in strangers} == {401}, "no stranger spends it"
+
+
+def test_calls_come_back_with_time_and_memory_is_bounded() -> None:
+    now = [0.0]
+    pace = CallPace(lambda: now[0])
+    for _ in range(pivot_pace.AT_ONCE):
+        pace.count("69029.desk")
+    for _ in range(3):
+        with pytest.raises(PivotRefusal) as refused:
+            pace.count("69029.desk")
+        assert refused.value.headers == {"Retry-After": "1"}
+    now[0] += 0.1
+    pace.count("69029.desk")
+    for n in range(3000):
+        pace.count(f"{n}.desk")
+    assert len(pace._left) <= 1001  # noqa: SLF001 - what it remembers

@@ -29,7 +29,15 @@ from tests.web.pivot_town import filed, pivot_town, token
 FORMER = sorted((ROOT / "docs/pivot/former").glob("*.json"))
 NOBODY: Any = None
 #: Rooms in which a half-connector's call may be refused.
-SPOKEN = ("web/pivot.py", "web/pivot_access.py", "flow/pivot.py", "flow/mailbox.py", "web/body.py")
+SPOKEN = (
+    "web/pivot.py",
+    "web/pivot_access.py",
+    "web/pivot_files.py",
+    "web/pivot_pace.py",
+    "flow/pivot.py",
+    "flow/mailbox.py",
+    "web/body.py",
+)
 load_all_checks()
 PROMISES = CHECKS.get_by_names(
     [
@@ -169,7 +177,13 @@ def spoken() -> Iterator[tuple[str, str, int]]:
     for name in SPOKEN:
         path = ROOT / "gateway" / name
         for node in ast.walk(ast.parse(path.read_text("utf-8"))) if path.exists() else ():
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in (
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "PivotFault":
+                word = (
+                    ast.literal_eval(node.args[0]) if isinstance(node.args[0], ast.Constant) else ""
+                )
+                if word:
+                    yield name, word, pivot_problems.BY_WORD[word].status
+            elif isinstance(node, ast.Call) and ast.unparse(node.func) in (
                 "PivotRefusal",
                 "Rejected",
             ):

@@ -38,7 +38,7 @@ def lock_claim(
     row = next(iter(_SQL["stands"].rows(connection, id=delivery_id, lane=lane)), None)
     if row is None:
         return MailboxDelivery()
-    state, known, owner, number = row
+    state, known, owner, number, *_ = row
     if state == "done":
         return MailboxDelivery(done=True, number=number)
     held = state == "sending" and known == fence and owner == MAILBOX
@@ -47,6 +47,25 @@ def lock_claim(
         if _SQL["retake"].run(connection, **again, owner=MAILBOX, until=until).rowcount != 1:
             return MailboxDelivery()
     return MailboxDelivery(claiming.read_claimed(connection, [delivery_id])[0])
+
+
+def extend_claim(
+    connection: Connection, lane: str, delivery_id: str, fence: int, until: datetime, now: datetime
+) -> datetime | None:
+    """Let the claim of this fence, be it still good or ended with nobody else after it, last until
+    then at least; return its end. None where it is not the commune's any more, is to be forgotten,
+    or would end at once."""
+    row = next(iter(_SQL["stands"].rows(connection, id=delivery_id, lane=lane)), None)
+    if row is None or row[5] is not None:
+        return None
+    state, known, owner = row[:3]
+    end = max(until, moment(row[4]) or until)
+    held = state == "sending" and known == fence and owner == MAILBOX
+    if not held and end <= now:
+        return None
+    act = _SQL["extend" if held else "retake"]
+    again = {"id": delivery_id, "lane": lane, "fence": fence, "owner": MAILBOX, "until": end}
+    return end if act.run(connection, **again).rowcount == 1 else None
 
 
 def ended_claims(connection: Connection, now: datetime) -> list[tuple[str, int]]:

@@ -1,6 +1,7 @@
 -- name: stands
 -- How a delivery stands that a commune tells a result of, and under which number.
-SELECT delivery.state, delivery.fence, delivery.lease_owner, request.gru_reference
+SELECT delivery.state, delivery.fence, delivery.lease_owner, request.gru_reference,
+    delivery.lease_until, request.erased_at
 FROM delivery
 JOIN request ON request.id = delivery.request_id
 WHERE delivery.id = :id AND delivery.lane = :lane
@@ -10,6 +11,12 @@ WHERE delivery.id = :id AND delivery.lane = :lane
 UPDATE delivery
 SET state = 'sending', asking = (state = 'unsure'), lease_owner = :owner, lease_until = :until
 WHERE id = :id AND lane = :lane AND fence = :fence AND {due}
+
+-- name: extend
+-- Let a commune keep what it fetched for longer.
+UPDATE delivery
+SET lease_until = :until
+WHERE id = :id AND lane = :lane AND fence = :fence AND lease_owner = :owner AND {sending}
 
 -- name: ended
 -- The claims of communes whose lease has ended.
