@@ -1,4 +1,4 @@
-"""What of the contract is going to go, as each answer tells it (RFC 9745 and 8594)."""
+"""Tells in each answer what of the contract is going to go (RFC 9745, RFC 8594)."""
 
 from __future__ import annotations
 
