@@ -19,6 +19,7 @@ from gateway.sdk import (
     Context,
     EventKind,
     Files,
+    Misconfigured,
     Note,
     Outcome,
     Submission,
@@ -31,7 +32,7 @@ from gateway.sdk import (
     texts_in,
 )
 from gateway.sdk.pivot import PivotClient, message_weight
-from gateway.sdk.pivot_answer import outcome_of_push
+from gateway.sdk.pivot_answer import NOT_THERE, outcome_of_push
 from gateway.sdk.pivot_models import PivotErasure, PivotEvent
 from gateway.sdk.webhook_signature import ID, SIGNATURE, signed_headers
 
@@ -77,6 +78,7 @@ class PivotAdapter(Adapter):
             repeatable=True,
             pulled=self._options.mode == "mailbox",
             fed=True,
+            pinged=self._options.mode == "push",
         )
 
     async def check(self) -> Sequence[Note]:
@@ -87,20 +89,33 @@ class PivotAdapter(Adapter):
         notes: list[Note] = []
         if url.startswith("http://") and self.context.production:
             notes.append(Note("warning", say("no_https")))
-        answer = await self._ping(url)
-        if not isinstance(answer, Answer):
-            return [*notes, Note.fault(say("access"), answer)]
-        failure = failure_of(dataclasses.replace(answer, problem=None), safe=True)
-        if failure is not None:
-            told = partial(answered, failure, answer.response, answer.content, self._secrets)
-            said = await beside(answer.size, told)
-            aloud = not self.context.production
-            return [*notes, Note.fault(say("access"), said, aloud=aloud)]
-        notes.append(Note("ok", say("answers", status=answer.status)))
+        outcome = await self.ping()
+        if not isinstance(outcome, Accepted):
+            return [
+                *notes,
+                Note.fault(say("access"), outcome, aloud=not self.context.production),
+            ]
+        notes.append(Note("ok", say("answers", status=outcome.proof["status"])))
         forged = await self._ping(url, forged=True)
         if isinstance(forged, Answer) and 200 <= forged.status < 300:
             notes.append(Note("warning", say("unsigned_taken")))
         return notes
+
+    async def ping(self) -> Outcome:
+        """Make a signed call that carries nothing."""
+        url = self._options.url
+        if url is None:
+            return await super().ping()
+        answer = await self._ping(url)
+        if not isinstance(answer, Answer):
+            return answer
+        if answer.status in NOT_THERE:
+            return Misconfigured("not_there", f"HTTP {answer.status}")
+        failure = failure_of(dataclasses.replace(answer, problem=None), safe=True)
+        if failure is None:
+            return Accepted(proof={"status": str(answer.status)})
+        told = partial(answered, failure, answer.response, answer.content, self._secrets)
+        return await beside(answer.size, told)
 
     async def submit(self, submission: Submission) -> Outcome:
         return await self._push(await self._us.event(submission, self.context.now()))

@@ -23,6 +23,7 @@ from gateway.flow.erase import Eraser
 from gateway.flow.erased_accounts import AccountHasher
 from gateway.flow.far_ends import GLC, FarEnds, Transport, open_far_ends
 from gateway.flow.files import FileOpener
+from gateway.flow.heartbeat import Heartbeats
 from gateway.flow.identity import IdentityWatch
 from gateway.flow.intake import Intake
 from gateway.flow.lanes.configured import lane_policy, lanes_of, lanes_that_differ
@@ -67,6 +68,7 @@ class Engine:
     attachments: Attachments
     pivot: PivotDesk
     mailbox: CommuneMailbox
+    heartbeats: Heartbeats
     #: None when GLC is not configured.
     identity: IdentityWatch | None = None
     alone: bool = True
@@ -225,6 +227,7 @@ async def open_engine(
             attachments,
             PivotDesk(store, far_ends, changes, files, far_ends.limits.max_file_bytes),
             CommuneMailbox(store, far_ends, deliverer, lanes, environment),
+            Heartbeats(store, far_ends, environment),
             identity,
             alone,
         )

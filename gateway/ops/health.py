@@ -20,6 +20,8 @@ from gateway.core.reasons import About
 from gateway.flow.certificates import ending
 from gateway.flow.due import cursor_name
 from gateway.flow.engine import Engine, grus
+from gateway.flow.heartbeat import EVERY as PING_EVERY
+from gateway.flow.heartbeat import heartbeat_name
 from gateway.flow.identity import ENTRIES_SKIPPED, watch_state
 from gateway.ops.shapes import (
     AttachmentsPart,
@@ -124,8 +126,8 @@ async def commune_health(engine: Engine, insee: str, *, started_at: datetime) ->
     own = {gru.lane_name for gru in commune.grus.values()}
     portal = engine.catalogue.portals[commune.portal].lane_name(insee)
     lanes = {name: part for name, part in lanes.items() if name in own or name == portal}
-    polls = {f"poll:{name}" for name in own}
-    timers = {name: part for name, part in timers.items() if name in polls}
+    asked = {f"poll:{name}" for name in own} | {heartbeat_name(name) for name in own}
+    timers = {name: part for name, part in timers.items() if name in asked}
     slugs = tuple(sorted(commune.routes))
     found = CommuneHealth(insee, commune.portal, Overall.OK, database, slugs, lanes, timers)
     return replace(found, status=_worst(found))
@@ -222,12 +224,14 @@ def _timers(
                 expected[name] = teleservice.reconcile
     if engine.catalogue.settings.glc is not None:
         expected[erasures.CURSOR] = engine.catalogue.settings.glc.poll
+    for gru in engine.heartbeats.asked():
+        expected[heartbeat_name(gru.lane_name)] = PING_EVERY.total_seconds()
     parts: dict[str, TimerPart] = {}
     for name, every in sorted(expected.items()):
         cursor = None if positions is None else positions.get(name)
         last = None if cursor is None else cursor.updated_at
         # Nothing could run while we were stopped, or before the GRU was opened.
-        begun = engine.far_ends.since(name.removeprefix("poll:")) or started_at
+        begun = engine.far_ends.since(name.partition(":")[2]) or started_at
         since = max(last or started_at, started_at, begun)
         late = positions is not None and (now - since).total_seconds() > every * LATE + 60
         failure = None if cursor is None else cursor.failure

@@ -38,6 +38,8 @@ say = Messages(
     Text("unsure", "{why}; the far end will be asked before anything is sent again", "",
          "{why} ; le serveur sera interrogé avant tout nouvel envoi", ""),
     Text("retry", "{why}", "{do}", "{why}", "{do}"),
+    Text("no_heartbeat", "the last daily ping had no good answer: {why}", "{do}",
+         "le dernier appel d'essai du jour est resté sans bonne réponse : {why}", "{do}"),
     Text("not_due", "not due yet", "", "pas encore l'heure", ""),
     Text("queued", "waiting for a free place on its lane", "", "attend une place sur sa voie", ""),
     Text("no_release", "lane {lane}: no release of its commune is active",

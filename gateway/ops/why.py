@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from gateway.catalogue.catalogue import Catalogue
@@ -14,9 +15,11 @@ from gateway.core.errors import NotFound
 from gateway.core.lane_name import GruLane, PortalLane, parse_lane
 from gateway.core.messages import Language, Message, Text
 from gateway.core.reasons import About, Reason, Who
+from gateway.flow.heartbeat import heartbeat_name
 from gateway.flow.mailbox import LATE
 from gateway.ops.texts import say
-from gateway.store import requests
+from gateway.store import cursors, requests
+from gateway.store.cursors import CursorValue
 from gateway.store.engine import Store
 from gateway.store.outbox import lanes as memory
 from gateway.store.outbox.lanes import LaneMemory
@@ -95,7 +98,13 @@ async def causes_of(
     if trace is None:
         raise NotFound("no such request")
     lanes = await store.read(memory.recall)
-    return explain(trace, lanes, now, lane_settings(catalogue))
+    silent = {
+        lane: last
+        for lane in {one.lane for one in trace.deliveries}
+        if (last := await store.read(cursors.get, heartbeat_name(lane))) is not None
+        and last.failure is not None
+    }
+    return explain(trace, lanes, now, lane_settings(catalogue), silent)
 
 
 def explain(
@@ -103,8 +112,10 @@ def explain(
     lanes: Mapping[str, LaneMemory],
     now: datetime,
     configured: Callable[[str], LaneSetting] = _as_configured,
+    silent: Mapping[str, CursorValue] = MappingProxyType({}),
 ) -> tuple[Cause, ...]:
-    """Return the chain of causes, nearest first; one `settled` cause when nothing waits."""
+    """Return the chain of causes, nearest first; one `settled` cause when nothing waits. `silent`:
+    the lanes whose far end gave no sign of life when it was last asked."""
     if trace.request.erased_at is not None:
         return (Cause("erased", say("erased"), "gateway", since=trace.request.erased_at),)
     open_ones = [d for d in trace.deliveries if d.state not in FINAL]
@@ -120,6 +131,8 @@ def explain(
             said = say("order", kind=held.kind.value, id=held.id, **first)
             causes.append(Cause("order", said, "gateway", held.id, held.created_at))
         causes.extend(_head(head, lanes.get(lane), now, configured(lane)))
+        if lane in silent and head.state in (State.WAITING, State.UNSURE):
+            causes.append(_no_heartbeat(silent[lane], lane))
     return (*causes, *waits)
 
 
@@ -215,6 +228,13 @@ def _to_fetch(delivery: Delivery, now: datetime) -> Cause:
         said = _plainly(reasons.of("not_fetched"))
         return Cause("not_fetched", said, gru, delivery.id, delivery.created_at)
     return Cause("to_fetch", say("to_fetch"), gru, delivery.id, delivery.created_at)
+
+
+def _no_heartbeat(last: CursorValue, lane: str) -> Cause:
+    """Explain that a far end gave no sign of life when it was last asked."""
+    reason = reasons.of(last.failure or "", About.FAR_END)
+    said = say("no_heartbeat", why=reason.said, do=reason.said.cure if reason.do else "")
+    return Cause("no_heartbeat", said, who_acts(reason.word, lane), since=last.updated_at)
 
 
 def _plainly(reason: Reason) -> Message:

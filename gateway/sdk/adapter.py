@@ -63,7 +63,8 @@ class Capabilities:
     `statuses`: it can be polled. `webhook`: it calls us. `erase`: it can erase a person's data.
     `sends_reference`: a creation carries our reference, whatever the mapping does. `repeatable`: an
     event sent twice counts once, so after a lost reply it is sent again. `pulled`: the GRU is not
-    called; it fetches its messages. `fed`: it may read its messages again.
+    called; it fetches its messages. `fed`: it may read its messages again. `pinged`: it answers a
+    call without content (`ping`).
     """
 
     find: bool = False
@@ -77,6 +78,7 @@ class Capabilities:
     repeatable: bool = False
     pulled: bool = False
     fed: bool = False
+    pinged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +346,10 @@ class Adapter(ABC):
         """Return the targets of a mapping that the GRU takes in a creation, with all below them:
         `check` names those that it would drop in silence. None: it does not say."""
         return None
+
+    async def ping(self) -> Outcome:
+        """Ask for a sign of life, once a day if `pinged`. The call alters nothing."""
+        return Refused("not_supported", f"{self.kind} gives no sign of life")
 
     @abstractmethod
     async def submit(self, submission: Submission) -> Outcome:
