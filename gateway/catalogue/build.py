@@ -23,6 +23,7 @@ from gateway.catalogue.catalogue import (
 from gateway.catalogue.communes import CommuneContext, CommuneReader, declared
 from gateway.catalogue.config_faults import validate_all
 from gateway.catalogue.glc import read_glc
+from gateway.catalogue.mail import read_mail
 from gateway.catalogue.mapping_files import load_mappings
 from gateway.catalogue.network import NetworkReader, without_tls
 from gateway.catalogue.secrets import NeededSecrets, SecretSource
@@ -199,6 +200,7 @@ class _Builder:
             glc=None
             if entry.glc is None
             else read_glc(entry.glc, located, self.networks, self.warnings),
+            mail=None if entry.mail is None else read_mail(entry.mail, located, self.networks),
             erasure_key=entry.erasure_key,
             attachments=self._attachments(entry.attachments, located),
         )

@@ -22,6 +22,7 @@ from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter, Capabilities, Options
 from gateway.wire.deletions import DeletionsShape
 from gateway.wire.formdata import Limits
+from gateway.wire.mail import MailSettings
 from gateway.wire.network import Network
 
 
@@ -82,6 +83,8 @@ class Settings:
     certificate_warning: float
     glc: Glc | None = None
     erasure_key: SecretStr | None = None
+    #: None: nobody is told by mail.
+    mail: MailSettings | None = None
     #: None: files are in the database.
     attachments: AttachmentStore | None = None
 

@@ -18,6 +18,7 @@ from pydantic_core import core_schema
 
 from gateway.catalogue.catalogue import DueMark
 from gateway.catalogue.glc import GlcEntry
+from gateway.catalogue.mail import MailEntry
 from gateway.catalogue.network import TIMEOUT, BasicEntry, NetworkEntry
 from gateway.catalogue.scalars import (
     Address,
@@ -282,6 +283,9 @@ class SettingsFile(StrictModel):
     log: LogEntry = LogEntry()
     glc: GlcEntry | None = Field(
         None, description="Accounts deleted at GrandLyon Connect; null: they are not followed."
+    )
+    mail: MailEntry | None = Field(
+        None, description="The relay by which communes are told; null: health alone tells of them."
     )
     erasure_key: WholeSecret | None = Field(
         None,

@@ -255,6 +255,8 @@ say = Messages(
     # --- settings --------------------------------------------------------------------------
     Text("network_key", "a key goes with a certificate", "give certificate, too",
          "une clé va avec un certificat", "donner aussi certificate"),
+    Text("half_login", "`username` and `password` go together", "give both, or neither",
+         "`username` et `password` vont ensemble", "donner les deux, ou aucun"),
     Text("proxy_auth", "proxy_auth goes with a proxy", "give proxy, too",
          "proxy_auth va avec un proxy", "donner aussi proxy"),
     Text("caller_ways", "a caller proves itself in one way",

@@ -33,6 +33,7 @@ from gateway.flow.observer import Observer
 from gateway.flow.pivot import PivotDesk
 from gateway.flow.receive import Receiver, References
 from gateway.flow.reconcile import SETTLE, Reconciler
+from gateway.flow.warning import CommuneWarner
 from gateway.sdk import Adapter
 from gateway.store.engine import Store
 from gateway.wire.budget import CallBudget
@@ -69,6 +70,7 @@ class Engine:
     pivot: PivotDesk
     mailbox: CommuneMailbox
     heartbeats: Heartbeats
+    warner: CommuneWarner
     #: None when GLC is not configured.
     identity: IdentityWatch | None = None
     alone: bool = True
@@ -213,6 +215,8 @@ async def open_engine(
         lanes.attempts.on_number = changes.numbered
         lanes.attempts.on_attempt = observer.attempted
         attachments.health.on_failure = observer.attachments_failed
+        mailbox = CommuneMailbox(store, far_ends, deliverer, lanes, environment)
+        relay = far_ends.mail_relay()
         yield Engine(
             far_ends,
             store,
@@ -226,8 +230,9 @@ async def open_engine(
             Eraser(store, hasher, environment, lanes.wake, attachments),
             attachments,
             PivotDesk(store, far_ends, changes, files, far_ends.limits.max_file_bytes),
-            CommuneMailbox(store, far_ends, deliverer, lanes, environment),
+            mailbox,
             Heartbeats(store, far_ends, environment),
+            CommuneWarner(store, mailbox, environment, None if relay is None else relay.send),
             identity,
             alone,
         )

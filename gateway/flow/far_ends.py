@@ -19,6 +19,7 @@ import httpx
 import structlog
 
 from gateway.catalogue.catalogue import AttachmentStore, Catalogue, Commune, Glc, Gru, Portal
+from gateway.catalogue.network import TIMEOUT
 from gateway.core.lane_name import PortalLane, parse_lane
 from gateway.flow.environment import Environment
 from gateway.flow.identity import identity_source
@@ -27,6 +28,7 @@ from gateway.sdk.work import work_of
 from gateway.wire.budget import CallBudget, CallSource, budget
 from gateway.wire.clients import open_client
 from gateway.wire.identity import IdentitySource
+from gateway.wire.mail import MailRelay
 from gateway.wire.portal import PortalClient
 from gateway.wire.portal_calls import PortalCredentials
 from gateway.wire.sockets import NetworkConnector
@@ -40,6 +42,8 @@ Transport = Callable[[str], httpx.AsyncBaseTransport | None]
 
 #: The name of GLC among the far ends.
 GLC: Final = "glc"
+#: The relay by which people are told.
+MAIL: Final = "mail"
 #: Seconds. A replaced far end is closed after this long even if a poll or webhook uses it.
 PATIENCE = 600.0
 
@@ -272,6 +276,15 @@ class FarEnds:
         )
         side.stack.push_async_callback(adapter.aclose)
         return side, adapter
+
+    def mail_relay(self) -> MailRelay | None:
+        """Return the relay by which people are told; None where there is none."""
+        settings = self.catalogue.settings.mail
+        if settings is None:
+            return None
+        served = partial(self.served.__setitem__, MAIL)
+        lent = NetworkConnector(TIMEOUT, settings.network, self.shared, "", MAIL, served)
+        return MailRelay(settings, lent)
 
     def _opened_glc(self, glc: Glc) -> tuple[_Side, IdentitySource]:
         side = _Side(self._environment.now())

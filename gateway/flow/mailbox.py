@@ -82,7 +82,7 @@ class CommuneMailbox:
         if not items and told.max and told.wait:
             items = await self._wait(gru, client, told)
         now = self.environment.now()
-        waiting, oldest = await self.store.read(mailbox.unfetched, gru.lane_name, now)
+        waiting, oldest = await self.unfetched(gru)
         return ClaimAnswer(
             settled=tuple(settled),
             items=tuple(items),
@@ -122,16 +122,22 @@ class CommuneMailbox:
         return (await self.store.read(feed.last_numbers, [lane])).get(lane, 0)
 
     async def late(self) -> dict[str, timedelta]:
-        """Return, by lane, for how long what a commune does not fetch has waited: days at least."""
+        """Return, by lane, for how long what a commune does not fetch has waited: days at least. A
+        commune that is paused may not fetch."""
         now = self.environment.now()
         found: dict[str, timedelta] = {}
         communes = self.far_ends.catalogue.communes.values()
-        for gru in [gru for commune in communes for gru in commune.grus.values()]:
+        for gru in [gru for one in communes if not one.paused for gru in one.grus.values()]:
             if gru.capabilities.pulled:
-                _, oldest = await self.store.read(mailbox.unfetched, gru.lane_name, now)
+                _, oldest = await self.unfetched(gru)
                 if oldest is not None and now - oldest >= LATE:
                     found[gru.lane_name] = now - oldest
         return found
+
+    async def unfetched(self, gru: Gru) -> tuple[int, datetime | None]:
+        """Count what a commune may fetch, and tell since when the oldest of it waits."""
+        now = self.environment.now()
+        return await self.store.read(mailbox.unfetched, gru.lane_name, now)
 
     async def warn(self) -> None:
         """Log which communes have fetched nothing for days."""

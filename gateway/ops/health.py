@@ -17,6 +17,7 @@ from gateway.core.breaker import Breaking
 from gateway.core.erasure import BRAKED
 from gateway.core.errors import NotFound
 from gateway.core.reasons import About
+from gateway.flow import warning
 from gateway.flow.certificates import ending
 from gateway.flow.due import cursor_name
 from gateway.flow.engine import Engine, grus
@@ -127,7 +128,10 @@ async def commune_health(engine: Engine, insee: str, *, started_at: datetime) ->
     portal = engine.catalogue.portals[commune.portal].lane_name(insee)
     lanes = {name: part for name, part in lanes.items() if name in own or name == portal}
     asked = {f"poll:{name}" for name in own} | {heartbeat_name(name) for name in own}
-    timers = {name: part for name, part in timers.items() if name in asked}
+    warned = tuple(f"{warning.NAME}{name}:" for name in own)
+    timers = {
+        name: part for name, part in timers.items() if name in asked or name.startswith(warned)
+    }
     slugs = tuple(sorted(commune.routes))
     found = CommuneHealth(insee, commune.portal, Overall.OK, database, slugs, lanes, timers)
     return replace(found, status=_worst(found))
@@ -240,7 +244,18 @@ def _timers(
         meant = None if failure is None else reasons.of(failure, About.FAR_END)
         says = "" if meant is None else "; ".join(filter(None, (meant.en, meant.do)))
         parts[name] = TimerPart(state, every, last, failure, late, fault, says)
+    for name, cursor in (positions or {}).items():
+        if name.startswith(warning.NAME) and cursor.failure is not None:
+            parts[name] = _untold(cursor)
     return parts
+
+
+def _untold(cursor: cursors.CursorValue) -> TimerPart:
+    """Return a commune that could not be told of what it does not fetch."""
+    meant = reasons.of(cursor.failure or "")
+    says = "; ".join(filter(None, (meant.en, meant.do)))
+    last, failure = cursor.updated_at, cursor.failure
+    return TimerPart(Overall.DEGRADED, warning.EVERY, last, failure, False, says=says)
 
 
 async def _glc(engine: Engine, now: datetime) -> GlcPart | None:

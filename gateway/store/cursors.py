@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from gateway.store.dialect import upsert
 from gateway.store.tables import CURSOR
@@ -53,3 +53,8 @@ def move(
         failure=failure,
         fault=fault,
     )
+
+
+def forget(connection: Connection, name: str) -> None:
+    """Take a named value away."""
+    connection.execute(delete(CURSOR).where(CURSOR.c.name == name))
