@@ -74,13 +74,18 @@ class MailRelay:
                 hostname=settings.host,
                 sock=connected,
                 use_tls=settings.tls == "implicit",
-                start_tls=settings.tls == "starttls",
+                start_tls=False,
                 tls_context=tls,
                 timeout=lent.timeout,
                 local_hostname="passerelle",
             )
             try:
                 await smtp.connect()
+                if settings.tls == "starttls":
+                    await smtp.ehlo()
+                    if not smtp.supports_extension("starttls"):
+                        return Misconfigured("tls_refused", "the relay has no STARTTLS")
+                    await smtp.starttls(server_hostname=settings.host)
                 if settings.username is not None and settings.password is not None:
                     await smtp.login(settings.username, settings.password.get_secret_value())
                 await smtp.sendmail(settings.sender, list(recipients), note.as_bytes())

@@ -104,7 +104,7 @@ async def test_a_relay_that_is_down_is_tried_again_and_health_tells_meanwhile(gw
         found = await untold(gw)
         told = found[f"not_fetched:{LANE}:3"]
         assert (told["state"], told["failure"], bool(told["says"])) == ("degraded", failure, True)
-    own = (await gw.client.get(f"/ops/communes/{INSEE}/health")).json()
+    own = (await gw.client.get(f"/ops/communes/{INSEE}")).json()
     assert f"not_fetched:{LANE}:3" in own["timers"]
     gw.advance(days=6)
     await warn()
