@@ -16,8 +16,7 @@ import structlog
 from gateway.catalogue.catalogue import Catalogue, Commune, Gru
 from gateway.catalogue.mail import MAIL_ADDRESS
 from gateway.core import reasons
-from gateway.core.outcome import Accepted
-from gateway.core.outcome import Outcome as Sent
+from gateway.core.outcome import Accepted, Misconfigured, Outcome
 from gateway.flow.environment import Environment
 from gateway.flow.judging import outcome_word
 from gateway.flow.mailbox import LATE, VERY_LATE, CommuneMailbox
@@ -32,7 +31,7 @@ NAME = "not_fetched:"
 _ADDRESS = re.compile(MAIL_ADDRESS)
 #: Addresses of one commune that are written to.
 _MOST = 10
-Send = Callable[[Sequence[str], str, str, str], Awaitable[Sent]]
+Send = Callable[[Sequence[str], str, str, str], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,38 +66,34 @@ class CommuneWarner:
                 step = VERY_LATE if age >= VERY_LATE else LATE
                 name = _name(gru, step)
                 if name not in known or known[name].failure is not None:
-                    await self._tell(commune, gru, age, name)
+                    await self._warn_commune(commune, gru, age, name)
                 if step is VERY_LATE:
                     due.discard(_name(gru, LATE))  # what it could not be told then is over
         for name in known.keys() - due:
             await self.store.write(cursors.forget, name)
 
-    async def _tell(self, commune: Commune, gru: Gru, age: timedelta, name: str) -> None:
-        failure = await self._failure(commune, gru, age, name)
-        if failure is None:
+    async def _warn_commune(self, commune: Commune, gru: Gru, age: timedelta, name: str) -> None:
+        outcome = await self._send_note(commune, gru, age, name)
+        failure = None
+        if isinstance(outcome, Accepted):
             log.info("commune.warned", lane=gru.lane_name, days=age.days)
         else:
+            failure = reasons.of(outcome.reason or outcome_word(outcome)).word
             log.warning("commune.not_warned", lane=gru.lane_name, reason=failure)
         await self.store.write(cursors.move, name, None, self.environment.now(), failure)
 
-    async def _failure(self, commune: Commune, gru: Gru, age: timedelta, name: str) -> str | None:
-        """Send the note; the word of the reason for which it did not go."""
+    async def _send_note(self, commune: Commune, gru: Gru, age: timedelta, name: str) -> Outcome:
         found = [one for one in commune.contacts.values() if _ADDRESS.match(one)]
         recipients = list(dict.fromkeys(found))[:_MOST]
         if self.send is None:
-            return "no_mail_relay"
+            return Misconfigured("no_mail_relay")
         if not recipients:
-            return "no_contact"
+            return Misconfigured("no_contact")
         count, oldest = await self.mailbox.unfetched(gru)
-        if oldest is None:
-            return None
-        subject, text = _note(commune, gru, age, count)
         # One name for one absence: a note that comes twice is shown as one.
-        mark = f"{name.replace(':', '.')}.{int(oldest.timestamp())}"
-        outcome = await self.send(recipients, subject, text, mark)
-        if isinstance(outcome, Accepted):
-            return None
-        return reasons.of(outcome.reason or outcome_word(outcome)).word
+        begun = 0 if oldest is None else int(oldest.timestamp())
+        subject, text = _note(commune, gru, age, count)
+        return await self.send(recipients, subject, text, f"{name.replace(':', '.')}.{begun}")
 
 
 def _name(gru: Gru, step: timedelta) -> str:
