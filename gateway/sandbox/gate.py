@@ -41,6 +41,7 @@ _CALLS = tuple(
         ("POST", r"/pivot/v1/mailbox/claim\Z", "claim"),
         ("POST", r"/pivot/v1/requests/[^/]+/changes\Z", "tell_change"),
         ("GET", r"/pivot/v1/requests/[^/]+/files/[^/]+\Z", "read_file"),
+        ("HEAD", r"/pivot/v1/requests/[^/]+/files/[^/]+\Z", "look_at_file"),
         ("GET", r"/pivot/v1/events\Z", "events"),
     )
 )

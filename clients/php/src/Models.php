@@ -1,13 +1,13 @@
 <?php
 
-// The bodies of the pivot contract 1.0.0.
+// The bodies of the pivot contract 1.1.0.
 // Generated from docs/pivot/openapi.json by `python -m clients.generate .`: not to be edited.
 
 declare(strict_types=1);
 
 namespace Toodego\Pivot;
 
-const VERSION = '1.0.0';
+const VERSION = '1.1.0';
 
 /**
  * The things that happen to a request, as the commune is told of them.
@@ -174,12 +174,13 @@ final class ClaimAnswer
  *
  * `done`: kept, with the commune's number if it has one. `refused`: it will never be taken as it
  * is, because of `problems`; a person has to look. `later`: to be fetched again after `after`
- * seconds. `release`: given back, untried.
+ * seconds. `release`: given back, untried. `extend`: still at work; it is kept for `lease` seconds
+ * more from now, as this call says, and twelve hours in all from when it was fetched.
  */
 final class ClaimResultTold
 {
     /**
-     * @param list<string> $problems
+     * @param list<string> $problems At least one with `refused`.
      */
     public function __construct(
         public readonly string $token,
@@ -458,8 +459,9 @@ final class PivotChange
 /**
  * Settles what was fetched before, and takes what is next: one call does both.
  *
- * `lease`: seconds within which the results are told; then it may be fetched again. `wait`:
- * seconds that the call may stay open while there is nothing.
+ * `lease`: seconds within which the results are told; then it may be fetched again. It counts for
+ * what is taken, and for what is kept by `extend`. `wait`: seconds that the call may stay open
+ * while there is nothing.
  */
 final class PivotClaim
 {
@@ -558,6 +560,33 @@ final class PivotErasure
 }
 
 /**
+ * One fault of a body: its problem, and where it is (JSON Pointer).
+ */
+final class PivotError
+{
+    public function __construct(
+        public readonly string $type,
+        public readonly string $detail,
+        public readonly string $pointer,
+    ) {
+    }
+
+    /**
+     * From JSON. Throws Unreadable; what is not known is passed over.
+     *
+     * @param array<string, mixed> $raw
+     */
+    public static function read(array $raw): self
+    {
+        return new self(
+            Reading::text($raw, 'type'),
+            Reading::text($raw, 'detail'),
+            Reading::text($raw, 'pointer'),
+        );
+    }
+}
+
+/**
  * One event of a request. `id` is the same however often it is sent: take each `id` once.
  */
 final class PivotEvent
@@ -606,10 +635,14 @@ final class PivotEvent
  * RFC 9457, with who is at fault and whether to send it again.
  *
  * `type` is constant; the registry of problems lists all of them. `pointer` is the field (JSON
- * Pointer), where one is at fault. Give `correlation` when you ask us.
+ * Pointer), where one is at fault; `errors` are all such faults, of which the first is told above.
+ * Give `correlation` when you ask us.
  */
 final class PivotFailure
 {
+    /**
+     * @param list<PivotError> $errors
+     */
     public function __construct(
         public readonly string $type,
         public readonly int $status,
@@ -619,6 +652,7 @@ final class PivotFailure
         public readonly ?string $pointer,
         public readonly string $retry,
         public readonly string $title,
+        public readonly array $errors = [],
     ) {
     }
 
@@ -638,6 +672,7 @@ final class PivotFailure
             Reading::textOrNull($raw, 'pointer'),
             Reading::text($raw, 'retry'),
             Reading::text($raw, 'title'),
+            array_map(PivotError::read(...), Reading::models($raw, 'errors')),
         );
     }
 }
@@ -794,13 +829,18 @@ final class Recipient
 
 /**
  * The fate of a result. `recorded`: kept. `known`: it was over already, with the same number.
- * `lost`: somebody else has fetched it since, or it is over otherwise, or it is none of yours.
+ * `lost`: somebody else has fetched it since, or it is over otherwise, or it is none of yours; of
+ * an `extend` also: it cannot be kept any longer, though a result still counts.
  */
 final class SettledClaim
 {
+    /**
+     * @param ?\DateTimeImmutable $lease_until Of an `extend`: its end now.
+     */
     public function __construct(
         public readonly string $token,
         public readonly string $outcome,
+        public readonly ?\DateTimeImmutable $lease_until = null,
     ) {
     }
 
@@ -814,6 +854,7 @@ final class SettledClaim
         return new self(
             Reading::text($raw, 'token'),
             Reading::text($raw, 'outcome'),
+            Reading::momentOrNull($raw, 'lease_until'),
         );
     }
 }

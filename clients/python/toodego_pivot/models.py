@@ -1,4 +1,4 @@
-"""The bodies of the pivot contract 1.0.0.
+"""The bodies of the pivot contract 1.1.0.
 
 Generated from docs/pivot/openapi.json by `python -m clients.generate .`: not to be edited.
 """
@@ -13,7 +13,7 @@ from typing import Any, Final
 from toodego_pivot import reading as r
 from toodego_pivot.reading import Unknown
 
-VERSION: Final = "1.0.0"
+VERSION: Final = "1.1.0"
 
 
 class PivotEventType:
@@ -142,7 +142,8 @@ class ClaimResultTold:
 
     `done`: kept, with the commune's number if it has one. `refused`: it will never be taken as it
     is, because of `problems`; a person has to look. `later`: to be fetched again after `after`
-    seconds. `release`: given back, untried.
+    seconds. `release`: given back, untried. `extend`: still at work; it is kept for `lease` seconds
+    more from now, as this call says, and twelve hours in all from when it was fetched.
     """
 
     token: str
@@ -151,6 +152,7 @@ class ClaimResultTold:
     after: int | None = None
     erasure: ErasureReceipt | None = None
     link: str | None = None
+    #: At least one with `refused`.
     problems: tuple[str, ...] = ()
 
     def written(self) -> dict[str, Any]:
@@ -324,8 +326,9 @@ class PivotChange:
 class PivotClaim:
     """Settles what was fetched before, and takes what is next: one call does both.
 
-    `lease`: seconds within which the results are told; then it may be fetched again. `wait`:
-    seconds that the call may stay open while there is nothing.
+    `lease`: seconds within which the results are told; then it may be fetched again. It counts for
+    what is taken, and for what is kept by `extend`. `wait`: seconds that the call may stay open
+    while there is nothing.
     """
 
     lease: int = 600
@@ -387,6 +390,24 @@ class PivotErasure:
 
 
 @dataclass(frozen=True, slots=True)
+class PivotError:
+    """One fault of a body: its problem, and where it is (JSON Pointer)."""
+
+    type: str
+    detail: str
+    pointer: str
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> PivotError:
+        """Return it from JSON. Raises Unreadable; what is not known is passed over."""
+        return cls(
+            type=r.text(raw, "type"),
+            detail=r.text(raw, "detail"),
+            pointer=r.text(raw, "pointer"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class PivotEvent:
     """One event of a request. `id` is the same however often it is sent: take each `id` once."""
 
@@ -424,7 +445,8 @@ class PivotFailure:
     """RFC 9457, with who is at fault and whether to send it again.
 
     `type` is constant; the registry of problems lists all of them. `pointer` is the field (JSON
-    Pointer), where one is at fault. Give `correlation` when you ask us.
+    Pointer), where one is at fault; `errors` are all such faults, of which the first is told above.
+    Give `correlation` when you ask us.
     """
 
     type: str
@@ -435,6 +457,7 @@ class PivotFailure:
     pointer: str | None
     retry: str
     title: str
+    errors: tuple[PivotError, ...] = ()
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> PivotFailure:
@@ -448,6 +471,7 @@ class PivotFailure:
             pointer=r.text_or_none(raw, "pointer"),
             retry=r.text(raw, "retry"),
             title=r.text(raw, "title"),
+            errors=tuple(PivotError.read(one) for one in r.models(raw, "errors")),
         )
 
 
@@ -562,11 +586,14 @@ class Recipient:
 @dataclass(frozen=True, slots=True)
 class SettledClaim:
     """The fate of a result. `recorded`: kept. `known`: it was over already, with the same number.
-    `lost`: somebody else has fetched it since, or it is over otherwise, or it is none of yours.
+    `lost`: somebody else has fetched it since, or it is over otherwise, or it is none of yours; of
+    an `extend` also: it cannot be kept any longer, though a result still counts.
     """
 
     token: str
     outcome: str
+    #: Of an `extend`: its end now.
+    lease_until: datetime | None = None
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> SettledClaim:
@@ -574,6 +601,7 @@ class SettledClaim:
         return cls(
             token=r.text(raw, "token"),
             outcome=r.text(raw, "outcome"),
+            lease_until=r.moment_or_none(raw, "lease_until"),
         )
 
 
