@@ -291,7 +291,7 @@ class EventsPage(OutgoingModel):
     last_seq: int = Field(description="The last number in the feed; 0 while there is none.")
 
 
-class PivotError(OutgoingModel):
+class FieldFault(OutgoingModel):
     """One fault of a body: its problem, and where it is (JSON Pointer)."""
 
     type: str
@@ -314,7 +314,7 @@ class PivotFailure(OutgoingModel):
     fault: Literal["yours", "ours", "portal", "nobody"]
     retry: Literal["never", "after", "now"]
     pointer: str | None
-    errors: tuple[PivotError, ...] = Field((), max_length=MOST_ERRORS)
+    errors: tuple[FieldFault, ...] = Field((), max_length=MOST_ERRORS)
     correlation: str
 
 

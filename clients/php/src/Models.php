@@ -364,6 +364,33 @@ final class FedEvent
 }
 
 /**
+ * One fault of a body: its problem, and where it is (JSON Pointer).
+ */
+final class FieldFault
+{
+    public function __construct(
+        public readonly string $type,
+        public readonly string $detail,
+        public readonly string $pointer,
+    ) {
+    }
+
+    /**
+     * From JSON. Throws Unreadable; what is not known is passed over.
+     *
+     * @param array<string, mixed> $raw
+     */
+    public static function read(array $raw): self
+    {
+        return new self(
+            Reading::text($raw, 'type'),
+            Reading::text($raw, 'detail'),
+            Reading::text($raw, 'pointer'),
+        );
+    }
+}
+
+/**
  * The state of the mailbox: told each time, also when there is nothing to take.
  */
 final class Heartbeat
@@ -560,33 +587,6 @@ final class PivotErasure
 }
 
 /**
- * One fault of a body: its problem, and where it is (JSON Pointer).
- */
-final class PivotError
-{
-    public function __construct(
-        public readonly string $type,
-        public readonly string $detail,
-        public readonly string $pointer,
-    ) {
-    }
-
-    /**
-     * From JSON. Throws Unreadable; what is not known is passed over.
-     *
-     * @param array<string, mixed> $raw
-     */
-    public static function read(array $raw): self
-    {
-        return new self(
-            Reading::text($raw, 'type'),
-            Reading::text($raw, 'detail'),
-            Reading::text($raw, 'pointer'),
-        );
-    }
-}
-
-/**
  * One event of a request. `id` is the same however often it is sent: take each `id` once.
  */
 final class PivotEvent
@@ -641,7 +641,7 @@ final class PivotEvent
 final class PivotFailure
 {
     /**
-     * @param list<PivotError> $errors
+     * @param list<FieldFault> $errors
      */
     public function __construct(
         public readonly string $type,
@@ -672,7 +672,7 @@ final class PivotFailure
             Reading::textOrNull($raw, 'pointer'),
             Reading::text($raw, 'retry'),
             Reading::text($raw, 'title'),
-            array_map(PivotError::read(...), Reading::models($raw, 'errors')),
+            array_map(FieldFault::read(...), Reading::models($raw, 'errors')),
         );
     }
 }

@@ -260,6 +260,24 @@ class FedEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldFault:
+    """One fault of a body: its problem, and where it is (JSON Pointer)."""
+
+    type: str
+    detail: str
+    pointer: str
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> FieldFault:
+        """Return it from JSON. Raises Unreadable; what is not known is passed over."""
+        return cls(
+            type=r.text(raw, "type"),
+            detail=r.text(raw, "detail"),
+            pointer=r.text(raw, "pointer"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """The state of the mailbox: told each time, also when there is nothing to take."""
 
@@ -390,24 +408,6 @@ class PivotErasure:
 
 
 @dataclass(frozen=True, slots=True)
-class PivotError:
-    """One fault of a body: its problem, and where it is (JSON Pointer)."""
-
-    type: str
-    detail: str
-    pointer: str
-
-    @classmethod
-    def read(cls, raw: Mapping[str, Any]) -> PivotError:
-        """Return it from JSON. Raises Unreadable; what is not known is passed over."""
-        return cls(
-            type=r.text(raw, "type"),
-            detail=r.text(raw, "detail"),
-            pointer=r.text(raw, "pointer"),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class PivotEvent:
     """One event of a request. `id` is the same however often it is sent: take each `id` once."""
 
@@ -457,7 +457,7 @@ class PivotFailure:
     pointer: str | None
     retry: str
     title: str
-    errors: tuple[PivotError, ...] = ()
+    errors: tuple[FieldFault, ...] = ()
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> PivotFailure:
@@ -471,7 +471,7 @@ class PivotFailure:
             pointer=r.text_or_none(raw, "pointer"),
             retry=r.text(raw, "retry"),
             title=r.text(raw, "title"),
-            errors=tuple(PivotError.read(one) for one in r.models(raw, "errors")),
+            errors=tuple(FieldFault.read(one) for one in r.models(raw, "errors")),
         )
 
 
