@@ -48,6 +48,7 @@ from gateway.sdk import (
     beside,
     classify_error,
     classify_status,
+    same_host,
     secrets_in,
     send,
     texts_in,
@@ -131,6 +132,8 @@ class SoapClient:
             return Misconfigured("unusable_wsdl", error.said.what())
 
     async def _document(self, address: str) -> bytes | Outcome:
+        if same_host(address, [self._options.address]) is None:
+            raise UnusableWsdl(say("imports_elsewhere"))
         headers = {**self._options.headers, **self._credentials}
         request = partial(self._client.build_request, "GET", address, headers=headers)
         answer = await send(self._client, request, safe=True, limit=MOST_BYTES, take=_whole)

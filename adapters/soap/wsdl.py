@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 from adapters.rest.expression import Json
 from adapters.soap.answers import NOTHING, Shape
 from adapters.soap.texts import say
-from gateway.sdk import ConfigFile, Message, Outcome, Unreadable, beside, read_xml, same_host
+from gateway.sdk import ConfigFile, Message, Outcome, Unreadable, beside, read_xml
 
 #: Documents that a WSDL may be made of, and the bytes of all of them.
 MOST_DOCUMENTS: Final = 60
@@ -44,15 +44,13 @@ class UnusableWsdl(Exception):
 
 
 async def read_documents(start: str, get: Get) -> dict[str, bytes] | Outcome:
-    """Return the documents of a WSDL by their addresses, all of one host. Raises UnusableWsdl."""
+    """Return the documents of a WSDL by their addresses. Raises UnusableWsdl."""
     found: dict[str, bytes] = {}
     waiting, size = [start], 0
     while waiting:
         address = waiting.pop()
         if address in found:
             continue
-        if same_host(address, [start]) is None:
-            raise UnusableWsdl(say("imports_elsewhere"))
         if len(found) >= MOST_DOCUMENTS:
             raise UnusableWsdl(say("many_documents", most=MOST_DOCUMENTS))
         content = await get(address)
@@ -68,10 +66,11 @@ async def read_documents(start: str, get: Get) -> dict[str, bytes] | Outcome:
 
 
 def files_beside(file: ConfigFile) -> Get:
-    """Return what gives a file's documents, which lie beside it."""
+    """Return what gives a file's documents: those of the same names that lie beside it, wherever
+    they are said to be."""
 
     async def get(address: str) -> bytes:
-        name = address.removeprefix(BESIDE)
+        name = address.partition("?")[0].rpartition("/")[2]
         if name not in file.beside:
             raise UnusableWsdl(say("imports_lacking", name=name[:100]))
         return file.beside[name].encode()

@@ -415,6 +415,22 @@ async def test_a_wsdl_that_cannot_be_used_is_told(
     assert {call.url.host for call in calls} == {"gru.exemple.invalid"}
 
 
+async def test_what_a_file_imports_lies_beside_it_wherever_it_is_said_to_be() -> None:
+    wsdl = FILES["demandes.wsdl"].replace("types.xsd", "https://ailleurs.exemple.invalid/types.xsd")
+    named = ConfigFile("demandes.wsdl", {**FILES, "demandes.wsdl": wsdl})
+    answer = SoapService({"creerDemande": element("numero", "1")}).answer
+    async with service(answer, wsdl_file=named) as (adapter, _):
+        assert isinstance(await adapter.submit(Submission(REFERENCE, PAYLOAD)), Accepted)
+    async with service(wsdl_file=ConfigFile("demandes.wsdl", {"demandes.wsdl": wsdl})) as (
+        adapter,
+        calls,
+    ):
+        (fault_told,) = told(await adapter.check())
+        assert "config/files/" in fault_told
+        assert "types.xsd" in fault_told
+    assert calls == []
+
+
 async def test_a_wsdl_is_fetched_once_a_day_and_kept_when_it_is_gone() -> None:
     documents: dict[str, bytes | int] = {WSDL: MAIN, XSD: TYPES}
     times = [NOW]
