@@ -61,6 +61,8 @@ _KEPT: Final = timedelta(hours=24)
 #: Statuses whose fault is believed: others come from what stands between (SOAP 1.1, 6.2; 1.2 part
 #: 2, 7.5.2).
 _OF_FAULTS: Final = frozenset({200, 400, 500})
+#: All operations have one address: what answers so is no service, or one that does not run yet.
+_NO_SERVICE: Final = frozenset({404, 405, 410})
 #: More than this many bytes: the work is done in a thread.
 _IN_A_THREAD: Final = 1 << 20
 #: Codes of the message itself (SOAP 1.1, 4.4.1; 1.2 part 1, 5.4.6).
@@ -238,6 +240,8 @@ class SoapClient:
         fault = answer.value
         if isinstance(fault, SoapFault) and (answer.status in _OF_FAULTS or answer.status < 300):
             return self._fault(fault, answer, safe)
+        if answer.status in _NO_SERVICE:
+            return Misconfigured("no_service", f"HTTP {answer.status}")
         told = classify_status(answer.response, safe=safe)
         if told is not None:
             return told

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from threading import Lock
 from typing import Any, Final
 from urllib.parse import urljoin
 from xml.etree.ElementTree import Element
@@ -137,14 +138,33 @@ class _Documents:
             raise UnusableWsdl(say("imports_lacking", name=address[:100])) from None
 
 
-@lru_cache(maxsize=64)
+#: One thread at a time: zeep's modules import one another, and two threads that load them together
+#: may each find half of one.
+_LOADING: Final = Lock()
+
+
 def make_service(
     start: str,
     documents: tuple[tuple[str, bytes], ...],
     service: str | None,
     port: str | None,
 ) -> SoapService:
-    """Make a service of a WSDL's documents. Raises UnusableWsdl. For a thread."""
+    """Make a service of a WSDL's documents, once for all communes that use the same. Raises
+    UnusableWsdl. For a thread."""
+    with _LOADING:
+        return parse_service(start, documents, service, port)
+
+
+@lru_cache(maxsize=64)
+def parse_service(
+    start: str,
+    documents: tuple[tuple[str, bytes], ...],
+    service: str | None,
+    port: str | None,
+) -> SoapService:
+    """Make a service, with all of zeep loaded that a call needs. For `make_service` alone."""
+    import zeep.wsse.username
+    import zeep.xsd  # noqa: F401 - loaded here, so that no later thread does
     from zeep.settings import Settings
     from zeep.wsdl import Document
     from zeep.wsdl.bindings.soap import Soap12Binding, SoapBinding

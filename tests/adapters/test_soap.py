@@ -12,8 +12,10 @@ import email.policy
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 from xml.etree import ElementTree
 
@@ -23,6 +25,7 @@ import pytest
 import adapters.soap
 from adapters.soap import SoapAdapter
 from adapters.soap.answers import NOTHING, Shape, SoapFault, read_answer
+from adapters.soap.wsdl import BESIDE, make_service, parse_service
 from adapters.soap.xop import read_parts
 from gateway.sdk import (
     Absent,
@@ -177,6 +180,8 @@ FAULT_11 = envelope(
         (500, fault("Client", "FailedAuthentication"), Misconfigured),
         (500, fault("VersionMismatch", "X"), Misconfigured),
         (401, fault("Client", "X"), Misconfigured),
+        (404, b"<html>", Misconfigured),
+        (405, fault("Client", "X"), Misconfigured),
         (429, fault("Client", "X"), Unsure),
         (503, fault("Client", "X"), Unsure),
         # The table of `faults`: a subcode, the name of a detail, a code, before SOAP's own.
@@ -507,6 +512,22 @@ async def test_check_names_each_thing_that_the_wsdl_has_not() -> None:
         ),
     ]
     assert calls == []
+
+
+def test_threads_that_read_a_wsdl_together_make_one_service_of_it() -> None:
+    """zeep's modules import one another: two threads that load them at once each find half."""
+    parse_service.cache_clear()
+    documents = tuple((f"{BESIDE}{name}", text.encode()) for name, text in FILES.items())
+    together = Barrier(4)
+
+    def read(_: int) -> Any:
+        together.wait()
+        return make_service(f"{BESIDE}demandes.wsdl", documents, None, None)
+
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(read, range(4)))
+    assert all(one is made[0] for one in made)
+    assert parse_service.cache_info().misses == 1
 
 
 def test_zeep_is_loaded_with_the_first_service_alone() -> None:
