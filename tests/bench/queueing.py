@@ -13,6 +13,7 @@ from typing import Any
 
 import uvloop
 
+from gateway.app import spare_the_collector
 from gateway.core.delivery import Settlement, State
 from gateway.core.lane_name import PortalLane
 from gateway.core.status import Status
@@ -91,5 +92,6 @@ async def _main(told: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    spare_the_collector()  # as the daemon does
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_main(options()))
