@@ -703,7 +703,7 @@ MAILBOX_BUGS: list[Bug] = [
     ("message.created", "not_settled", {"desk_class": NeverSettles}),
     ("message.repeated", "two_numbers", {"desk_class": Twice}),
     ("message.unknown_type", "not_tolerated", {"desk_class": RefusesUnknown}),
-    ("message.teleservice", "no_problems", {"client_class": RefusesInSilence}),
+    ("message.teleservice", "not_settled", {"client_class": RefusesInSilence}),
     ("claim.result_unheard", "not_settled", {"desk_class": ForgetsResults}),
     ("claim.token", "token_not_renewed", {"client_class": OldToken}),
     ("claim.body", "odd_body", {"client_class": ShortLease}),

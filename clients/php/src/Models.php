@@ -672,7 +672,7 @@ final class PivotFailure
             Reading::textOrNull($raw, 'pointer'),
             Reading::text($raw, 'retry'),
             Reading::text($raw, 'title'),
-            array_map(FieldFault::read(...), Reading::models($raw, 'errors')),
+            array_map(FieldFault::read(...), Reading::modelsOrNone($raw, 'errors')),
         );
     }
 }

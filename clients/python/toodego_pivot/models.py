@@ -471,7 +471,7 @@ class PivotFailure:
             pointer=r.text_or_none(raw, "pointer"),
             retry=r.text(raw, "retry"),
             title=r.text(raw, "title"),
-            errors=tuple(FieldFault.read(one) for one in r.models(raw, "errors")),
+            errors=tuple(FieldFault.read(one) for one in r.models_or_none(raw, "errors")),
         )
 
 

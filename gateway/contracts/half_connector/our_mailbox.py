@@ -156,7 +156,7 @@ class OurMailbox:
             outcome = "lost"
         elif one.tokens[-1] != told.token:
             outcome = "lost"
-        elif str(told.result) == "extend":
+        elif told.result == "extend":
             one.free_at = one.lease_until = time.monotonic() + lease
             until = datetime.now(UTC) + timedelta(seconds=lease)
             self.results[told.token].pop()  # no result: it may be told any number of times

@@ -57,6 +57,7 @@ def problem(word: str, detail: str, pointer: str | None = None) -> Response:
         "fault": fault,
         "retry": retry,
         "pointer": pointer,
+        "errors": [],
         "correlation": secrets.token_hex(8),
     }
     headers = {"Retry-After": str(RETRY_AFTER)} if retry == "after" else {}

@@ -41,12 +41,10 @@ class HalfAnswer:
     status: int | None = None
     reference: str | None = None
     erasure: ErasureReceipt | None = None
-    #: Problems of a refusal, as it counts them.
-    problems: int = 0
 
     @classmethod
     def of_result(cls, told: ClaimResultTold) -> HalfAnswer:
-        return cls(told.result, None, told.reference, told.erasure, len(told.problems))
+        return cls(told.result, None, told.reference, told.erasure)
 
     @property
     def shown(self) -> str:
