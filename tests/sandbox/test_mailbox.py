@@ -67,7 +67,8 @@ async def test_every_problem_of_the_registry_can_be_provoked(
         for problem in TABLE:
             armed = await town.provoke(problem.word)
             assert armed.status_code == 201, problem.word
-            may = operations_of(problem.word) or {"events"}
+            # The head of a file has no body that could tell a problem.
+            may = operations_of(problem.word) - {"look_at_file"} or {"events"}
             method, path = calls[sorted(may)[0]]
             answer = await town.client.request(
                 method, path, headers=header, json={} if method == "POST" else None
