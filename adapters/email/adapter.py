@@ -7,7 +7,15 @@ from functools import partial
 from typing import ClassVar
 
 from adapters.email.checking import check_servers
-from adapters.email.composing import Letter, MailTexts, composed, letter_words, read_files
+from adapters.email.composing import (
+    Letter,
+    MailTexts,
+    composed,
+    filed,
+    letter_words,
+    read_files,
+    with_links,
+)
 from adapters.email.mailbox import CommandRefused, Mailbox, MailboxFailed, open_mailbox
 from adapters.email.options import Copies, EmailOptions, Imap
 from adapters.email.polling import MailPoll
@@ -26,7 +34,7 @@ from gateway.sdk import (
     Connector,
     Context,
     EventKind,
-    File,
+    FileLinks,
     Files,
     Finding,
     Found,
@@ -64,7 +72,10 @@ class EmailAdapter(Adapter):
     def __init__(self, options: EmailOptions, context: Context) -> None:
         super().__init__(options, context)
         self._options = options
-        self._tokens = Tokens([key.get_secret_value() for key in options.key], options.sender)
+        keys = [key.get_secret_value() for key in options.key]
+        self._tokens = Tokens(keys, options.sender)
+        name = f"{context.commune}.{context.instance}"
+        self.links = self._links = FileLinks(name, keys, context.public_url, options.link)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -85,14 +96,17 @@ class EmailAdapter(Adapter):
             return [Note("ok", say("smtp"))]
         server = self._server(connector)
         production = self.context.production
-        return await check_servers(self._options, server, connector, production=production)
+        in_clear = production and self.context.public_url.startswith("http://")
+        return await check_servers(
+            self._options, server, connector, production=production, in_clear=in_clear
+        )
 
     async def submit(self, submission: Submission) -> Outcome:
         words = letter_words(submission.payload, self._options)
         if isinstance(words, Refused):
             return words
         message_id = self._tokens.message_id(submission.reference)
-        letter = self._letter(words, submission.reference, message_id, None, submission.files)
+        letter = self._letter(words, submission, message_id, None)
         outcome = await self._send(letter)
         if isinstance(outcome, Accepted):
             return Accepted(submission.reference, proof={"message_id": message_id})
@@ -114,7 +128,7 @@ class EmailAdapter(Adapter):
             return words
         message_id = self._tokens.message_id(amendment.reference, amendment.key)
         thread = self._tokens.message_id(amendment.reference)
-        letter = self._letter(words, amendment.reference, message_id, thread, amendment.files)
+        letter = self._letter(words, amendment, message_id, thread)
         outcome = await self._send(letter)
         if isinstance(outcome, Accepted):
             return Accepted(amendment.gru_reference or None, proof={"message_id": message_id})
@@ -131,37 +145,38 @@ class EmailAdapter(Adapter):
         return await poll.run(cursor)
 
     def _letter(
-        self,
-        words: MailTexts,
-        reference: str,
-        message_id: str,
-        thread: str | None,
-        files: Sequence[File],
+        self, words: MailTexts, sent: Submission | Amendment, message_id: str, thread: str | None
     ) -> Letter:
-        subject = words.subject
+        subject, text, reference = words.subject, words.text, sent.reference
+        if sent.filing is not None:
+            service = self._options.services.get(sent.filing.teleservice, self._options.service)
+            text = f"{text}\n\n{filed(sent.filing, service)}"
         if reference not in subject:
             subject = f"{subject} [{reference}]"
         reply_to = self._tokens.address(reference)
-        return Letter(
-            words.to, subject, words.text, reply_to, reference, message_id, thread, tuple(files)
+        letter = Letter(
+            words.to, subject, text, reply_to, reference, message_id, thread, tuple(sent.files)
         )
+        if not self.context.public_url:
+            return letter
+        return with_links(letter, self._options.max_bytes, self._links, self.context.now())
 
     async def _send(self, letter: Letter) -> Outcome:
-        limit = self._options.max_mb
-        if letter.size > limit * 1_000_000:
+        if letter.size > self._options.max_bytes:
+            limit = self._options.max_mb
             return Refused("message_too_large", f"{letter.size / 1e6:.1f} MB, of {limit:g}")
         options, connector = self._options, self.context.connector
         if connector is None:
-            said = {"subject": letter.subject, "text": letter.text}
+            said = {"subject": letter.subject, "text": letter.whole_text}
             return await rehearse(self.context.client, letter.to, said, letter.files)
         read = await read_files(letter.files)
         now = self.context.now()
-        size = len(letter.text) + sum(map(len, read))
+        size = len(letter.whole_text) + sum(map(len, read))
         message = await beside(size, partial(composed, letter, read, options, now))
         copies = [options.copy_to] if options.copy_to is not None else []
         # What cannot be delivered comes back to the request's own address.
         return await self._server(connector).send(
-            message, letter.reply_to, [letter.to, *copies], [letter.subject, letter.text]
+            message, letter.reply_to, [letter.to, *copies], [letter.subject, letter.whole_text]
         )
 
     def _server(self, connector: Connector) -> MailServer:

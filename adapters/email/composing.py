@@ -9,16 +9,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from adapters.email.options import EmailOptions
-from gateway.sdk import File, Refused
+from gateway.sdk import File, FileLink, FileLinks, Filing, Refused, ServiceInCharge
 
 #: Above this line a reply is written, and below it is our message.
 MARK: Final = "--- Répondre au-dessus de cette ligne ---"
@@ -31,12 +32,13 @@ _BODY: Final = 200_000
 _TYPE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,80}")
 #: Base64 with its line ends; what the heads of a message and of its parts take.
 _GROWTH, _HEADS = 78 / 57, 4000
+_PARIS: Final = ZoneInfo("Europe/Paris")
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
     """A message that is to leave. `message_id` is its own; `thread`: that of the request's
-    first."""
+    first. `linked`: files that it names and does not hold."""
 
     to: str
     subject: str
@@ -46,12 +48,62 @@ class Letter:
     message_id: str
     thread: str | None
     files: Sequence[File] = ()
+    linked: Sequence[tuple[File, FileLink]] = ()
 
     @property
     def size(self) -> int:
         """Return how many bytes it has about, as it is sent."""
-        written = len(self.text.encode()) * 3 + _HEADS * (1 + len(self.files))
-        return written + int(sum(file.size for file in self.files) * _GROWTH)
+        return len(self.whole_text.encode()) * 3 + _HEADS + sum(map(_room, self.files))
+
+    @property
+    def whole_text(self) -> str:
+        """Return the text, and where the files are that it does not hold."""
+        if not self.linked:
+            return self.text
+        # A link that is said to be good for today is good for the whole of it.
+        end = min(link.expires_at for _, link in self.linked) - timedelta(days=1)
+        said = f"Pièces jointes à télécharger, jusqu’au {_day(end)} :"
+        rows = [f"{_shown(file)}\n{link.url}" for file, link in self.linked]
+        return "\n\n".join([self.text, said, *rows])
+
+
+def _room(file: File) -> int:
+    """Return the bytes of a file within a message."""
+    return _HEADS + int(file.size * _GROWTH)
+
+
+def _shown(file: File) -> str:
+    size = f"{file.size / 1e6:.1f}".replace(".", ",")
+    return f"{attachment_name(file.filename)} ({size} Mo)"
+
+
+def _day(moment: datetime) -> str:
+    return moment.astimezone(_PARIS).strftime("%d/%m/%Y")
+
+
+def with_links(letter: Letter, most: int, links: FileLinks, now: datetime) -> Letter:
+    """Return the letter with links in the place of the files that are too large for it: `most`
+    bytes are all that it may have."""
+    kept, linked = list(letter.files), list[tuple[File, FileLink]]()
+    # The largest leave first, so that most of what can be read at once is there.
+    for file in sorted(letter.files, key=lambda one: one.size, reverse=True):
+        if letter.size <= most:
+            break
+        kept.remove(file)
+        linked.append((file, links.link(letter.reference, file, now)))
+        letter = replace(letter, files=tuple(kept), linked=tuple(linked))
+    return letter
+
+
+def filed(filing: Filing, service: ServiceInCharge | None) -> str:
+    """Return the lines that say when the request was filed, and who is in charge of it."""
+    moment = filing.submitted_at.astimezone(_PARIS).strftime("%d/%m/%Y à %H:%M")
+    number = f" (n° {one_line(filing.number)})" if filing.number else ""
+    lines = [f"Demande déposée le {moment}{number}"]
+    if service is not None:
+        told = (service.name, service.email, service.phone, service.address)
+        lines.append("Service en charge : " + ", ".join(one_line(one) for one in told if one))
+    return "\n".join(lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +178,7 @@ def composed(letter: Letter, read: Sequence[bytes], options: EmailOptions, now: 
     message[REFERENCE_HEADER] = letter.reference
     # Absences are answered to nobody: it is the gateway that would be told.
     message["X-Auto-Response-Suppress"] = "OOF, AutoReply"
-    message.set_content(f"{MARK}\n\n{letter.text}\n", charset="utf-8", cte="quoted-printable")
+    message.set_content(f"{MARK}\n\n{letter.whole_text}\n", charset="utf-8", cte="quoted-printable")
     for file, content in zip(letter.files, read, strict=True):
         kind, _, sub = _media(file.content_type).partition("/")
         name = attachment_name(file.filename)
@@ -154,7 +206,9 @@ __all__ = [
     "attachment_name",
     "body_text",
     "composed",
+    "filed",
     "letter_words",
     "one_line",
     "read_files",
+    "with_links",
 ]

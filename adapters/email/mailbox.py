@@ -11,10 +11,10 @@ import base64
 import re
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from adapters.email.options import Imap, server_of
 from gateway.sdk import (
@@ -102,6 +102,34 @@ class Mailbox:
         first = (await self._read_line(_ANSWER)).text
         if not first.upper().startswith((b"* OK", b"* PREAUTH")):
             raise MailboxFailed(TryLater("busy", "the server does not let us in now"))
+
+    async def secure(self, tls: ssl.SSLContext, host: str) -> None:
+        """Go on over TLS. What the server said before that is not read: it may be another's."""
+        try:
+            await self.command("STARTTLS")
+        except CommandRefused:
+            raise MailboxFailed(Misconfigured("no_starttls")) from None
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(limit=_LINE)
+        protocol = asyncio.StreamReaderProtocol(reader)
+        secured = await loop.start_tls(self._writer.transport, protocol, tls, server_hostname=host)
+        if secured is None:  # the line was closed meanwhile
+            raise MailboxFailed(TryLater("no_answer", "closed while TLS began"))
+        protocol.connection_made(secured)
+        self._reader = reader
+        self._writer = asyncio.StreamWriter(secured, protocol, reader, loop)
+
+    @property
+    def certificate(self) -> Any:
+        """The certificate that the server showed, as `ssl` gives it."""
+        return self._writer.get_extra_info("peercert")
+
+    def say_goodbye(self) -> None:
+        """End the session; nobody waits for the answer."""
+        self._writer.write(b"z LOGOUT\r\n")
+
+    def abort(self) -> None:
+        self._writer.transport.abort()
 
     async def login(self, username: str, password: str) -> None:
         try:
@@ -269,23 +297,26 @@ async def open_mailbox(
     clock = Clock(connector.timeout if seconds is None else seconds)
     try:
         async with clock, connector.connection(server.host, server.port) as connected:
-            tls = await connector.tls() if server.tls else None
-            name = server.host if tls is not None else None
-            reader, writer = await asyncio.open_connection(
-                sock=connected, ssl=tls, server_hostname=name, limit=_LINE
+            tls = None if options.clear and not server.tls else await connector.tls()
+            at_once = tls if server.tls else None
+            name = server.host if at_once is not None else None
+            mailbox = Mailbox(
+                *await asyncio.open_connection(
+                    sock=connected, ssl=at_once, server_hostname=name, limit=_LINE
+                )
             )
             try:
-                if tls is not None:
-                    connector.served(writer.get_extra_info("peercert"))
-                mailbox = Mailbox(reader, writer)
                 mailbox.timed(clock)
                 await mailbox.greeting()
+                if tls is not None and not server.tls:
+                    await mailbox.secure(tls, server.host)
+                if tls is not None:
+                    connector.served(mailbox.certificate)
                 await mailbox.login(options.username, options.password.get_secret_value())
                 yield mailbox
-                with suppress(MailboxFailed, CommandRefused):
-                    writer.write(b"z LOGOUT\r\n")
+                mailbox.say_goodbye()
             finally:
-                writer.transport.abort()
+                mailbox.abort()
     except Unreached as error:
         raise MailboxFailed(error.outcome) from None
     except (ssl.SSLError, OSError) as error:

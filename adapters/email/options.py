@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from adapters.email.texts import say
-from gateway.sdk import Duration, Options, Secret, Secrets, refuse
+from gateway.sdk import Duration, Options, Secret, Secrets, ServiceInCharge, refuse
 
 _ADDRESS: Final = re.compile(
     r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
@@ -98,7 +98,8 @@ class Smtp(_Access):
 
 
 class Imap(_Access):
-    """The mailbox that replies come to, and its folders."""
+    """The mailbox that replies come to, and its folders. imap:// goes on with STARTTLS, which is
+    required."""
 
     url: Annotated[str, AfterValidator(_url("imaps", "imap"))]
     username: Login
@@ -111,8 +112,6 @@ class Imap(_Access):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        if self.url.startswith("imap:") and not self.clear:
-            raise refuse(say("clear_imap"))
         if len({self.folder, self.done, self.person}) < 3:
             raise refuse(say("same_folder"))
         return self
@@ -176,9 +175,24 @@ class EmailOptions(Options):
     max_mb: float = Field(
         10, gt=0, le=50, description="Of a message, its files included as they are sent."
     )
+    link: Annotated[Duration, Field(ge=2 * 86_400, le=90 * 86_400)] = Field(
+        30 * 86_400.0,
+        description="Files that a message has no room for go as links, which are good for so long.",
+    )
+    service: ServiceInCharge | None = Field(
+        None, description="The service in charge, as the law has named it to the citizen."
+    )
+    services: dict[str, ServiceInCharge] = Field(
+        default_factory=dict, description="Those of single teleservices, by their slugs."
+    )
     imap: Imap | None = None
     find: Copies | None = None
     replies: Replies | None = None
+
+    @property
+    def max_bytes(self) -> int:
+        """The bytes that a message may have."""
+        return int(self.max_mb * 1_000_000)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

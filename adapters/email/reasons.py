@@ -15,6 +15,18 @@ REASONS = (
     Reason("no_starttls", About.SETTINGS, Who.OPERATOR,
            "the mail server offers no STARTTLS", "le serveur de messagerie ne propose pas STARTTLS",
            "have it offered, or use smtps://", "le faire proposer, ou employer smtps://"),
+    Reason("tls_at_once", About.SETTINGS, Who.OPERATOR,
+           "the server says nothing first: on this port it speaks TLS at once",
+           "le serveur ne dit rien d'abord : sur ce port il parle TLS d'emblée",
+           "write smtps:// or imaps://, or the port of smtp:// (587) or imap:// (143)",
+           "écrire smtps:// ou imaps://, ou le port de smtp:// (587) ou imap:// (143)"),
+    Reason("tls_later", About.SETTINGS, Who.OPERATOR,
+           "the server speaks no TLS at once on this port, but in the clear first",
+           "sur ce port, le serveur ne parle pas TLS d'emblée : il commence en clair",
+           "write smtp:// or imap:// (TLS follows by STARTTLS), or the port of smtps:// (465)"
+           " or imaps:// (993)",
+           "écrire smtp:// ou imap:// (TLS suit, par STARTTLS), ou le port de smtps:// (465)"
+           " ou imaps:// (993)"),
     Reason("no_login", About.SETTINGS, Who.OPERATOR,
            "the mail server offers no login that is known here",
            "le serveur de messagerie ne propose aucune authentification connue ici",

@@ -22,6 +22,7 @@ from gateway.sdk import (
     Misconfigured,
     Note,
     Outcome,
+    ServiceInCharge,
     Submission,
     TryLater,
     answered,
@@ -33,7 +34,7 @@ from gateway.sdk import (
 )
 from gateway.sdk.pivot import PivotClient, message_weight
 from gateway.sdk.pivot_answer import NOT_THERE, outcome_of_push
-from gateway.sdk.pivot_models import PivotErasure, PivotEvent
+from gateway.sdk.pivot_models import PivotErasure, PivotEvent, PivotService
 from gateway.sdk.webhook_signature import ID, SIGNATURE, signed_headers
 
 #: What the commune answers is small.
@@ -60,13 +61,14 @@ class PivotAdapter(Adapter):
             commune=context.commune,
             instance=context.instance,
             environment="production" if context.production else "test",
-            service=options.service.sent,
-            services={slug: one.sent for slug, one in options.services.items()},
+            service=_sent(options.service),
+            services={slug: _sent(one) for slug, one in options.services.items()},
             secrets=[one.get_secret_value() for one in options.client],
             public_url=context.public_url,
             inline_bytes=options.inline_bytes,
             link_seconds=options.link,
         )
+        self.links = self._us.links
 
     @property
     def capabilities(self) -> Capabilities:
@@ -157,6 +159,10 @@ class PivotAdapter(Adapter):
             headers[SIGNATURE] = signed_headers(self._secrets, headers[ID], at, b"-")[SIGNATURE]
         request = self.context.client.build_request("GET", url, headers=headers)
         return await send(self.context.client, request, safe=True, limit=MOST_BYTES, read=None)
+
+
+def _sent(service: ServiceInCharge) -> PivotService:
+    return PivotService.model_validate(service.model_dump())
 
 
 __all__ = ["PivotAdapter"]

@@ -7,8 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from adapters.pivot.texts import say
-from gateway.sdk import Duration, Options, Secrets, refuse
-from gateway.sdk.pivot_models import PivotService
+from gateway.sdk import Duration, Options, Secrets, ServiceInCharge, refuse
 from gateway.sdk.webhook_signature import secret_bytes
 
 #: Characters of a client secret.
@@ -28,19 +27,6 @@ def _client(secrets: Secrets) -> Secrets:
     if any(len(one.get_secret_value()) < SHORTEST for one in secrets):
         raise refuse(say("short_secret"))
     return secrets
-
-
-class ServiceInCharge(Options):
-    """The service that the law has named to the citizen, and how it is reached."""
-
-    name: str = Field(min_length=1, max_length=200)
-    email: str | None = Field(None, max_length=200)
-    phone: str | None = Field(None, max_length=50)
-    address: str | None = Field(None, max_length=500)
-
-    @property
-    def sent(self) -> PivotService:
-        return PivotService.model_validate(self.model_dump())
 
 
 class PivotOptions(Options):

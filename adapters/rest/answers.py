@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from adapters.rest.call import Call, HeaderName, StatusCode, Word, refuse_unknown
 from adapters.rest.expression import Address, RestExpression
 from adapters.rest.signing import BODY, Encoding, Recipe
+from adapters.rest.sources import Sources
 from adapters.rest.texts import say
 from gateway.sdk import Duration, Options, Secret, Secrets, refuse
 
@@ -279,6 +280,9 @@ class Verify(Options):
     A signature covers the body, or the text of `over`, in which `{timestamp}` is the value of the
     header `timestamp`. A call older than `max_age` is refused. Leave `max_age` out for a GRU that
     queues calls, since it signs before it waits; a repeated change is told only once anyway.
+
+    `sources` are the networks that calls come from, besides that proof, where no proxy stands in
+    between.
     """
 
     kind: Literal["hmac-sha256", "hmac-sha512", "hmac-sha1", "token", "basic", "query"]
@@ -291,6 +295,7 @@ class Verify(Options):
     over: Recipe = BODY
     timestamp: HeaderName | None = None
     max_age: Annotated[Duration, Field(gt=0)] | None = None
+    sources: Sources = ()
 
     @field_validator("secret")
     @classmethod

@@ -22,7 +22,7 @@ from adapters.rest.call import Call, HeaderName, StatusCode, refuse_unknown
 from adapters.rest.expression import Address, RestExpression, Template
 from adapters.rest.signing import CallSignature
 from adapters.rest.texts import say
-from gateway.sdk import ClientAuthMethod, Duration, EventKind, Options, Secret, refuse
+from gateway.sdk import ClientAuthMethod, Duration, EventKind, Misplaced, Options, Secret, refuse
 
 # --- access ---------------------------------------------------------------------------------
 
@@ -321,6 +321,13 @@ class RestOptions(Options):
         if mode == "first" and not self.create.reads("token"):
             raise refuse(say("files_first"))
         return self
+
+    def misplaced(self, public_url: str) -> Misplaced | None:
+        """Addresses of callers are a proxy's to look at where there is one, as TLS is."""
+        if self.webhook is None or not self.webhook.verify.sources:
+            return None
+        behind = public_url.startswith("https:")
+        return Misplaced(("webhook", "verify", "sources"), say("behind_proxy")) if behind else None
 
     def _readable(self) -> Iterator[NoteFields | Documents]:
         """Yield the rules of everything that is read from the GRU: items, notes, and their

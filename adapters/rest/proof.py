@@ -10,11 +10,14 @@ from datetime import datetime, timedelta
 
 from adapters.rest.answers import Verify
 from adapters.rest.signing import hmac_of, written
+from adapters.rest.sources import comes_from
 from gateway.sdk import WebhookCall
 
 
 def proven_by_head(rules: Verify, head: WebhookCall) -> bool | None:
     """Does the call prove its sender without its body? None where the body is signed too."""
+    if rules.sources and not comes_from(rules.sources, head):
+        return False
     if not rules.kind.startswith("hmac-"):
         return _proven(rules, head)
     given = header(head, rules.header or "")
@@ -23,6 +26,8 @@ def proven_by_head(rules: Verify, head: WebhookCall) -> bool | None:
 
 def proven(rules: Verify, hook: WebhookCall, now: datetime) -> bool:
     """Does the call prove its sender, and is it recent enough?"""
+    if rules.sources and not comes_from(rules.sources, hook):
+        return False
     return _proven(rules, hook) and _is_recent(rules, hook, now)
 
 

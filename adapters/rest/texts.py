@@ -34,6 +34,16 @@ say = Messages(
          "put {{gru_reference}} or {{reference}} into the call",
          "`each` interroge une demande à la fois",
          "mettre {{gru_reference}} ou {{reference}} dans l'appel"),
+    Text("source_network", "not a network of addresses", "such as 192.0.2.7/32 or 2001:db8::/48",
+         "n'est pas un réseau d'adresses", "par exemple 192.0.2.7/32 ou 2001:db8::/48"),
+    Text("source_wide", "so wide a network, or this machine itself, is no proof of a GRU",
+         "name the addresses that it calls from",
+         "un réseau si large, ou cette machine même, ne prouve pas une GRU",
+         "nommer les adresses d'où elle appelle"),
+    Text("behind_proxy", "the gateway stands behind a proxy (public_url is https), and sees its"
+         " address alone", "have the proxy let these networks through (nginx: allow, deny)",
+         "la passerelle est derrière un relais (public_url est en https), et ne voit que"
+         " l'adresse de celui-ci", "faire filtrer ces réseaux par le relais (nginx : allow, deny)"),
     Text("no_list", "`list` says where the items are in the answer", "give `list`",
          "`list` dit où sont les éléments dans la réponse", "donner `list`"),
     Text("server_cursor", "`server_cursor` goes with `cursor: server`", "give both, or neither",

@@ -19,7 +19,6 @@ from gateway.sdk import (
     Changes,
     Context,
     EventKind,
-    File,
     Files,
     Finding,
     Found,
@@ -76,9 +75,8 @@ class SftpAdapter(Adapter):
 
     async def submit(self, submission: Submission) -> Outcome:
         fields = {"reference": submission.reference, "nature": EventKind.CREATION.value}
-        outcome = await self._put(
-            identifier(submission.reference), fields, submission.payload, submission.files
-        )
+        name = identifier(submission.reference)
+        outcome = await self._put(name, fields, submission.payload, submission)
         if isinstance(outcome, Accepted):
             return Accepted(submission.reference, proof=outcome.proof)
         return outcome
@@ -97,7 +95,7 @@ class SftpAdapter(Adapter):
         if amendment.message is not None:
             payload.setdefault("message", amendment.message)
         name = identifier(amendment.reference, amendment.key)
-        outcome = await self._put(name, fields, payload, amendment.files)
+        outcome = await self._put(name, fields, payload, amendment)
         if isinstance(outcome, Accepted):
             return Accepted(amendment.gru_reference or None, proof=outcome.proof)
         return outcome
@@ -119,18 +117,18 @@ class SftpAdapter(Adapter):
         name: str,
         fields: Mapping[str, str],
         payload: Mapping[str, Any],
-        files: Sequence[File],
+        sent: Submission | Amendment,
     ) -> Outcome:
         taken = sorted(RESERVED & set(payload))
         if taken:
             return Refused("unmappable", f"{', '.join(taken)}: names of ours")
-        package = packed(name, {**fields, **payload}, files, self._options)
+        package = packed(name, {**fields, **payload}, sent.files, sent.filing, self._options)
         if isinstance(package, Refused):
             return package
         if self.context.connector is None:
             shown = flat_fields({**fields, **payload})
             path = f"{self._options.folder}/{name}"
-            return await rehearse(self.context.client, path, shown, files)
+            return await rehearse(self.context.client, path, shown, sent.files)
         from adapters.sftp.sending import put_down
 
         return await put_down(package, self._options, self.context.connector)

@@ -29,6 +29,8 @@ async def check_depot(
         notes.append(Note.fault(say("sftp"), TryLater("timeout", "no answer in time")))
     if options.removed:
         notes.append(Note("warning", say("lost_reply_files")))
+    if options.service is None:
+        notes.append(Note("warning", say("no_service_named")))
     if options.returns is None:
         notes.append(Note("warning", say("no_returns")))
     return notes

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from adapters.sftp.texts import say
-from gateway.sdk import Duration, Options, Secret, refuse
+from gateway.sdk import Duration, Options, Secret, ServiceInCharge, refuse
 
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}|[0-9A-Fa-f:.]{2,45}")
 _USER: Final = re.compile(r"[^\s/@:\x00-\x1f]{1,100}")
@@ -104,6 +104,12 @@ class SftpOptions(Options):
     )
     settle: Annotated[Duration, Field(le=86_400)] | None = Field(
         None, description="What is not there is asked for again so much later."
+    )
+    service: ServiceInCharge | None = Field(
+        None, description="The service in charge, as the law has named it to the citizen."
+    )
+    services: dict[str, ServiceInCharge] = Field(
+        default_factory=dict, description="Those of single teleservices, by their slugs."
     )
     returns: Returns | None = None
 

@@ -1,6 +1,7 @@
 """A request as a folder: its files, the fields, and a manifest with checksums, written last.
 
-The same request makes the same bytes for ever, so that a folder that is there already is known.
+The same request makes the same files for ever, so that a folder that is there already is known by
+its manifest, whatever that says of the filing besides.
 Names are ours: what a citizen called a file stands in the manifest alone.
 """
 
@@ -15,7 +16,7 @@ from typing import Any, Final
 
 from adapters.sftp.formats import UnfitText, written_file
 from adapters.sftp.options import SftpOptions
-from gateway.sdk import File, Refused
+from gateway.sdk import File, Filing, Refused
 
 MANIFEST: Final = "manifest.json"
 #: Until all of it is there, a folder's name ends so.
@@ -39,7 +40,11 @@ class Package:
 
 
 def packed(
-    name: str, fields: Mapping[str, Any], files: Sequence[File], options: SftpOptions
+    name: str,
+    fields: Mapping[str, Any],
+    files: Sequence[File],
+    filing: Filing | None,
+    options: SftpOptions,
 ) -> Package | Refused:
     """Make the folder of a request or an event."""
     named = [(_file_name(n, file), file) for n, file in enumerate(files, 1)]
@@ -63,8 +68,22 @@ def packed(
         for one, file in named
     ]
     said = {"manifest": 1, "reference": fields["reference"], "name": name, "files": rows}
+    if filing is not None:
+        said["filing"] = _filed(filing, options)
     manifest = json.dumps(said, ensure_ascii=True, indent=1, sort_keys=True).encode() + b"\n"
     return Package(name, [*named, (main, body)], manifest)
+
+
+def _filed(filing: Filing, options: SftpOptions) -> dict[str, Any]:
+    """Say when and where it was filed, and who is in charge of it."""
+    service = options.services.get(filing.teleservice, options.service)
+    return {
+        "teleservice": filing.teleservice,
+        "number": filing.number,
+        "filed_at": filing.submitted_at.isoformat(),
+        "received_at": filing.received_at.isoformat(),
+        "service": None if service is None else service.model_dump(exclude_none=True),
+    }
 
 
 def _file_name(n: int, file: File) -> str:
@@ -75,12 +94,25 @@ def _file_name(n: int, file: File) -> str:
 
 def reference_in(manifest: bytes) -> str | None:
     """Return the reference that a manifest is about; None where it cannot be read."""
-    try:
-        said = json.loads(manifest)
-    except ValueError:
-        return None
-    found = said.get("reference") if isinstance(said, dict) else None
+    found = _read(manifest).get("reference")
     return found if isinstance(found, str) else None
 
 
-__all__ = ["MANIFEST", "UNFINISHED", "Package", "packed", "reference_in"]
+def same_files(manifest: bytes, other: bytes) -> bool:
+    """Are these manifests of the same folder, with the same files?"""
+    one, two = (
+        {name: said.get(name) for name in ("reference", "name", "files")}
+        for said in (_read(manifest), _read(other))
+    )
+    return one == two and one["files"] is not None
+
+
+def _read(manifest: bytes) -> dict[str, Any]:
+    try:
+        said = json.loads(manifest)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+__all__ = ["MANIFEST", "UNFINISHED", "Package", "packed", "reference_in", "same_files"]

@@ -8,7 +8,7 @@ import asyncssh
 
 from adapters.sftp.depot import Depot, DepotFailed, NotThere, open_depot, outcome_of
 from adapters.sftp.options import SftpOptions
-from adapters.sftp.packing import MANIFEST, UNFINISHED, Package, reference_in
+from adapters.sftp.packing import MANIFEST, UNFINISHED, Package, reference_in, same_files
 from gateway.sdk import (
     PACE,
     Absent,
@@ -41,7 +41,7 @@ async def put_down(package: Package, options: SftpOptions, connector: Connector)
         async with clock, open_depot(options, connector, clock) as depot:
             held = await _held(depot, package.name, options)
             if held is not None:
-                return _same(held, package)
+                return await _same(held, package)
             unfinished = f"{final}{UNFINISHED}"
             await depot.make_empty(unfinished)
             for name, content in package.files:
@@ -56,7 +56,7 @@ async def put_down(package: Package, options: SftpOptions, connector: Connector)
             except asyncssh.SFTPError as error:
                 # A server that is asked twice may say no the second time.
                 held = await _held(depot, package.name, options)
-                return outcome_of(error) if held is None else _same(held, package)
+                return outcome_of(error) if held is None else await _same(held, package)
             return Accepted(proof={"folder": package.name})
     except NotThere:
         return Misconfigured("no_such_remote_folder", options.folder)
@@ -108,8 +108,8 @@ async def _held(depot: Depot, name: str, options: SftpOptions) -> bytes | None:
     return None
 
 
-def _same(held: bytes, package: Package) -> Outcome:
-    if held == package.manifest:
+async def _same(held: bytes, package: Package) -> Outcome:
+    if await beside(len(held), partial(same_files, held, package.manifest)):
         return Accepted(proof={"folder": package.name})
     return Refused("other_bytes", package.name)
 

@@ -31,6 +31,8 @@ say = Messages(
          "le serveur ne sait pas remplacer un fichier d'un coup (posix-rename)", ""),
     Text("no_returns", "returns are not read", "give returns",
          "les retours ne sont pas lus", "donner returns"),
+    Text("no_service_named", "no service in charge is named in the manifests", "give `service`",
+         "les manifestes ne nomment pas de service en charge", "donner `service`"),
     Text("lost_reply_files", "a lost answer waits for a person, as the commune takes folders away",
          "name the folders that it moves them to: moved_to",
          "une réponse perdue attend une personne, car la commune retire les dossiers",

@@ -28,6 +28,7 @@ from gateway.catalogue.mapping_files import load_mappings
 from gateway.catalogue.network import NetworkReader, without_tls
 from gateway.catalogue.secrets import NeededSecrets, SecretSource
 from gateway.catalogue.settings import (
+    AntivirusEntry,
     AttachmentsEntry,
     CommuneFile,
     PortalEntry,
@@ -39,6 +40,7 @@ from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter
 from gateway.store.objects import S3_OPTIONS, S3_SECRETS, BadObjects, Objects
+from gateway.wire.clamav import BadScannerAddress, Clamd
 from gateway.wire.event import WORDS
 
 #: Placeholders for what a commune's file lacks, so that the rest of it is still checked.
@@ -133,6 +135,7 @@ class _Builder:
             mappings_broken=frozenset(broken),
             adapters=adapters,
             adapters_broken=survey.unfit,
+            public_url="" if entry is None else entry.public_url,
         )
         communes = self._communes(bundle, context)
         self._unrouted(portals, communes, located)
@@ -154,6 +157,7 @@ class _Builder:
             mappings=mappings,
             mappings_broken=frozenset(broken),
             adapters=known.adapters,
+            public_url=known.settings.public_url,
         )
         communes = self._communes(bundle, context)
         if self.faults:
@@ -203,7 +207,15 @@ class _Builder:
             mail=None if entry.mail is None else read_mail(entry.mail, located, self.networks),
             erasure_key=entry.erasure_key,
             attachments=self._attachments(entry.attachments, located),
+            antivirus=self._antivirus(entry.antivirus, located),
         )
+
+    def _antivirus(self, entry: AntivirusEntry | None, located: LocatedData) -> Clamd | None:
+        try:
+            return None if entry is None else Clamd(entry.address, entry.timeout)
+        except BadScannerAddress:
+            self.faults.append(located.fault(("antivirus", "address"), say("antivirus_address")))
+            return None
 
     def _attachments(
         self, entry: AttachmentsEntry | None, located: LocatedData

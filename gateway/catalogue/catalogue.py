@@ -20,6 +20,7 @@ from gateway.core.mapping import RequestMapping
 from gateway.core.request import EventKind, Json
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter, Capabilities, Options
+from gateway.wire.clamav import Clamd
 from gateway.wire.deletions import DeletionsShape
 from gateway.wire.formdata import Limits
 from gateway.wire.mail import MailSettings
@@ -87,11 +88,14 @@ class Settings:
     mail: MailSettings | None = None
     #: None: files are in the database.
     attachments: AttachmentStore | None = None
+    #: None: files are not looked at for viruses.
+    antivirus: Clamd | None = None
 
 
 def self_contained(catalogue: Catalogue) -> Catalogue:
-    """Return the catalogue for a temporary database: it leaves no file in a real store."""
-    settings = dataclasses.replace(catalogue.settings, attachments=None)
+    """Return the catalogue for a temporary database: it leaves no file in a real store, and asks no
+    scanner."""
+    settings = dataclasses.replace(catalogue.settings, attachments=None, antivirus=None)
     return dataclasses.replace(catalogue, settings=settings)
 
 

@@ -43,6 +43,7 @@ class CommuneContext:
     mappings_broken: frozenset[str]
     adapters: Mapping[str, type[Adapter]]
     adapters_broken: frozenset[str] = frozenset()
+    public_url: str = ""
 
 
 class _NoNetwork(httpx.AsyncBaseTransport):
@@ -127,6 +128,11 @@ class CommuneReader:
             return None
         options = self._options(adapter, name, located)
         if options is None:
+            return None
+        misplaced = options.misplaced(self.context.public_url)
+        if misplaced is not None:
+            said = say("of_options", name=name, said=misplaced.said, cure=misplaced.said.cure)
+            self._fault(located, (*here, "options", *misplaced.path), said)
             return None
         production = one.environment == "production"
         context = Context(

@@ -255,6 +255,17 @@ class AttachmentsEntry(StrictModel):
     )
 
 
+class AntivirusEntry(StrictModel):
+    """A ClamAV daemon (clamd) that looks at each file from outside, whoever sent it.
+
+    What it finds is refused; while it is away, what bears a file is not taken, and comes again."""
+
+    address: Text = Field(description="unix:/run/clamav/clamd.ctl or tcp://HOST:PORT")
+    timeout: Annotated[Duration, Field(gt=0, le=120)] = Field(
+        20.0, description="Of the look at one file."
+    )
+
+
 class SettingsFile(StrictModel):
     """`gateway.yaml`."""
 
@@ -268,6 +279,9 @@ class SettingsFile(StrictModel):
     )
     attachments: AttachmentsEntry | None = Field(
         None, description="Where files of requests are kept; null: in the database."
+    )
+    antivirus: AntivirusEntry | None = Field(
+        None, description="Who looks for viruses in files, both ways; null: nobody."
     )
     listen: ListenEntry = ListenEntry()
     public_url: Address = Field(

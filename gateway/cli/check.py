@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,7 @@ from gateway.catalogue.release import commune_files
 from gateway.catalogue.secrets import NeededSecrets
 from gateway.catalogue.texts import say as files_say
 from gateway.catalogue.yaml_reader import load_yaml
+from gateway.cli.check_own import CheckLine, check_antivirus, check_attachments, check_database
 from gateway.cli.faults import Exit
 from gateway.cli.glc_texts import say as say_glc
 from gateway.cli.glc_texts import what_is
@@ -31,14 +32,12 @@ from gateway.contracts.portal_check import check_form, check_saved
 from gateway.contracts.recorded import RecordedAnswers
 from gateway.contracts.texts import say as contracts_say
 from gateway.core.error_place import error_place
-from gateway.core.errors import ConfigurationFault, Fault, Unavailable, file_line
+from gateway.core.errors import ConfigurationFault, Fault, file_line
 from gateway.core.lane_name import GruLane, parse_lane
 from gateway.core.messages import Message
-from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import FarEnds, open_far_ends
 from gateway.ops.at_rest import open_to_others
 from gateway.sdk import Adapter
-from gateway.store.postgres import PoolerFound, require_sessions
 from gateway.wire.identity import Outage
 
 #: Of one far end's whole check, in seconds.
@@ -47,18 +46,6 @@ PATIENCE = 60.0
 
 #: Of so many far ends or places with the same warning, some are named.
 NAMED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class CheckLine:
-    """One finding about a far end."""
-
-    far_end: str
-    level: Literal["ok", "warning", "fault"]
-    said: Message
-    #: The key of its options that it is about, and where that stands.
-    at: tuple[str | int, ...] = ()
-    place: str = ""
 
 
 def check(
@@ -85,7 +72,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check configuration, mappings, adapters, then every GRU and portal (reads only), and the
-    object store of the attachments.
+    object store of the attachments and the virus scanner.
 
     --offline holds the mappings against the forms saved beside them (`portal form`). Exit code 3
     for faults in the configuration, 4 when a far end cannot be used.
@@ -288,7 +275,8 @@ async def _far_ends(catalogue: Catalogue) -> list[CheckLine]:
     async with open_far_ends(catalogue) as far_ends:
         checks = [_gru(catalogue, adapter, lane) for lane, adapter in far_ends.adapters.items()]
         checks += [_portal(far_ends, portal) for portal in catalogue.portals.values()]
-        checks += [_glc(far_ends), _attachments(catalogue), _database(catalogue)]
+        checks += [_glc(far_ends), check_attachments(catalogue)]
+        checks += [check_antivirus(catalogue), check_database(catalogue)]
         return [line for lines in await asyncio.gather(*checks) for line in lines]
 
 
@@ -328,30 +316,6 @@ async def _gru(catalogue: Catalogue, adapter: Adapter, lane: str) -> list[CheckL
         routes = catalogue.communes[parse_lane(lane).commune].routes.values()
         found += [CheckLine(lane, "fault", one) for one in dropped_targets(routes, lane, taken)]
     return found
-
-
-async def _attachments(catalogue: Catalogue) -> list[CheckLine]:
-    objects = open_objects(catalogue.settings.attachments)
-    if objects is None:
-        return []
-    try:
-        await attempt(objects)
-    except Unavailable as error:
-        return [CheckLine("attachments", "fault", error.said)]
-    if not objects.thorough:
-        return [CheckLine("attachments", "warning", say("objects_keep"))]
-    return [CheckLine("attachments", "ok", say("objects_tried"))]
-
-
-async def _database(catalogue: Catalogue) -> list[CheckLine]:
-    url = catalogue.settings.database.get_secret_value()
-    if not url.startswith("postgres"):
-        return []
-    try:
-        await asyncio.to_thread(require_sessions, url)
-    except PoolerFound:
-        return [CheckLine("database", "fault", say("pooled"))]
-    return []
 
 
 async def _glc(far_ends: FarEnds) -> list[CheckLine]:

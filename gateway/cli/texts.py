@@ -58,6 +58,12 @@ say = Messages(
          "{insee} n'est pas un code INSEE", "cinq caractères, comme 69029"),
     Text("pack_next", "next: {readme}, then gru-gateway check", "",
          "ensuite : {readme}, puis gru-gateway check", ""),
+    Text("antivirus_finds", "{version} finds the test file, and takes the largest files", "",
+         "{version} reconnaît le fichier d'essai, et prend les plus gros fichiers", ""),
+    Text("antivirus_blind", "{version} does not even find the test file (EICAR)",
+         "load its signatures (freshclam), then start it again",
+         "{version} ne reconnaît pas même le fichier d'essai (EICAR)",
+         "charger ses signatures (freshclam), puis le relancer"),
     Text("objects_tried", "a small object was put, read and deleted", "",
          "un petit objet a été posé, lu et supprimé", ""),
     Text("objects_keep", "of a file that is erased a version or an unfinished upload may live on"

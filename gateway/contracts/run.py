@@ -148,13 +148,15 @@ async def run(
     commune: str | None = None,
     teleservice: str | None = None,
     weak: bool = True,
+    sampled: bool = False,
     skip: Callable[[str, str], bool] = lambda mapping, digest: False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> ContractReport:
     """Run the contracts of a bundle offline: all, one commune's or one teleservice's.
 
     Without `config/gateway.yaml` in the bundle, the mappings run by themselves. `weak` False leaves
-    the mutants out. `skip` is asked with each contract's key and digest.
+    the mutants out, `sampled` plays one for each line. `skip` is asked with each contract's key and
+    digest.
 
     Raises ConfigurationFault (files), NotFound (no such commune or teleservice).
     """
@@ -175,7 +177,7 @@ async def run(
                 unchanged.append(key)
                 continue
             runner = Player(bundle, one, catalogue, made)
-            contracts.append(await runner.run(contract, cases[key], weak=weak))
+            contracts.append(await runner.run(contract, cases[key], weak=weak, sampled=sampled))
             notices += runner.notices
     seconds = time.monotonic() - clock
     place = None if commune is None or name is None else (commune, name)
@@ -230,7 +232,9 @@ class Player:
     notices: list[Message] = field(default_factory=list)
     benches: dict[tuple[int, int], tuple[Catalogue, Route]] = field(default_factory=dict)
 
-    async def run(self, contract: Contract, cases: Sequence[Case], *, weak: bool) -> Contract:
+    async def run(
+        self, contract: Contract, cases: Sequence[Case], *, weak: bool, sampled: bool
+    ) -> Contract:
         communes = {route.commune for route in self.asked.routes}
         ours = [case for case in cases if case.commune is None or case.commune in communes]
         # In turn: side by side their threads wait for one interpreter, and take almost twice as
@@ -250,7 +254,7 @@ class Player:
         count = 0
         # A failing case protects nothing: a change that it lets pass is untried, not weak.
         if weak and len(held) == len(ours):
-            weaknesses, count = await self._weaknesses(held)
+            weaknesses, count = await self._weaknesses(held, sampled)
         return dataclasses.replace(
             contract, results=tuple(results), weaknesses=weaknesses, mutants=count
         )
@@ -284,10 +288,12 @@ class Player:
         return found
 
     async def _weaknesses(
-        self, held: list[tuple[Case, Consequences]]
+        self, held: list[tuple[Case, Consequences]], sampled: bool
     ) -> tuple[tuple[Weakness, ...], int]:
         mapping = self.asked.mapping
         every = list(mutants(mapping, resolved(self.bundle, mapping.file)))
+        if sampled:
+            every = list({(one.file, one.line): one for one in every}.values())
         weak = [mutant for mutant in every if await self._survives(mutant, held)]
         return tuple(Weakness(mutant.line, mutant.text, mutant.file) for mutant in weak), len(every)
 

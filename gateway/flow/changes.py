@@ -21,6 +21,7 @@ from gateway.core.errors import Rejected, Unavailable
 from gateway.core.outcome import Outcome, Refused
 from gateway.core.reasons import About
 from gateway.core.richtext import clean_text
+from gateway.flow.antivirus import Antivirus
 from gateway.flow.attachments import Attachments
 from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
@@ -69,6 +70,7 @@ class ChangeReceiver:
     environment: Environment
     wake: Callable[..., None]
     attachments: Attachments
+    antivirus: Antivirus
     #: Lanes for which this process keeps calls until a number is known.
     early: set[str] = field(default_factory=set)
     #: Is a lane's breaker open, as far as this process knows?
@@ -257,10 +259,12 @@ class ChangeReceiver:
                 continue
             items.append((kept.id, item))
         contents = {c.sha256: c for _, item in items for _, c in item.documents}
+        infected = await self.antivirus.infected(contents.values())
+        contents = {sha256: c for sha256, c in contents.items() if sha256 not in infected}
         placed = await self.attachments.put(contents) if self.attachments.external else contents
         lanes = await self.store.write(
             history.apply_waiting,
-            [(untold_id, with_contents(item, placed)) for untold_id, item in items],
+            [(untold_id, with_contents(item, placed, infected)) for untold_id, item in items],
             gru.commune,
             gru.name,
             self._judge(gru, await self._restored_lately()),
@@ -300,15 +304,17 @@ class ChangeReceiver:
         for n, part in enumerate(parts, 1):
             last = n == len(parts)
             # A file of a stranger or an erased person must never reach the object store.
-            mine = {c.sha256 for item in part for _, c in item.documents}
-            contents = {sha256: c for sha256, c in sifted.contents.items() if sha256 in mine}
+            mine = {c.sha256: c for item in part for _, c in item.documents}
+            infected = await self.antivirus.infected(mine.values())
+            clean = mine.keys() - infected
+            contents = {sha256: c for sha256, c in sifted.contents.items() if sha256 in clean}
             placed = await self.attachments.put(contents) if self.attachments.external else contents
             self.environment.crash("changes.before_commit")
             lanes = await self.store.write(
                 history.apply_changes,
                 gru.commune,
                 gru.name,
-                [with_contents(item, placed) for item in part],
+                [with_contents(item, placed, infected) for item in part],
                 judge,
                 self.environment.now(),
                 self.environment.new_id,

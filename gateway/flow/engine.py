@@ -15,6 +15,7 @@ from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.breaker import BreakerPolicy
 from gateway.core.errors import Fault, Unavailable
 from gateway.flow import operator
+from gateway.flow.antivirus import Antivirus
 from gateway.flow.attachments import Attachments, open_attachments, open_objects
 from gateway.flow.changes import ChangeReceiver
 from gateway.flow.deliver import Deliverer
@@ -67,6 +68,7 @@ class Engine:
     reconciler: Reconciler
     eraser: Eraser
     attachments: Attachments
+    antivirus: Antivirus
     pivot: PivotDesk
     mailbox: CommuneMailbox
     heartbeats: Heartbeats
@@ -187,6 +189,7 @@ async def open_engine(
         catalogue, environment=environment, transport=transport, shared=shared
     ) as far_ends:
         attachments = open_attachments(catalogue.settings.attachments, store, environment)
+        antivirus = Antivirus(catalogue.settings.antivirus, environment)
         files = FileOpener(store, environment, attachments)
         deliverer = Deliverer(store, far_ends, files)
         lanes = Lanes(
@@ -201,7 +204,14 @@ async def open_engine(
         )
         hasher = AccountHasher(catalogue.settings)
         receiver = Receiver(
-            store, far_ends, environment, lanes.wake, attachments, References(store), hasher
+            store,
+            far_ends,
+            environment,
+            lanes.wake,
+            attachments,
+            antivirus,
+            References(store),
+            hasher,
         )
         glc, source = catalogue.settings.glc, far_ends.identity
         identity: IdentityWatch | None = None
@@ -210,7 +220,13 @@ async def open_engine(
                 store, glc, source, hasher, environment, lambda: far_ends.using(GLC)
             )
         changes = ChangeReceiver(
-            store, far_ends, environment, lanes.wake, attachments, waits=lanes.waits_for_its_far_end
+            store,
+            far_ends,
+            environment,
+            lanes.wake,
+            attachments,
+            antivirus,
+            waits=lanes.waits_for_its_far_end,
         )
         lanes.attempts.on_number = changes.numbered
         lanes.attempts.on_attempt = observer.attempted
@@ -229,6 +245,7 @@ async def open_engine(
             Reconciler(store, far_ends, receiver, environment, far_ends.limits, settle),
             Eraser(store, hasher, environment, lanes.wake, attachments),
             attachments,
+            antivirus,
             PivotDesk(store, far_ends, changes, files, far_ends.limits.max_file_bytes),
             mailbox,
             Heartbeats(store, far_ends, environment),

@@ -10,13 +10,13 @@ from functools import partial
 import orjson
 
 from gateway.catalogue.catalogue import Catalogue, Gru
-from gateway.core.content import EDGE
+from gateway.core.content import EDGE, InMemory
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.mapping import canonical
 from gateway.flow.changes import ChangeReceiver
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.files import FileOpener
-from gateway.sdk import Change, Document, File, beside, read_base64
+from gateway.sdk import Adapter, Change, Document, File, FileLinks, beside, read_base64
 from gateway.sdk.pivot import PivotClient
 from gateway.sdk.pivot_models import MOST_ERRORS, PivotChange, PivotDocument
 from gateway.store import pivot
@@ -81,13 +81,22 @@ class PivotDesk:
 
     def client(self, name: str) -> tuple[Gru, PivotClient] | None:
         """Return the half-connector of this name, `69029.main`; None when there is none."""
+        found = self._adapter(name)
+        return None if found is None or found[1].pivot is None else (found[0], found[1].pivot)
+
+    def links(self, name: str) -> tuple[Gru, FileLinks] | None:
+        """Return the GRU of this name that is given links to files; None when there is none."""
+        found = self._adapter(name)
+        return None if found is None or found[1].links is None else (found[0], found[1].links)
+
+    def _adapter(self, name: str) -> tuple[Gru, Adapter] | None:
         insee, _, instance = name.partition(".")
         commune = self.catalogue.communes.get(insee)
         gru = None if commune is None else commune.grus.get(instance)
         if gru is None:
             return None
         adapter = self.far_ends.adapters.get(gru.lane_name)
-        return None if adapter is None or adapter.pivot is None else (gru, adapter.pivot)
+        return None if adapter is None else (gru, adapter)
 
     async def record_change(self, gru: Gru, reference: str, change: PivotChange) -> bool:
         """Take a change in, all of it or nothing: was it known already?
@@ -103,6 +112,7 @@ class PivotDesk:
         if faults:
             status = 413 if faults[0].word == "document_too_large" else 422
             raise PivotRefusal.of(status, faults[:MOST_ERRORS], len(faults))
+        await self._look_for_viruses(documents)
         told = await beside(
             sum(len(one.content) for one in documents), partial(_digest, change, documents)
         )
@@ -164,6 +174,19 @@ class PivotDesk:
             return PivotFault("dangerous_document", text, f"/documents/{n}/content_type")
         kind = true_type(document.content_type, content[:EDGE], content[-EDGE:])
         return Document(document.filename, kind, content)
+
+    async def _look_for_viruses(self, documents: Sequence[Document]) -> None:
+        size = sum(len(one.content) for one in documents)
+        contents = await beside(size, partial(_contents, documents))
+        infected = await self.changes.antivirus.infected(contents)
+        for n, one in enumerate(contents):
+            if one.sha256 in infected:
+                text = "L'antivirus a reconnu un virus dans ce document."
+                raise PivotRefusal(422, "infected_document", text, f"/documents/{n}/content")
+
+
+def _contents(documents: Sequence[Document]) -> list[InMemory]:
+    return [InMemory(one.content) for one in documents]
 
 
 def _items(reference: str, change: PivotChange, documents: tuple[Document, ...]) -> list[Change]:

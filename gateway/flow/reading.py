@@ -75,12 +75,16 @@ def as_they_stand(news: list[IncomingChange]) -> list[IncomingChange]:
     ]
 
 
-def with_contents(news: IncomingChange, contents: Mapping[str, Content]) -> IncomingChange:
-    """Return the change with its files' bytes as stored, by SHA-256."""
+def with_contents(
+    news: IncomingChange, contents: Mapping[str, Content], infected: frozenset[str] = frozenset()
+) -> IncomingChange:
+    """Return the change with its files' bytes as stored, by SHA-256; `infected` are those in which
+    a virus was found."""
     if not news.documents:
         return news
     documents = tuple((file, contents.get(file.sha256, c)) for file, c in news.documents)
-    return dataclasses.replace(news, documents=documents)
+    found = infected & {file.sha256 for file, _ in documents}
+    return dataclasses.replace(news, documents=documents, infected=found)
 
 
 def _earlier(one: IncomingChange, other: IncomingChange) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -18,6 +18,7 @@ from gateway.core.errors import Rejected, Unavailable
 from gateway.core.ids import is_ours, reference, request_id
 from gateway.core.outcome import Misconfigured, Refused
 from gateway.core.request import Event, EventKind, ServiceRequest
+from gateway.flow.antivirus import Antivirus
 from gateway.flow.attachments import Attachments
 from gateway.flow.canonical import attachments_of, event_key, request_of, set_aside
 from gateway.flow.commune_proof import CommuneProof
@@ -72,6 +73,7 @@ class Receiver:
     environment: Environment
     wake: Callable[..., None]
     attachments: Attachments
+    antivirus: Antivirus
     references: References
     hasher: AccountHasher | None = None
 
@@ -117,6 +119,7 @@ class Receiver:
             files = [
                 await self._content(route.portal, file, body_reader) for file in formdata.files
             ]
+            await self._scan(files)
             if files:
                 formdata = dataclasses.replace(formdata, files=tuple(files))
             incoming = await self._incoming(
@@ -258,6 +261,19 @@ class Receiver:
         if self.hasher is None or request.user is None:
             return ()
         return self.hasher.hashes_of(request.user.uuid)
+
+    async def _scan(self, files: Sequence[IncomingFile]) -> None:
+        """Raises Rejected 415 for a file in which a virus was found, and Unavailable."""
+        contents = [file.content for file in files if file.content is not None]
+        infected = await self.antivirus.infected(contents)
+        for file in files:
+            if file.content is not None and file.content.sha256 in infected:
+                raise Rejected(
+                    415,
+                    "virus_found",
+                    f"L'antivirus a reconnu un virus dans le fichier du champ {file.field} :"
+                    " il est refusé.",
+                )
 
     async def _content(
         self, portal: str, file: IncomingFile, body_reader: BodyReader

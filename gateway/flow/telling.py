@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +27,7 @@ from gateway.core.request import Attachment
 from gateway.core.status import FINAL, Status
 from gateway.flow.echoes import echo_names
 from gateway.flow.keeping import as_body
+from gateway.flow.note_files import new_files, short_hash, with_unreadable
 from gateway.store.history import ConcernedRequest, RequestHistory
 from gateway.store.outbox.rows import NewReport
 from gateway.store.rows import ChangeEffects, IncomingChange, WithheldPart
@@ -54,15 +53,11 @@ def rules_of(catalogue: Catalogue, commune: str) -> frozenset[str]:
 def _rules(mapping: RequestMapping) -> str:
     """Return a hash of the rules that decide what the citizen is told."""
     statuses = sorted((k, r.status, r.message) for k, r in mapping.statuses.items())
-    return _short(repr((statuses, mapping.unknown_status, mapping.notes)))
+    return short_hash(repr((statuses, mapping.unknown_status, mapping.notes)))
 
 
 def _no_rules(of_others: set[str]) -> str:
-    return "none " + _short(repr(sorted(of_others)))
-
-
-def _short(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return "none " + short_hash(repr(sorted(of_others)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +215,10 @@ class ChangeJudge:
             message = self._text(route, news, message, memory, names)
         else:
             message = None
-        fresh = _new_files(news, memory, names)
+        fresh, infected = new_files(news, memory, names)
         if key is not None and not told:
             names.append(key)
-        judged = _unreadable(news, memory, ChangeEffects(names=tuple(names)))
+        judged = with_unreadable(news, memory, ChangeEffects(names=tuple(names), withheld=infected))
         name = _note_name(news)
         if name in memory.untold:
             judged = dataclasses.replace(judged, settled=(*judged.settled, name))
@@ -362,39 +357,6 @@ def _status_name(news: IncomingChange, word: str) -> str | None:
 def _note_name(news: IncomingChange) -> str:
     content = news.message or " ".join(file.sha256 for file, _ in news.documents)
     return f"note:{news.key or fingerprint(content)}"
-
-
-def _new_files(
-    news: IncomingChange, memory: RequestHistory, names: list[str]
-) -> tuple[tuple[Attachment, Content], ...]:
-    """Return the files that the citizen neither has nor sent. A rebuilt file keeps its name."""
-    fresh: list[tuple[Attachment, Content]] = []
-    called: Counter[str] = Counter()
-    for file, content in news.documents:
-        called[file.filename] += 1
-        name = f"named:{news.key or ''}:{_short(file.filename)}:{called[file.filename]}"
-        same = f"file:{file.sha256[:32]}"
-        if {name, same}.isdisjoint({*memory.heard, *names}) and file.sha256 not in memory.files():
-            names += [name, same]
-            fresh.append((file, content))
-    return tuple(fresh)
-
-
-def _unreadable(
-    news: IncomingChange, memory: RequestHistory, judged: ChangeEffects
-) -> ChangeEffects:
-    """Keep files that could not be read, for a person, until they can."""
-    name = f"files:{news.key or ''}"
-    waits = name in memory.untold
-    if news.unreadable and name not in memory.heard:
-        detail = f"{news.unreadable} of them"
-        withheld = WithheldPart(name, "unreadable_document", detail=detail, person=True)
-        return dataclasses.replace(
-            judged, names=(*judged.names, name), withheld=(*judged.withheld, withheld)
-        )
-    if waits and not news.unreadable and news.documents:
-        return dataclasses.replace(judged, settled=(*judged.settled, name))
-    return judged
 
 
 __all__ = ["ChangeJudge", "rules_of"]

@@ -25,6 +25,7 @@ from gateway.flow.heartbeat import EVERY as PING_EVERY
 from gateway.flow.heartbeat import heartbeat_name
 from gateway.flow.identity import ENTRIES_SKIPPED, watch_state
 from gateway.ops.shapes import (
+    AntivirusPart,
     AttachmentsPart,
     CertificatePart,
     CertificatesPart,
@@ -113,6 +114,7 @@ async def health(
         releases=_released(engine),
         drift=await _drift(engine) if answers else None,
         attachments=await _attachments(engine, now),
+        antivirus=await _antivirus(engine),
         passed_over=await _passed_over(engine) if answers else None,
     )
     return replace(found, status=_worst(found))
@@ -362,6 +364,14 @@ async def _attachments(engine: Engine, now: datetime) -> AttachmentsPart | None:
         return AttachmentsPart(Overall.OK, "", None, doomed)
     what = f"does not answer: {', '.join(sorted(failing))}"
     return AttachmentsPart(Overall.DEGRADED, what, min(failing.values()), doomed)
+
+
+async def _antivirus(engine: Engine) -> AntivirusPart | None:
+    """Return None where files are not looked at. The scanner is tried only after a failed call."""
+    if engine.antivirus.clamd is None:
+        return None
+    await _in_time(engine.antivirus.retry())
+    return AntivirusPart.of(engine.antivirus.failing_since)
 
 
 def _disk(data_dir: Path) -> DiskPart:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
+from typing import Self
 
 
 class Overall(StrEnum):
@@ -209,10 +210,26 @@ class AttachmentsPart:
 
 
 @dataclass(frozen=True, slots=True)
+class AntivirusPart:
+    """The virus scanner, by what this replica's own calls of it came to, `since` when."""
+
+    state: Overall
+    detail: str
+    since: datetime | None
+
+    @classmethod
+    def of(cls, failing_since: datetime | None) -> Self:
+        """Return the part of a scanner that fails since then, or is well."""
+        if failing_since is None:
+            return cls(Overall.OK, "", None)
+        return cls(Overall.DEGRADED, "does not answer: files are not taken", failing_since)
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The whole. `requests` counts by canonical status; None when the database did not say.
 
-    `attachments` is None where files lie in the database.
+    `attachments` is None where files lie in the database, `antivirus` where nobody looks at them.
     """
 
     status: Overall
@@ -230,6 +247,7 @@ class Health:
     releases: ReleasesPart | None = None
     drift: DriftPart | None = None
     attachments: AttachmentsPart | None = None
+    antivirus: AntivirusPart | None = None
     passed_over: PassedOverPart | None = None
 
 

@@ -34,9 +34,7 @@ from gateway.sdk.adapter import (
     Document,
     File,
     Files,
-    Filing,
     Note,
-    Options,
     Submission,
     Tracked,
     WebhookCall,
@@ -48,7 +46,9 @@ from gateway.sdk.cursors import read_cursor
 from gateway.sdk.duration import Duration
 from gateway.sdk.exchange import PACE, Answer, Clock, UnusableAnswer, failure_of, send, unusable
 from gateway.sdk.fetching import fetch_file, same_host
+from gateway.sdk.filing import Filing, ServiceInCharge
 from gateway.sdk.http import answered, classify_error, classify_status, retry_after
+from gateway.sdk.links import FileLink, FileLinks
 from gateway.sdk.oauth2 import (
     ClientAuthMethod,
     ClientCredentials,
@@ -59,6 +59,7 @@ from gateway.sdk.oauth2 import (
     not_granted,
     sendable,
 )
+from gateway.sdk.options import Misplaced, Options
 from gateway.sdk.patience import Patience
 from gateway.sdk.placeholders import LARGE, FilePlaceholders
 from gateway.sdk.reading import (
@@ -105,6 +106,8 @@ __all__ = [
     "Expression",
     "ExpressionError",
     "File",
+    "FileLink",
+    "FileLinks",
     "FilePlaceholders",
     "Files",
     "Filing",
@@ -115,6 +118,7 @@ __all__ = [
     "Message",
     "Messages",
     "Misconfigured",
+    "Misplaced",
     "Note",
     "Options",
     "Outcome",
@@ -124,6 +128,7 @@ __all__ = [
     "Refused",
     "Secret",
     "Secrets",
+    "ServiceInCharge",
     "Submission",
     "Text",
     "Token",

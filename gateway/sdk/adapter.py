@@ -16,7 +16,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import httpx
-from pydantic import BaseModel, ConfigDict
 
 from gateway.core.messages import Message, Messages, Text, plain
 from gateway.core.outcome import (
@@ -29,21 +28,14 @@ from gateway.core.outcome import (
 )
 from gateway.core.reasons import Reason, of, register
 from gateway.core.request import EventKind
+from gateway.sdk.filing import Filing
+from gateway.sdk.options import Options
 from gateway.sdk.version import SDK_VERSION
 
 if TYPE_CHECKING:
     from gateway.sdk.connecting import Connector
+    from gateway.sdk.links import FileLinks
     from gateway.sdk.pivot import PivotClient
-
-
-class Options(BaseModel):
-    """The base of an adapter's options, as a commune's file holds them. Unknown keys are refused.
-
-    Declare a secret as `Secret`, or as `Secrets` where a sender may prove itself by either of two.
-    The catalogue reads `env:NAME` and `file:PATH`, and refuses a secret in the file itself.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Files(StrEnum):
@@ -99,19 +91,6 @@ class File:
 
     async def read(self) -> bytes:
         return b"".join([piece async for piece in self.pieces()])
-
-
-@dataclass(frozen=True, slots=True)
-class Filing:
-    """The filing of a request: where and when it was filed, whatever the mapping renders. `number`
-    is the citizen's; `sequence` is the position of this delivery in the request."""
-
-    portal: str
-    teleservice: str
-    number: str | None
-    submitted_at: datetime
-    received_at: datetime
-    sequence: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,13 +206,15 @@ class Tracked:
 @dataclass(frozen=True, slots=True)
 class WebhookCall:
     """A call that the GRU made to us, as received. `raw_query` is its query as it was sent, for
-    proofs that are made over it."""
+    proofs that are made over it. `peer` is the address that its connection comes from, which is a
+    proxy's own where one stands in between."""
 
     method: str
     headers: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
     raw_query: str = ""
+    peer: str | None = None
 
 
 # fmt: off
@@ -323,6 +304,8 @@ class Adapter(ABC):
     sends_reference: ClassVar[bool | None] = None
     #: The commune's half-connector, where the GRU is one that speaks `/pivot/v1`.
     pivot: PivotClient | None = None
+    #: The links to files that its GRU is given, where it is given any.
+    links: FileLinks | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -403,9 +386,7 @@ __all__ = [
     "Document",
     "File",
     "Files",
-    "Filing",
     "Note",
-    "Options",
     "Submission",
     "Tracked",
     "WebhookCall",

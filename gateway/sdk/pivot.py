@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal
-from urllib.parse import urlencode
 
 from gateway.core.ids import identifier
 from gateway.core.request import EventKind
 from gateway.core.richtext import clean_text
-from gateway.sdk.adapter import Amendment, File, Filing, Submission
+from gateway.sdk.adapter import Amendment, Submission
+from gateway.sdk.filing import Filing
+from gateway.sdk.links import FileLinks
 from gateway.sdk.pivot_models import (
     API_VERSION,
     PivotErasure,
@@ -67,6 +66,11 @@ class PivotClient:
     def recipient(self) -> Recipient:
         return Recipient(commune=self.commune, environment=self.environment)
 
+    @property
+    def links(self) -> FileLinks:
+        """Return the links that it is given, signed by its own secrets."""
+        return FileLinks(self.id, self.secrets, self.public_url, self.link_seconds)
+
     async def event(self, sent: Submission | Amendment, now: datetime) -> PivotEvent:
         """Return the message of an event. Its links are valid from `now`."""
         filing = sent.filing or Filing("", "", None, now, now)
@@ -115,7 +119,8 @@ class PivotClient:
                 raw = await file.read()
                 place = {"content": await beside(len(raw), partial(_base64, raw))}
             else:
-                place = self._link(sent.reference, file, now)
+                link = self.links.link(sent.reference, file, now)
+                place = {"url": link.url, "expires_at": link.expires_at}
             found.append(
                 PivotFile.model_validate(
                     {
@@ -129,17 +134,6 @@ class PivotClient:
                 )
             )
         return tuple(found)
-
-    def _link(self, reference: str, file: File, now: datetime) -> dict[str, str | datetime]:
-        until = int((now + timedelta(seconds=self.link_seconds)).timestamp())
-        query = {
-            "client": self.id,
-            "expires": str(until),
-            "signature": link_signature(self.secrets[0], self.id, reference, file.sha256, until),
-        }
-        base = self.public_url.rstrip("/")
-        url = f"{base}/pivot/v1/requests/{reference}/files/{file.sha256}?{urlencode(query)}"
-        return {"url": url, "expires_at": datetime.fromtimestamp(until, UTC)}
 
 
 def message_weight(message: PivotEvent | PivotErasure) -> int:
@@ -160,9 +154,3 @@ def _clean(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {_clean(str(name)): _clean(inner) for name, inner in value.items()}
     return [_clean(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def link_signature(secret: str, client: str, reference: str, sha256: str, until: int) -> str:
-    """Return the signature of a link to a file. Only a holder of the secret can make one."""
-    said = f"pivot file\0{client}\0{reference}\0{sha256}\0{until}".encode()
-    return hmac.new(secret.encode(), said, hashlib.sha256).hexdigest()

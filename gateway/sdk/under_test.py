@@ -81,7 +81,8 @@ class AdapterUnderTest(ABC):
     idempotent_submit: ClassVar[bool] = False
     #: The same for amendments (a key that the GRU deduplicates on).
     idempotent_amend: ClassVar[bool] = False
-    #: False for an adapter that uses no client of httpx: faults of HTTP are not played then.
+    #: False for an adapter that uses no client of httpx: faults of HTTP are not played then, and
+    #: the suite's own `built` gives the adapter with its far end.
     speaks_http: ClassVar[bool] = True
     #: True where the contract with the GRU is that any 2xx means taken, whatever it says.
     any_success: ClassVar[bool] = False

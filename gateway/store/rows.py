@@ -119,6 +119,8 @@ class IncomingChange:
     again: bool = False
     sender_key: str | None = None
     unreadable: int = 0
+    #: SHA-256 of those of its files in which a virus was found.
+    infected: frozenset[str] = frozenset()
     #: Returns the whole change, parts of which have to be fetched: see `gateway.sdk.Change`.
     more: Callable[[], Awaitable[Any]] | None = field(default=None, compare=False)
 

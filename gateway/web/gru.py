@@ -41,6 +41,7 @@ def gru_router(web: Web) -> APIRouter:
             dict(request.query_params),
             b"",
             request.url.query,
+            None if request.client is None else request.client.host,
         )
         with engine.far_ends.using(gru.lane_name):
             exchange = exchange_of(request.scope)

@@ -190,7 +190,7 @@ class _Calls:
             if refusal.status == 401:
                 headers["WWW-Authenticate"] = 'Basic realm="pivot", charset="UTF-8"'
             return JSONResponse({"error": refusal.error}, refusal.status, headers)
-        self.known(request, client)
+        self.known(request, client.id)
         told = AccessToken(access_token=found, token_type="Bearer", expires_in=TOKEN_LIFE)  # noqa: S106
         return JSONResponse(told.model_dump(), headers={"Cache-Control": "no-store"})
 
@@ -226,20 +226,20 @@ class _Calls:
 
     async def file(self, request: Request, reference: str, sha256: str) -> Response:
         now = self.web.engine.environment.now()
-        gru, client = linked(self.desk, request, reference, sha256, now)
-        self.known(request, client)
+        gru, links = linked(self.desk, request, reference, sha256, now)
+        self.known(request, links.client)
         return file_answer(await self.desk.file(gru, reference, sha256), request)
 
     def proven(self, request: Request) -> tuple[Gru, PivotClient]:
         """Return who calls. Raises PivotRefusal 401 and 429."""
         found = client_of(self.desk, request, self.web.engine.environment.now())
-        self.known(request, found[1])
+        self.known(request, found[1].id)
         return found
 
-    def known(self, request: Request, client: PivotClient) -> None:
+    def known(self, request: Request, client: str) -> None:
         """Count a call that is proven to be this client's. Raises PivotRefusal 429."""
         exchange_of(request.scope).proven = True
-        self.pace.count(client.id)
+        self.pace.count(client)
 
     async def body(self, request: Request, gru: Gru, model: type[_Model]) -> _Model:
         """Return the body of a call that proved its sender. Raises PivotRefusal 400, as `read_body`

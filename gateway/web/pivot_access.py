@@ -19,7 +19,8 @@ from starlette.requests import Request
 
 from gateway.catalogue.catalogue import Gru
 from gateway.flow.pivot import PivotDesk, PivotRefusal
-from gateway.sdk.pivot import PivotClient, link_signature
+from gateway.sdk.links import FileLinks, link_signatures
+from gateway.sdk.pivot import PivotClient
 from gateway.web.body import read_body
 from gateway.web.room import Lease
 
@@ -67,13 +68,13 @@ async def give_token(
 
 def linked(
     desk: PivotDesk, request: Request, reference: str, sha256: str, now: datetime
-) -> tuple[Gru, PivotClient]:
-    """Return the half-connector that a link to a file was given. Raises PivotRefusal 403."""
+) -> tuple[Gru, FileLinks]:
+    """Return the GRU that a link to a file was given. Raises PivotRefusal 403."""
     query = request.query_params
     name, until = query.get("client", ""), _number(query.get("expires", ""))
-    found = desk.client(name)
-    secrets: Sequence[str] = _NOBODY if found is None else found[1].secrets
-    wanted = [link_signature(one, name, reference, sha256, until) for one in secrets]
+    found = desk.links(name)
+    given = None if found is None else found[1]
+    wanted = link_signatures(given, name, reference, sha256, until)
     good = _is_one(query.get("signature", ""), wanted)
     if not good or found is None or now.timestamp() >= until:
         raise PivotRefusal(403, "bad_link", "Ce lien a été altéré, ou n'est plus valable.")

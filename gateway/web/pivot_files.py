@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -20,12 +21,13 @@ def file_answer(file: File, request: Request) -> Response:
 
     Raises PivotRefusal 416 for a range that lies outside of the file.
     """
+    name = quote(file.filename, safe="", errors="replace")
     headers = {
         "Accept-Ranges": "bytes",
         "ETag": f'"{file.sha256}"',
         "Cache-Control": "private, no-store",
         "X-Content-Type-Options": "nosniff",
-        "Content-Disposition": "attachment",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
     }
     if request.method == "HEAD":
         headers |= {"Content-Length": str(file.size), "Content-Type": file.content_type}

@@ -68,6 +68,8 @@ TABLE: tuple[PivotProblem, ...] = (
     PivotProblem("dangerous_document", 422, "yours", "never", "Document d'un autre type",
                  "annoncer son vrai type, ou ne pas l'envoyer : une page ou un programme n'est pas"
                  " pris sous un autre nom"),
+    PivotProblem("infected_document", 422, "yours", "never", "Document infecté",
+                 "l'ôter, et chercher d'où vient le virus"),
     PivotProblem("unknown_status", 422, "yours", "never", "État inconnu de la correspondance",
                  "prendre un des états nommés, ou faire ajouter celui-ci au fichier de la commune"),
     PivotProblem("no_mailbox", 409, "yours", "never", "Pas de boîte à relever",

@@ -26,6 +26,10 @@ PROVEN = "mx.relais.exemple.fr; dmarc=pass header.from=bron.exemple.fr"
 
 
 def options(smtp_port: int = 1, imap_port: int = 1, **more: Any) -> EmailOptions:
+    return EmailOptions.model_validate(options_of(smtp_port, imap_port, **more))
+
+
+def options_of(smtp_port: int = 1, imap_port: int = 1, **more: Any) -> dict[str, Any]:
     known: dict[str, Any] = {
         "smtp": {"url": f"smtp://127.0.0.1:{smtp_port}", "clear": True},
         "from": "demandes@relais.exemple.fr",
@@ -50,7 +54,7 @@ def options(smtp_port: int = 1, imap_port: int = 1, **more: Any) -> EmailOptions
     for name, value in more.items():
         both = isinstance(value, dict) and isinstance(known.get(name), dict)
         known[name] = {**known[name], **value} if both else value
-    return EmailOptions.model_validate(known)
+    return known
 
 
 def connector(network: Network = LOOPBACK, timeout: float = 10) -> NetworkConnector:
@@ -58,13 +62,17 @@ def connector(network: Network = LOOPBACK, timeout: float = 10) -> NetworkConnec
 
 
 def adapter_of(
-    chosen: EmailOptions, network: Network = LOOPBACK, timeout: float = 10
+    chosen: EmailOptions,
+    network: Network = LOOPBACK,
+    timeout: float = 10,
+    public_url: str = "",
 ) -> EmailAdapter:
     client = httpx.AsyncClient(transport=httpx.MockTransport(_no_http))
     lent = connector(network, timeout)
-    return EmailAdapter(
-        chosen, Context("69029", "main", client, lambda: NOW, False, connector=lent)
+    context = Context(
+        "69029", "main", client, lambda: NOW, False, connector=lent, public_url=public_url
     )
+    return EmailAdapter(chosen, context)
 
 
 def _no_http(request: httpx.Request) -> httpx.Response:
@@ -83,11 +91,14 @@ async def rig(
     server: SimulatedSmtp | None = None,
     mailbox: SimulatedImap | None = None,
     timeout: float = 10,
+    public_url: str = "",
     **more: Any,
 ) -> AsyncIterator[MailRig]:
     smtp, imap = server or SimulatedSmtp(), mailbox or SimulatedImap()
     async with listening(smtp.serve) as there, listening(imap.serve) as box:
-        yield MailRig(adapter_of(options(there, box, **more), timeout=timeout), smtp, imap)
+        chosen = options(there, box, **more)
+        adapter = adapter_of(chosen, timeout=timeout, public_url=public_url)
+        yield MailRig(adapter, smtp, imap)
 
 
 def reply(

@@ -140,6 +140,7 @@ class SimulatedImap:
     validity: int = 1795792050
     folders: dict[str, list[Stored]] = field(default_factory=lambda: {"INBOX": []})
     instead: dict[str, bytes] = field(default_factory=dict)
+    starttls: ssl.SSLContext | None = None
     commands: list[str] = field(default_factory=list)
     next_uid: int = 1
 
@@ -166,6 +167,10 @@ class SimulatedImap:
                 continue
             if command.startswith(("SELECT", "EXAMINE")):
                 chosen = _names(command)[0]
+            if command == "STARTTLS" and self.starttls is not None:
+                writer.write(tag.encode() + b" OK Begin TLS negotiation now.\r\n")
+                await writer.start_tls(self.starttls)
+                continue
             for said in self._answers(command, chosen):
                 writer.write(said.replace(b"TAG", tag.encode()) + b"\r\n")
             await writer.drain()

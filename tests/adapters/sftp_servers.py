@@ -88,12 +88,17 @@ async def depot(folder: Path, **hooks: Any) -> AsyncIterator[tuple[SimulatedDepo
 
 
 def options(port: int, **more: Any) -> SftpOptions:
-    known: dict[str, Any] = {
+    return SftpOptions.model_validate(options_of(port, **more))
+
+
+def options_of(port: int, **more: Any) -> dict[str, Any]:
+    return {
         "url": f"sftp://depot@127.0.0.1:{port}",
         "host_keys": [public("host")],
         "key": private("client"),
+        "service": {"name": "Relations usagers"},
+        **more,
     }
-    return SftpOptions.model_validate({**known, **more})
 
 
 LOOPBACK = Network(named=frozenset({"127.0.0.1"}))

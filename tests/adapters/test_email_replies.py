@@ -17,7 +17,7 @@ from adapters.email.proof import is_proven
 from adapters.email.quoting import new_words
 from adapters.email.reading import MailKind, read_head, read_reply
 from adapters.email.tokens import NamedRequest, Tokens
-from gateway.sdk import Misconfigured, TryLater
+from gateway.sdk import Changes, Misconfigured, TryLater
 from gateway.sdk.under_test import REFERENCE
 from gateway.wire.network import Network
 from tests.adapters.email_rig import (
@@ -369,6 +369,33 @@ async def test_a_mailbox_is_read_over_tls_and_its_certificate_is_looked_at(tmp_p
         unknown = await adapter_of(chosen, Network(private=True)).statuses([], None)
     assert getattr(unknown.failure, "reason", "") == "unknown_authority"
     assert len([one for one in imap.commands if one.startswith("LOGIN")]) == 1
+
+
+async def test_a_mailbox_in_the_clear_goes_on_over_tls_or_not_at_all(tmp_path: Path) -> None:
+    certificate(tmp_path, "ca")
+    certificate(tmp_path, "gru", by="ca")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "gru.pem", tmp_path / "gru.key")
+    known = Network(private=True, ca=str(tmp_path / "ca.pem"))
+
+    async def polled(imap: SimulatedImap, network: Network = known) -> Changes:
+        imap.add(reply())
+        async with listening(imap.serve) as port:
+            chosen = options(imap={"url": f"imap://localhost:{port}", "clear": False})
+            return await adapter_of(chosen, network).statuses([], None)
+
+    mailbox = SimulatedImap(starttls=context)
+    assert len((await polled(mailbox)).items) == 1
+    assert mailbox.commands[0] == "STARTTLS"
+    unknown = await polled(SimulatedImap(starttls=context), Network(private=True))
+    assert getattr(unknown.failure, "reason", "") == "unknown_authority"
+    without = SimulatedImap()
+    assert getattr((await polled(without)).failure, "reason", "") == "no_starttls"
+    assert without.commands == ["STARTTLS"], "no password leaves in the clear"
+    # What follows the answer in the clear may be somebody else's: it is not read.
+    said = b"TAG OK Begin TLS\r\n* OK [UIDNEXT 9] of another\r\n"
+    forged = await polled(SimulatedImap(instead={"STARTTLS": said}))
+    assert isinstance(forged.failure, TryLater)
 
 
 def _sessions() -> list[list[str]]:

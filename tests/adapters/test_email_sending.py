@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import replace
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from gateway.sdk import (
     Amendment,
     CannotTell,
     EventKind,
+    Filing,
     Found,
     Misconfigured,
     Outcome,
@@ -23,7 +26,7 @@ from gateway.sdk import (
     TryLater,
     Unsure,
 )
-from gateway.sdk.under_test import REFERENCE, file
+from gateway.sdk.under_test import NOW, REFERENCE, file
 from gateway.wire.departures import departures
 from gateway.wire.network import Network
 from tests.adapters.email_rig import ADDRESS, TOKENS, adapter_of, options, reply, rig
@@ -100,6 +103,53 @@ async def test_a_mapping_that_makes_no_message_is_refused(payload: dict[str, Any
     assert isinstance(outcome, Refused)
     assert outcome.reason == "unmappable"
     assert mail.smtp.heard == []
+
+
+SERVICE = {"name": "Voirie de Bron", "phone": "04 00 00 00 00"}
+
+
+async def test_a_message_says_when_it_was_filed_and_who_is_in_charge() -> None:
+    filing = Filing("toodego", "inscription-scolaire", "12-7", NOW, NOW, 1)
+    services = {"autre": {"name": "Un autre service"}}
+    async with rig(service=SERVICE, services=services) as mail:
+        await mail.adapter.submit(Submission(REFERENCE, PAYLOAD, (), filing))
+        await mail.adapter.amend(amendment(filing=filing))
+        other = replace(filing, teleservice="autre", number=None)
+        await mail.adapter.submit(Submission(REFERENCE, PAYLOAD, (), other))
+    texts = [read_text(one.message) for one in mail.smtp.taken]
+    for text in texts[:2]:
+        assert "Demande déposée le 16/03/2026 à 10:30 (n° 12-7)\n" in text
+        assert "Service en charge : Voirie de Bron, 04 00 00 00 00\n" in text
+    assert texts[2].endswith(
+        "Demande déposée le 16/03/2026 à 10:30\nService en charge : Un autre service\n"
+    )
+
+
+def read_text(message: Message) -> str:
+    part = message.get_payload(0) if message.is_multipart() else message
+    assert isinstance(part, Message)
+    body = part.get_payload(decode=True)
+    assert isinstance(body, bytes)
+    return body.decode().replace("\r\n", "\n")
+
+
+async def test_files_that_a_message_has_no_room_for_go_as_links() -> None:
+    large = file(b"x" * 100_000, filename="plan\r\n.pdf")
+    small = file(b"y" * 1000, filename="petit.png")
+    async with rig(max_mb=0.1, public_url="https://passerelle.exemple.fr/") as mail:
+        adapter = mail.adapter
+        assert isinstance(
+            await adapter.submit(Submission(REFERENCE, PAYLOAD, [large, small])), Accepted
+        )
+    message = mail.smtp.taken[0].message
+    names = [part.get_filename() for part in message.walk() if part.get_filename()]
+    assert names == ["petit.png"], "what fits stays within"
+    text = read_text(message)
+    assert "Pièces jointes à télécharger, jusqu’au 14/04/2026 :\n\nplan .pdf (0,1 Mo)\n" in text
+    url = next(line for line in text.split("\n") if line.startswith("https://"))
+    assert adapter.links is not None
+    assert url == adapter.links.link(REFERENCE, large, NOW).url
+    assert "Zoé" not in url
 
 
 async def test_a_message_larger_than_it_may_be_waits_for_a_person() -> None:
@@ -278,3 +328,27 @@ async def test_check_sends_nothing_and_names_each_fault() -> None:
     async with rig(imap={"password": "autre"}) as mail:
         faults = [note.said for note in await mail.adapter.check() if note.level == "fault"]
     assert len(faults) == 1
+
+
+@pytest.mark.parametrize("tls", [True, False])
+async def test_check_tells_when_a_port_speaks_tls(tmp_path: Path, tls: bool) -> None:
+    """A server of TLS waits for us to begin; one in the clear begins with words that are no TLS."""
+    certificate(tmp_path, "ca")
+    certificate(tmp_path, "gru", by="ca")
+    known = Network(private=True, ca=str(tmp_path / "ca.pem"))
+    served = _served(tmp_path, "gru") if tls else None
+    smtp, imap = SimulatedSmtp(), SimulatedImap()
+    async with listening(smtp.serve, served) as there, listening(imap.serve, served) as box:
+        ending = "" if tls else "s"
+        chosen = options(
+            smtp={"url": f"smtp{ending}://localhost:{there}", "clear": False},
+            imap={"url": f"imap{ending}://localhost:{box}", "clear": False},
+        )
+        wanted = "sur ce port il parle TLS d'emblée" if tls else "il commence en clair"
+        for timeout in (0.3, 3.0, 30.0) if tls else (30.0,):  # the machine may be busy
+            notes = await adapter_of(chosen, known, timeout=timeout).check()
+            faults = [note.said.what("fr") for note in notes if note.level == "fault"]
+            if len([fault for fault in faults if wanted in fault]) == 2:
+                break
+    assert len(faults) == 2
+    assert all(wanted in fault for fault in faults), faults

@@ -27,7 +27,7 @@ from gateway.sdk import (
     TryLater,
 )
 from gateway.sdk.conformance import NOW, REFERENCE, AdapterConformance, file
-from gateway.sdk.pivot import link_signature
+from gateway.sdk.links import link_signature
 from gateway.sdk.pivot_models import PivotErasure, PivotEvent
 from gateway.sdk.webhook_signature import is_signed, secret_bytes, signed_headers
 

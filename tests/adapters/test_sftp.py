@@ -7,6 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from gateway.sdk import (
     Amendment,
     CannotTell,
     EventKind,
+    Filing,
     Found,
     Misconfigured,
     Outcome,
@@ -31,7 +33,7 @@ from gateway.sdk import (
     Unreadable,
     Unsure,
 )
-from gateway.sdk.under_test import REFERENCE, file
+from gateway.sdk.under_test import NOW, REFERENCE, file
 from gateway.wire.departures import departures
 from gateway.wire.network import Network
 from tests.adapters.mail_servers import listening
@@ -90,6 +92,29 @@ async def test_the_same_is_the_same_and_another_is_refused(folder: Path) -> None
         "message",
         "evt-1",
     )
+
+
+async def test_the_manifest_says_when_it_was_filed_and_who_is_in_charge(folder: Path) -> None:
+    filing = Filing("toodego", "inscription-scolaire", "12-7", NOW, NOW, 1)
+    filed = replace(SUBMISSION, filing=filing)
+    async with depot(folder) as (there, port):
+        assert isinstance(await adapter_of(port).submit(filed), Accepted)
+        before = there.made()
+        assert json.loads(before[f"demandes/{REFERENCE}/manifest.json"])["filing"]["service"] == {
+            "name": "Relations usagers"
+        }
+        named = adapter_of(port, service={"name": "Voirie de Bron"})
+        assert isinstance(await named.submit(filed), Accepted), "the same files, now as then"
+        assert there.made() == before
+        assert isinstance(await named.amend(replace(AMENDMENT, filing=filing)), Accepted)
+    read = json.loads((folder / f"demandes/{REFERENCE}-evt-1/manifest.json").read_text())
+    assert read["filing"] == {
+        "teleservice": "inscription-scolaire",
+        "number": "12-7",
+        "filed_at": "2026-03-16T09:30:00+00:00",
+        "received_at": "2026-03-16T09:30:00+00:00",
+        "service": {"name": "Voirie de Bron"},
+    }
 
 
 async def test_what_the_commune_took_away_is_found_where_it_puts_it(folder: Path) -> None:

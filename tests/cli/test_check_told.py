@@ -11,7 +11,8 @@ from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.secrets import NeededSecrets
-from gateway.cli.check import CheckLine, _print
+from gateway.cli.check import _print
+from gateway.cli.check_own import CheckLine
 from gateway.core.errors import Fault
 from gateway.core.messages import plain
 from tests.cli.conftest import MAPPINGS, Home

@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from gateway.flow.pivot import PivotRefusal
 from gateway.sdk.adapter import File, Submission
-from gateway.sdk.pivot import link_signature
+from gateway.sdk.links import link_signature
 from gateway.sdk.pivot_models import PivotChange
 from gateway.store import requests
 from gateway.store.rows import Trace
@@ -259,6 +259,7 @@ async def test_a_file_is_read_at_its_link_whole_or_from_where_it_broke(gw: Gatew
     whole = await gw.client.get(url)
     assert (whole.status_code, whole.content) == (200, PHOTO)
     assert whole.headers["content-type"] == "image/png"
+    assert whole.headers["content-disposition"] == "attachment; filename*=UTF-8''p.png"
     size = len(PHOTO)
     for wanted, begin, end in (("0-3", 0, 4), ("5-", 5, size), ("-4", size - 4, size)):
         part = await gw.client.get(url, headers={"Range": f"bytes={wanted}"})

@@ -107,10 +107,17 @@ async def abilities(suite: AdapterUnderTest) -> frozenset[str]:
     return frozenset(found)
 
 
+async def applies(one: MatrixCheck, suite: AdapterUnderTest) -> bool:
+    """Can the adapter under test do what the check is about?"""
+    if "http" in one.needs and not suite.speaks_http:
+        return False
+    return one.needs <= await abilities(suite)
+
+
 async def run_check(one: MatrixCheck, suite: AdapterUnderTest) -> CheckResult:
     """Run one check; whatever the adapter raises is its failure, with the line that raised."""
     try:
-        if not one.needs <= await abilities(suite):
+        if not await applies(one, suite):
             return CheckResult(one, CheckState.DOES_NOT_APPLY)
         async with asyncio.timeout(PATIENCE):
             await one.run(suite)
@@ -165,6 +172,7 @@ __all__ = [
     "MatrixCheck",
     "Tier",
     "abilities",
+    "applies",
     "holds",
     "must",
     "proves",

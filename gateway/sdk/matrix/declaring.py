@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from pydantic import ValidationError
 
-from gateway.sdk.adapter import Note, Options
+from gateway.sdk.adapter import Note
 from gateway.sdk.httpx_errors import HTTPX_ERRORS, raising
 from gateway.sdk.matrix.checks import Tier, holds, proves
+from gateway.sdk.options import Options
 from gateway.sdk.secrets import unread_secret
 from gateway.sdk.under_test import AdapterUnderTest
 from gateway.sdk.version import sdk_fits

@@ -60,7 +60,12 @@ async def playing(
     *,
     seconds: float = 60.0,
 ) -> AsyncIterator[tuple[Adapter, PlayedFarEnd]]:
-    """Give an adapter and its far end, `seconds` for each of its calls."""
+    """Give an adapter and its far end, `seconds` for each of its calls. One that speaks no HTTP is
+    played nothing: its far end is the suite's own."""
+    if not suite.speaks_http:
+        async with suite.built() as (adapter, unused):
+            yield adapter, PlayedFarEnd(unused, 0)
+        return
     from respx import MockRouter  # of those who test alone
 
     router = MockRouter(assert_all_called=False)

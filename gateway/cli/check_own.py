@@ -1,0 +1,67 @@
+"""`check` of what the gateway itself is given: object store, virus scanner, database."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.catalogue.catalogue import Catalogue
+from gateway.cli.texts import say
+from gateway.core.errors import Unavailable
+from gateway.core.messages import Message
+from gateway.flow.antivirus import try_scanner
+from gateway.flow.attachments import attempt, open_objects
+from gateway.store.postgres import PoolerFound, require_sessions
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLine:
+    """One finding about a far end."""
+
+    far_end: str
+    level: Literal["ok", "warning", "fault"]
+    said: Message
+    #: The key of its options that it is about, and where that stands.
+    at: tuple[str | int, ...] = ()
+    place: str = ""
+
+
+async def check_attachments(catalogue: Catalogue) -> list[CheckLine]:
+    objects = open_objects(catalogue.settings.attachments)
+    if objects is None:
+        return []
+    try:
+        await attempt(objects)
+    except Unavailable as error:
+        return [CheckLine("attachments", "fault", error.said)]
+    if not objects.thorough:
+        return [CheckLine("attachments", "warning", say("objects_keep"))]
+    return [CheckLine("attachments", "ok", say("objects_tried"))]
+
+
+async def check_antivirus(catalogue: Catalogue) -> list[CheckLine]:
+    clamd = catalogue.settings.antivirus
+    if clamd is None:
+        return []
+    try:
+        version, finds = await try_scanner(clamd, catalogue.settings.limits.max_file_bytes)
+    except Unavailable as error:
+        return [CheckLine("antivirus", "fault", error.said)]
+    if not finds:
+        return [CheckLine("antivirus", "fault", say("antivirus_blind", version=version))]
+    return [CheckLine("antivirus", "ok", say("antivirus_finds", version=version))]
+
+
+async def check_database(catalogue: Catalogue) -> list[CheckLine]:
+    url = catalogue.settings.database.get_secret_value()
+    if not url.startswith("postgres"):
+        return []
+    try:
+        await asyncio.to_thread(require_sessions, url)
+    except PoolerFound:
+        return [CheckLine("database", "fault", say("pooled"))]
+    return []
+
+
+__all__ = ["CheckLine", "check_antivirus", "check_attachments", "check_database"]
