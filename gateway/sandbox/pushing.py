@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -30,7 +30,9 @@ FilingKey = tuple[str, str]
 class PushLine(httpx.AsyncBaseTransport):
     """The transport of the pushes. `cases` has what is planned for a request's creation.
 
-    `answered_here` are requests whose creation another half-connector has taken, long ago.
+    However fast the sandbox's clock runs, what leaves is signed by the true time: a half-connector
+    holds it against its own clock. `answered_here` are requests whose creation another
+    half-connector has taken, long ago.
     """
 
     inner: httpx.AsyncBaseTransport
@@ -48,6 +50,7 @@ class PushLine(httpx.AsyncBaseTransport):
         body = await request.aread()
         if request.method != "POST":
             signed = is_signed(self.signing, _lowered(request), body, self.now())
+            request = self._ping(request, forged=not signed)
             expected = ExpectedAnswer.IGNORED if signed else ExpectedAnswer.REFUSED
             return await self._exchange(request, body, expected, "ping")
         message = json.loads(body)
@@ -60,6 +63,7 @@ class PushLine(httpx.AsyncBaseTransport):
         created = message["type"] == "request.created"
         case = planned if first and (created or planned == "out_of_order") else ""
         if case == "answer_lost":
+            request, body = self._altered(request, message, body, case)
             self._numbers[message["id"]] = None
             await self._exchange(request, body, ExpectedAnswer.TAKEN, case)
             raise httpx.ReadError("the sandbox loses the answer", request=request)
@@ -78,7 +82,7 @@ class PushLine(httpx.AsyncBaseTransport):
 
     async def _before(self, request: httpx.Request, message: dict[str, Any], case: str) -> None:
         """Send what has to be refused before the true message."""
-        body, now = request.content, self.now()
+        body, now = request.content, datetime.now(UTC)
         if case == "wrong_signature":
             false = signed_headers(self.signing, message["id"], now, body + b" ")[SIGNATURE]
             headers = signed_headers(self.signing, message["id"], now, body) | {SIGNATURE: false}
@@ -97,13 +101,20 @@ class PushLine(httpx.AsyncBaseTransport):
         """Return the message as this case has it, signed anew."""
         if case in ("first_secret", "second_secret"):
             secret = self.signing[0 if case == "first_secret" else 1]
-            headers = signed_headers([secret], message["id"], self.now(), body)
+            headers = signed_headers([secret], message["id"], datetime.now(UTC), body)
             return _again(request, headers, body), body
         if case == "unknown_field":
             body = json.dumps(message | unknown_fields(), ensure_ascii=False).encode()
-            headers = signed_headers(self.signing, message["id"], self.now(), body)
+            headers = signed_headers(self.signing, message["id"], datetime.now(UTC), body)
             return _again(request, headers | {"X-Sandbox-Unknown": "1"}, body), body
-        return request, body
+        headers = signed_headers(self.signing, message["id"], datetime.now(UTC), body)
+        return _again(request, headers, body), body
+
+    def _ping(self, request: httpx.Request, *, forged: bool) -> httpx.Request:
+        """Return a ping signed by the time of the half-connector's own clock, rightly or not."""
+        signed = b"-" if forged else b""
+        headers = signed_headers(self.signing, request.headers[ID], datetime.now(UTC), signed)
+        return _again(request, headers, b"")
 
     async def _after(
         self, request: httpx.Request, message: dict[str, Any], body: bytes, case: str
@@ -125,7 +136,7 @@ class PushLine(httpx.AsyncBaseTransport):
         self, like: httpx.Request, message: dict[str, Any], expected: ExpectedAnswer, case: str
     ) -> None:
         body = json.dumps(message, ensure_ascii=False).encode()
-        headers = signed_headers(self.signing, message["id"], self.now(), body)
+        headers = signed_headers(self.signing, message["id"], datetime.now(UTC), body)
         await self._exchange(_again(like, headers, body), body, expected, case)
 
     # --- one call -----------------------------------------------------------------------------

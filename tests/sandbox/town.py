@@ -125,7 +125,6 @@ async def open_town(
     line = httpx.MockTransport(vendor.receive)
     async with open_sandbox(options, line=line) as sandbox:
         vendor.secrets = sandbox.secrets.signing
-        vendor.now = lambda: sandbox.clock.now().timestamp()
         transport = httpx.ASGITransport(SandboxApp(sandbox))
         async with httpx.AsyncClient(transport=transport, base_url=URL) as client:
             yield Town(sandbox, client, vendor)
