@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from codecs import getincrementaldecoder
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from gateway.core.messages import Message
+from gateway.core.messages import Message, harmless
 
 #: So many exchanges are kept, and of each body so many bytes.
 MOST, LONGEST = 200, 32_768
@@ -103,18 +104,24 @@ class ExchangeLog:
 def shown_part(first: str, headers: Iterable[tuple[str, str]], body: bytes) -> ShownPart:
     """Return a request or an answer as it may be shown: no secret, and of the body its beginning.
 
-    What is no text is told by its size.
+    What is no text is told by its size; what would act on a screen is written as `\\u202e`.
     """
     shown = tuple(
-        (name, MASK if name.lower() in _PROOFS else without_proofs(value))
+        (_printed(name), MASK if name.lower() in _PROOFS else _printed(without_proofs(value)))
         for name, value in headers
     )
     try:
-        # A character may be cut at the end.
-        text = body[:LONGEST].decode("utf-8", "strict" if len(body) <= LONGEST else "ignore")
+        # A character may be cut at the end: the decoder waits for the rest of it.
+        text = getincrementaldecoder("utf-8")().decode(body[:LONGEST], len(body) <= LONGEST)
     except UnicodeDecodeError:
         text = f"({len(body)} bytes)"
-    return ShownPart(without_proofs(first), shown, without_proofs(text), len(body) > LONGEST)
+    told = _printed(without_proofs(text))
+    return ShownPart(_printed(without_proofs(first)), shown, told, len(body) > LONGEST)
+
+
+def _printed(text: str) -> str:
+    """Return a text with its lines, and nothing else that acts on a screen."""
+    return "\n".join(harmless(line) for line in text.replace("\r\n", "\n").split("\n"))
 
 
 def without_proofs(text: str) -> str:
