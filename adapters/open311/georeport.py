@@ -133,9 +133,9 @@ def parse_time(raw: str | None) -> datetime | None:
     """Return an aware UTC time; None when missing, unreadable or without the mandatory offset."""
     try:
         when = datetime.fromisoformat(raw or "")
-    except ValueError:
+        return None if when.tzinfo is None else when.astimezone(UTC)
+    except (ValueError, OverflowError):  # the year 1 of +01:00 has no place in UTC
         return None
-    return None if when.tzinfo is None else when.astimezone(UTC)
 
 
 def format_time(when: datetime) -> str:

@@ -28,9 +28,7 @@ def news_of(change: Change, now: datetime, *, polled: bool) -> IncomingChange:
     reference, number = _name(change.reference), _name(change.gru_reference)
     if reference is None and number is None:
         raise ValueError("a change names its request")
-    at = change.at
-    if at is not None and at.tzinfo is None:
-        at = None
+    at = _instant(change.at)
     # A document without bytes counts as unreadable.
     documents = [document for document in change.documents if document.content]
     empty = len(change.documents) - len(documents)
@@ -42,7 +40,7 @@ def news_of(change: Change, now: datetime, *, polled: bool) -> IncomingChange:
         status=_name(change.status),
         message=message or None,
         public=bool(change.public),
-        at=now if at is None else min(at.astimezone(UTC), now),
+        at=now if at is None else min(at, now),
         documents=tuple(_kept(document) for document in documents),
         dated=at is not None,
         doubtful=at is not None and at > now + AHEAD,
@@ -98,6 +96,17 @@ def _of(item: IncomingChange) -> str:
 def _names(item: IncomingChange) -> set[str]:
     names = (item.reference, None if item.gru_reference is None else f"#{item.gru_reference}")
     return {name for name in names if name is not None}
+
+
+def _instant(at: datetime | None) -> datetime | None:
+    """Return a time in UTC; None for one without an offset, and at the edge of the calendar, where
+    it has no place in UTC."""
+    if at is None or at.tzinfo is None:
+        return None
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        return None
 
 
 def _name(value: str | None) -> str | None:

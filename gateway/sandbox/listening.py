@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+from pydantic import BaseModel, Field, ValidationError
 
 from gateway.core.errors import GatewayError
 from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused
@@ -27,6 +28,7 @@ from gateway.sdk.webhook_signature import signed_headers
 from gateway.sdk.work import weight
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 #: Seconds for which a message is ours, and for which a call waits while there is none.
 LEASE, WAIT = 60, 20
@@ -34,6 +36,39 @@ LEASE, WAIT = 60, 20
 _MOST, _LARGEST, _SMALL = 10, 30_000_000, 256_000
 #: Seconds between two tries of a gateway that is away, and of a feed that is at its end.
 _PAUSES, _END = (1.0, 2.0, 5.0, 15.0, 30.0), 5.0
+
+
+class GivenToken(BaseModel):
+    """A token, of which no more is needed."""
+
+    access_token: str = Field(min_length=1)
+
+
+class GivenItem(BaseModel):
+    """A message of the mailbox: of a version to come it may be of any shape."""
+
+    token: str
+    event: dict[str, Any]
+
+
+class GivenItems(BaseModel):
+    """The answer to a claim."""
+
+    items: list[GivenItem]
+
+
+class ReadItem(BaseModel):
+    """A message of the feed."""
+
+    seq: int
+    event: dict[str, Any] | None
+
+
+class ReadPage(BaseModel):
+    """A part of the feed."""
+
+    items: list[ReadItem]
+    more: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +125,7 @@ class Listener:
                 if answer is None:
                     break
                 settled.clear()
-                for item in answer["items"]:
+                for item in self._shaped(GivenItems, answer).items:
                     settled.append(await self._settle(item))
         finally:
             if settled:
@@ -98,23 +133,23 @@ class Listener:
                 told = {"max": 0, "settled": settled}
                 await self._call("POST", "/pivot/v1/mailbox/claim", told, patient=False)
 
-    async def _settle(self, item: Mapping[str, Any]) -> dict[str, object]:
-        token = item["token"]
-        if self.stop.is_set() or not self._may(item["event"]):
-            return {"token": token, "result": "release"}
-        outcome, body = await self._forward(item["event"])
-        return {"token": token, **_result(outcome, body)}
+    async def _settle(self, item: GivenItem) -> dict[str, object]:
+        if self.stop.is_set() or not self._may(item.event):
+            return {"token": item.token, "result": "release"}
+        outcome, body = await self._forward(item.event)
+        return {"token": item.token, **_result(outcome, body)}
 
     # --- the feed -----------------------------------------------------------------------------
 
     async def _follow(self) -> None:
         at, failures = self._read_cursor(), 0
         while not self.stop.is_set():
-            page = await self._call("GET", f"/pivot/v1/events?after={at}&limit={_MOST}", None)
-            if page is None:
+            answer = await self._call("GET", f"/pivot/v1/events?after={at}&limit={_MOST}", None)
+            if answer is None:
                 return
-            for item in page["items"]:
-                event = item["event"]
+            page = self._shaped(ReadPage, answer)
+            for item in page.items:
+                event = item.event
                 if event is not None and self._may(event):
                     outcome, _ = await self._forward(event)
                     if not isinstance(outcome, Accepted | Refused):
@@ -123,12 +158,12 @@ class Listener:
                         break
                 if self._real:
                     return
-                failures, at = 0, item["seq"]
+                failures, at = 0, item.seq
                 self._write_cursor(at)
                 if self.stop.is_set():
                     return
             else:
-                if not page["more"]:
+                if not page.more:
                     await self._pause(_END)
 
     def _read_cursor(self) -> int:
@@ -148,7 +183,8 @@ class Listener:
 
     def _may(self, event: Mapping[str, Any]) -> bool:
         """May it be forwarded? A real person's message that may not ends the run."""
-        real = (event.get("recipient") or {}).get("environment") != "test"
+        recipient = event.get("recipient")
+        real = not isinstance(recipient, dict) or recipient.get("environment") != "test"
         if real and not self.production:
             self._real = True
             self.stop.set()
@@ -159,13 +195,14 @@ class Listener:
         body = await beside(weight(event), partial(_as_pushed, event))
 
         def build() -> httpx.Request:
-            headers = signed_headers(self.signing, str(event["id"]), datetime.now(UTC), body)
+            headers = signed_headers(self.signing, str(event.get("id")), datetime.now(UTC), body)
             headers["Content-Type"] = "application/json"
             return self.local.build_request("POST", self.target, content=body, headers=headers)
 
         answer = await send(self.local, build, safe=True, limit=_SMALL)
         outcome = outcome_of_push(answer) if isinstance(answer, Answer) else answer
-        about = event.get("request") or event
+        request = event.get("request")
+        about = request if isinstance(request, dict) else event
         self.show(
             ForwardedMessage(
                 at=datetime.now(UTC),
@@ -179,26 +216,23 @@ class Listener:
 
     # --- calls of the gateway -----------------------------------------------------------------
 
-    async def _call(
-        self, method: str, path: str, body: object, *, patient: bool = True
-    ) -> dict[str, Any] | None:
+    async def _call(self, method: str, path: str, body: object, *, patient: bool = True) -> object:
         """Make one call until it is answered; None when it is stopped before, or not `patient`."""
         failures = 0
         while not self.stop.is_set():
             answer = await self._until_stopped(self._once(method, path, body))
             if isinstance(answer, Answer) and answer.status < 300 and answer.value:
-                value: dict[str, Any] = answer.value
-                return value
+                return answer.value
             if not isinstance(answer, Answer):
-                status, wait = 0, None
+                status, wait = getattr(answer, "reason", "-"), None
             else:
-                status, wait = answer.status, retry_after(answer.response)
+                status, wait = str(answer.status), retry_after(answer.response)
                 self._check(answer)
             if not patient or self.stop.is_set():
                 return None
             pause = _PAUSES[min(failures, len(_PAUSES) - 1)] if wait is None else min(wait, 300.0)
             failures += 1
-            self.away(str(status) if status else "-", pause)
+            self.away(status, pause)
             await self._pause(pause)
         return None
 
@@ -216,7 +250,7 @@ class Listener:
             given = await send(self.gateway, asked, safe=True, limit=_SMALL)
             if not isinstance(given, Answer) or given.status != 200:
                 return given
-            self._token = str(given.value["access_token"])
+            self._token = self._shaped(GivenToken, given.value).access_token
         request = self.gateway.build_request(
             method,
             f"{self.base_url}{path}",
@@ -227,6 +261,14 @@ class Listener:
         if isinstance(answer, Answer) and answer.status == 401:
             self._token = ""
         return answer
+
+    def _shaped(self, model: type[M], value: object) -> M:
+        """Return an answer of the gateway. Raises GatewayError for one that is none of it: the
+        address leads elsewhere."""
+        try:
+            return model.model_validate(value)
+        except ValidationError:
+            raise GatewayError(say("no_gateway", url=self.base_url)) from None
 
     def _check(self, answer: Answer) -> None:
         """Raises GatewayError for an answer that no repetition mends."""

@@ -4,11 +4,12 @@ what it answers and tells. The OpenAPI document is generated from these.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     ConfigDict,
@@ -30,6 +31,19 @@ MOST_DOCUMENTS = 20
 
 Key = Annotated[str, Field(min_length=1, max_length=LONGEST_KEY, pattern=r"^[\x21-\x7e]+$")]
 Number = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _has_place(told: datetime) -> datetime:
+    """Return the time. Raises PydanticCustomError at the edge of the calendar."""
+    try:
+        told.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("no_such_time", "it has no place in UTC") from None
+    return told
+
+
+#: A time of outside, with its offset, which can be told in UTC.
+Instant = Annotated[AwareDatetime, AfterValidator(_has_place)]
 
 
 class OutgoingModel(BaseModel):
@@ -141,7 +155,7 @@ class ErasureReceipt(IncomingModel):
 
     outcome: Literal["erased", "anonymised", "kept", "absent"]
     ground: str | None = Field(None, max_length=500)
-    until: AwareDatetime | None = None
+    until: Instant | None = None
 
 
 class Acknowledgement(OutgoingModel):
@@ -178,7 +192,7 @@ class PivotChange(IncomingModel):
         None, min_length=1, max_length=20_000, description="Stays inside; no citizen reads it."
     )
     documents: tuple[PivotDocument, ...] = Field((), max_length=MOST_DOCUMENTS)
-    at: AwareDatetime | None = Field(
+    at: Instant | None = Field(
         None, description="When it happened, if not now, with its offset from UTC."
     )
     gru_reference: Number | None = Field(

@@ -61,6 +61,7 @@ _REMEDIES = {
     "missing": "Ce champ est exigé.",
     "enum": "Cette valeur n'est pas une de celles que nomme le contrat.",
     "literal_error": "Cette valeur n'est pas une de celles que nomme le contrat.",
+    "no_such_time": "Cette heure n'existe pas en UTC : corriger l'année.",
     "timezone_aware": "L'heure doit porter son décalage : `Z`, ou `+01:00`.",
     "problems_missing": "Un refus dit pourquoi : au moins un texte dans `problems`.",
     "string_pattern_mismatch": "Ce texte a des caractères qui ne sont pas admis, comme une espace.",
@@ -214,11 +215,10 @@ class _Calls:
     async def events(self, request: Request, after: str, limit: str) -> Response:
         gru, client = self.proven(request)
         numbers = [int(n) if _NUMBER.match(n) else -1 for n in (after, limit)]
-        for name, number, most in zip(
-            ("after", "limit"), numbers, (2**53, MOST_ITEMS), strict=True
-        ):
-            if not 0 <= number <= most:
-                text = f"`{name}` est un nombre de 0 à {most}."
+        bounds = {"after": (0, 2**53), "limit": (1, MOST_ITEMS)}
+        for number, (name, (least, most)) in zip(numbers, bounds.items(), strict=True):
+            if not least <= number <= most:
+                text = f"`{name}` est un nombre de {least} à {most}."
                 raise PivotRefusal(400, "invalid_query", text, f"/{name}")
         with self.web.engine.far_ends.using(gru.lane_name):
             page = await self.web.engine.mailbox.read_feed(gru, client, *numbers)

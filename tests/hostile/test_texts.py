@@ -7,13 +7,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
+from adapters.open311.georeport import parse_time
 from adapters.rest.expression import status_word
 from gateway.core.moments import read_moment
 from gateway.core.outcome import Accepted, Refused
 from gateway.flow.deliver import _storable
 from gateway.flow.reading import news_of
 from gateway.sdk import Change
+from gateway.sdk.pivot_models import Instant
 from gateway.wire.files import safe_filename
 from tests.hostile.bounds import TRIES
 
@@ -64,3 +67,17 @@ def test_a_number_or_a_link_that_is_too_long_is_none() -> None:
 def test_what_is_told_of_it_is_its_begin() -> None:
     assert status_word(" \u200eclos" + "x" * 2_000_000) == "clos" + "x" * 196
     assert safe_filename("a/" * 1_000_000 + "photo.jpg") == "photo.jpg"
+
+
+@pytest.mark.parametrize(
+    "told", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", "2026-01-01T00:00:00"]
+)
+def test_a_time_without_a_place_in_utc_is_no_time_and_nothing_fails(told: str) -> None:
+    """As the first moment of the calendar, in Paris: what systems write that have no date."""
+    news = news_of(
+        Change(gru_reference="1", status="done", at=datetime.fromisoformat(told)), NOW, polled=True
+    )
+    assert (news.at, news.dated) == (NOW, False)
+    assert parse_time(told) is None
+    with pytest.raises(ValidationError):
+        TypeAdapter(Instant).validate_json(f'"{told}"')

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx
+import pytest
+
+from gateway.core.errors import GatewayError
 from gateway.sandbox.exchanges import LONGEST, shown_part
+from gateway.sandbox.listening import Listener
 from tests.sandbox.town import open_town
 
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -49,3 +54,38 @@ def test_a_large_file_is_told_by_its_size_and_a_large_text_by_its_beginning() ->
     told = shown_part("", (), b"x" + text.encode())
     assert told.cut
     assert told.body == "x" + "é" * ((LONGEST - 1) // 2)
+
+
+@pytest.mark.parametrize(
+    ("token", "answer"),
+    [
+        ([], {}),
+        ({"access_token": None}, {}),
+        ({"access_token": "a"}, ["a"]),
+        ({"access_token": "a"}, {"items": "a"}),
+        ({"access_token": "a"}, {"items": [{"token": "a", "event": 7}]}),
+        ({"access_token": "a"}, {"items": [None], "more": True}),
+    ],
+)
+@pytest.mark.parametrize("feed", [False, True])
+async def test_listen_says_that_what_answers_is_no_gateway(
+    token: object, answer: object, feed: bool, tmp_path: Path
+) -> None:
+    def told(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, json=token if request.url.path.endswith("token") else answer)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(told)) as client:
+        listener = Listener(
+            gateway=client,
+            local=client,
+            base_url="http://ailleurs.invalid",
+            client_id="69999.main",
+            client_secret="x" * 30,
+            target="http://ici.invalid",
+            signing=("whsec_" + "QUFB" * 8,),
+            show=lambda one: None,
+            away=lambda status, seconds: listener.stop.set(),
+            cursor=tmp_path / "lu" if feed else None,
+        )
+        with pytest.raises(GatewayError, match="no gateway"):
+            await listener.run()

@@ -129,7 +129,7 @@ ON_THE_LOOP: dict[str, str] = {
     "gateway/sdk/matrix/declaring.py secrets_hidden model_dump_json": "options, in a test",
     "gateway/sandbox/gate.py _claim dumps": "a claim of at most 1 MB, in the sandbox",
     "gateway/sandbox/http.py _read_object read_json": "a call of at most 64 kB",
-    "gateway/sandbox/http.py _act parse_qsl": "a form of at most 64 kB and 20 fields",
+    "gateway/sandbox/http.py _read_form parse_qsl": "a form of at most 64 kB and 20 fields",
     "gateway/sandbox/pushing.py _after loads": "our own message, in the sandbox",
     "gateway/sandbox/pushing.py _send dumps": "our own message, in the sandbox",
     "gateway/sandbox/pushing.py handle_async_request loads": "our own message, in the sandbox",

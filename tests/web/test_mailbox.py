@@ -423,7 +423,15 @@ def erase_now(connection: Connection, now: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [{"after": "-1"}, {"after": "²"}, {"limit": "101"}, {"limit": "x"}, {"after": ""}]
+    "query",
+    [
+        {"after": "-1"},
+        {"after": "²"},
+        {"limit": "101"},
+        {"limit": "0"},
+        {"limit": "x"},
+        {"after": ""},
+    ],
 )
 async def test_a_page_is_bounded(gw: Gateway, query: dict[str, str]) -> None:
     header = await token(gw, INSEE, THEIRS)
