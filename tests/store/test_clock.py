@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, insert, select, update
 
-from gateway.core.delivery import State
+from gateway.core.delivery import Kind, State
 from gateway.store import asking, installation
 from gateway.store.engine import Database
 from gateway.store.outbox import backlog, clock
 from gateway.store.outbox import lanes as memory
 from gateway.store.outbox.lanes import LaneMemory
+from gateway.store.outbox.rows import NewDelivery
 from gateway.store.tables import ATTEMPT, DELIVERY, REQUEST
-from tests.builders import COMMUNE, GRU, GRU_LANE, NOW, PORTAL_LANE
+from tests.builders import COMMUNE, GRU, GRU_LANE, NOW, PORTAL_LANE, new_id
 from tests.store.acts import accept, amend, claim_one, settle
 
 #: What the clock said before it was set back to NOW.
@@ -64,6 +65,25 @@ async def test_all_that_waits_by_the_old_clock_is_due(store: Database) -> None:
     asked = await store.read(_asked)
     assert asked[:4] == [NOW, NOW, BEFORE, None], "one without a number as well"
     assert await store.read(_due_behind) == [NOW]
+
+
+async def test_what_is_asked_about_first_waits_behind_for_no_old_hour(store: Database) -> None:
+    """Read from the portal while the clock was ahead, it was due then, and nobody looked again."""
+    await accept(store, ref="1")
+    asks = NewDelivery(new_id("dlv"), Kind.AMEND, GRU_LANE, asks=True)
+    await amend(store, "1", 1, deliveries=(asks,))
+    await store.write(_by_clock, asks.id, {"next_at": AHEAD})
+    await store.write(clock.rewind, NOW)
+    assert await store.read(_due_behind) == [NOW]
+
+
+async def test_what_is_at_the_head_is_its_lane_s_to_correct(store: Database) -> None:
+    """It may wait for so long by a right clock, and whoever works on the lane can tell."""
+    delivery_id = await _failed(store, State.WAITING)
+    await store.write(clock.rewind, NOW)
+    found = await store.read(backlog.find_delivery, delivery_id)
+    assert found is not None
+    assert found.next_at == AHEAD
 
 
 def _due_behind(connection: Connection) -> list[datetime]:

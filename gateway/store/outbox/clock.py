@@ -14,6 +14,7 @@ from gateway.store.conditions import ASKABLE
 from gateway.store.tables import ATTEMPT, DELIVERY, LANE, REQUEST
 
 _REWIND = statements.load("backlog")["rewind"]
+_CLAIMABLE = [State.WAITING.value, State.UNSURE.value]
 
 
 def latest_act(connection: Connection) -> datetime | None:
@@ -37,10 +38,10 @@ def rewind(connection: Connection, now: datetime) -> None:
     connection.execute(update(LANE).where(LANE.c.probe_at > now).values(probe_at=now))
     # Those without a number as well: it may come before that time.
     connection.execute(update(REQUEST).where(REQUEST.c.ask_at > now).values(ask_at=now))
+    # What is behind was never sent: an unsure one is asked about first once it is at the head.
+    behind = (DELIVERY.c.state.in_(_CLAIMABLE), ~DELIVERY.c.head)
     connection.execute(
-        update(DELIVERY)
-        .where(DELIVERY.c.state == State.WAITING.value, ~DELIVERY.c.head, DELIVERY.c.next_at > now)
-        .values(next_at=now)
+        update(DELIVERY).where(*behind, DELIVERY.c.next_at > now).values(next_at=now)
     )
     installation.rewind_restore(connection, now)
 
