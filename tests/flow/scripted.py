@@ -35,6 +35,7 @@ class Script:
         self.amended: list[Amendment] = []
         self.amends: frozenset[EventKind] = frozenset()
         self.polled = True
+        self.repeatable = False
         #: Called in the middle of a creation, with the number that its answer will bring, and in
         #: the middle of an amendment.
         self.meanwhile: Callable[[str], Awaitable[None]] | None = None
@@ -53,7 +54,11 @@ class Script:
             @property
             def capabilities(self) -> Capabilities:
                 return Capabilities(
-                    find=True, statuses=script.polled, webhook=True, amends=script.amends
+                    find=True,
+                    statuses=script.polled,
+                    webhook=True,
+                    amends=script.amends,
+                    repeatable=script.repeatable,
                 )
 
             async def check(self) -> Sequence[Note]:

@@ -197,6 +197,31 @@ async def test_a_file_that_lies_elsewhere_is_not_fetched(rig: Rig, address: str)
     assert rig.lines[PORTAL].urls == []
 
 
+async def test_a_file_that_brings_its_bytes_needs_no_address(build_rig: Builder) -> None:
+    """The address beside it is nobody's concern: it is neither looked at nor called."""
+    rig = build_rig(options=FIRST)
+    async with rig.gateway(run=False):
+        item = with_files(rig, photo=("a.png", "image/png", PNG))
+        whole = item.document(rig.portal.base_url, push=True)
+        whole["fields"]["photo"]["url"] = "http://ailleurs.invalid/photo.png"
+        raw = json.dumps(whole).encode()
+        formdata = parse_formdata(raw, "application/json", limits=DEFAULT_LIMITS)
+        took = await take_in(rig.engine, "toodego", BRON, SLUG, formdata)
+        assert took.reception is Reception.NEW
+        assert rig.lines[PORTAL].urls == []
+        rig.start()
+        await rig.state(request_id(took), State.DONE)
+    assert [d.content for d in rig.ticket(request_id(took)).documents] == [PNG]
+
+
+async def test_what_the_portal_itself_pushes_needs_no_proof_to_have_its_file_read(rig: Rig) -> None:
+    async with rig.gateway(run=False):
+        item = with_files(rig, photo=("a.png", "image/png", PNG))
+        assert (await push_by_address(rig, item)).reception is Reception.NEW
+        (call,) = rig.lines[PORTAL].urls
+        assert "/download" in call
+
+
 async def test_a_file_that_cannot_be_read_now_makes_the_portal_try_again(rig: Rig) -> None:
     rig.portal.faults.fail(503, when=FaultCondition(path="/download", first=1))
     async with rig.gateway(run=False):

@@ -105,6 +105,49 @@ async def test_the_breaker_opens_probes_with_one_call_and_hurries_the_rest(
     assert len(rig.gru.tickets) == 8
 
 
+async def test_neither_a_break_nor_an_open_breaker_has_anything_tried_early(
+    build_rig: Builder,
+) -> None:
+    rig = build_rig(breaker=BreakerPolicy(minimum=3, pause=60), gru={"retry": {"delays": [600]}})
+    rig.gru.faults.fail(503)
+    async with rig.gateway():
+        _, first = await rig.send()
+        due = (await rig.failed(first, "busy")).next_at
+        rig.gru.faults.clear()
+        rig.gru.faults.fail(429, retry_after=30, when=FaultCondition(first=1))
+        await rig.send()
+        await rig.until(lambda: lane(rig).hold_until is not None and rig.idle())
+        assert (await rig.the(first)).next_at == due
+        rig.gru.faults.fail(503)
+        rig.advance(31)
+        await rig.send()
+        await remembered(rig, "open")
+        await rig.until(rig.idle)
+        assert (await rig.the(first)).next_at == due
+
+
+async def test_a_far_end_that_is_back_is_not_asked_about_what_it_may_be_at_work_on(
+    build_rig: Builder,
+) -> None:
+    """It would say that it has not got it, and be sent it twice."""
+    rig = build_rig(breaker=BreakerPolicy(minimum=2, pause=5))
+    rig.gru.faults.cut_after(FaultCondition(method="POST", first=1))
+    async with rig.gateway():
+        _, doubtful = await rig.send()
+        unsure = await rig.state(doubtful, State.UNSURE)
+        rig.gru.faults.clear()
+        rig.gru.faults.fail(503, when=FaultCondition(method="POST", first=1))
+        await rig.send()
+        await remembered(rig, "open")
+        _, probe = await rig.send()
+        rig.advance(6)
+        await rig.state(probe, State.DONE)
+        await remembered(rig, "closed")
+        await rig.until(rig.idle)
+        assert (await rig.the(doubtful)).next_at == unsure.next_at
+    assert rig.line.count("GET") == 0
+
+
 async def test_an_open_breaker_is_kept_over_a_restart(build_rig: Builder) -> None:
     rig = build_rig(breaker=BreakerPolicy(minimum=2, pause=60))
     rig.gru.faults.fail(503)

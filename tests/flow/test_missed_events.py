@@ -10,7 +10,7 @@ import pytest
 
 from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.errors import Rejected
-from gateway.core.request import EventKind
+from gateway.core.request import EventKind, Json
 from gateway.flow.due import DueFound
 from gateway.ops.health import health
 from gateway.ops.shapes import Overall
@@ -323,6 +323,25 @@ async def test_an_edit_towards_another_commune_is_refused_as_its_push_is(rig: Ri
         assert "Ici, enfin" in comments(rig, request)[-1]
         assert not any("voisin" in text for text in comments(rig, request))
         assert len(rig.gru.tickets) == 1
+
+
+async def test_an_edit_that_cannot_be_taken_is_seen_whatever_the_citizen_edits_later(
+    rig: Rig,
+) -> None:
+    """Only where the commune is wrong does a later edit settle it."""
+    deep: Json = "Le trou"
+    for _ in range(DEFAULT_LIMITS.max_depth):
+        deep = [deep]
+    async with rig.gateway(run=False):
+        item, request = await rig.send()
+        rig.advance(3600)
+        rig.adds(item, "evtmod", description=deep)
+        rig.advance(3600)
+        rig.adds(item, "evtmod", description="Le trou s'agrandit")
+        rig.advance(3600)
+        assert await run(rig) == 1
+        assert await kinds(rig, request) == ["creation", "change"]
+        assert [(one.ref, one.later) for one in await passed(rig)] == [(item.id, True)]
 
 
 async def test_what_is_filled_in_for_another_commune_by_now_is_not_created_here(rig: Rig) -> None:

@@ -13,7 +13,7 @@ from gateway.catalogue.settings import DEFAULT_LANE
 from gateway.core.delivery import Kind, Settlement, State
 from gateway.core.errors import Unavailable
 from gateway.core.lane_policy import CALLS
-from gateway.core.outcome import Accepted, Finding, Outcome
+from gateway.core.outcome import Accepted, Finding, Outcome, Unsure
 from gateway.flow.deliver import Deliverer
 from gateway.sim.faults import FaultCondition
 from gateway.store.outbox import leases, operator, settling
@@ -22,6 +22,7 @@ from gateway.store.outbox.rows import AttemptRecord, SettlementWrite
 from tests.builders import take
 from tests.flow.conftest import Builder
 from tests.flow.rig import GRU_A, PORTAL_A, Rig
+from tests.flow.scripted import Script
 from tests.flow.test_clock import looks as a_while
 
 POST = FaultCondition(method="POST", path="/api/tickets", first=1)
@@ -275,6 +276,24 @@ async def test_a_report_whose_reply_is_lost_is_told_once(rig: Rig) -> None:
     assert len(rig.told(item)) == 1
 
 
+async def test_a_gru_that_takes_repeats_is_sent_again_and_the_portal_is_asked(
+    scripted: Rig, script: Script
+) -> None:
+    """That its GRU counts what comes twice once says nothing of the portal."""
+    script.repeatable = True
+    script.outcomes = [Unsure("timeout")]
+    scripted.portal.faults.cut_after(FaultCondition(path="/hooks/", first=1))
+    async with scripted.gateway():
+        item, request = await scripted.send()
+        await scripted.state(request, State.UNSURE)
+        scripted.advance(21)
+        await scripted.state(request, State.UNSURE, Kind.REPORT)
+        scripted.advance(21)
+        await scripted.state(request, State.DONE, Kind.REPORT)
+    assert len(script.submitted) == 2
+    assert len(scripted.told(item)) == 1
+
+
 async def test_a_message_whose_reply_is_lost_is_added_once(rig: Rig) -> None:
     async with rig.gateway():
         item, request = await rig.send()
@@ -322,12 +341,18 @@ async def test_an_owner_that_lost_its_claim_cannot_settle_over_the_next_one(rig:
     assert (await rig.trace(request)).request.gru_reference is None
 
 
-async def test_a_slept_over_claim_is_given_back_unsent(rig: Rig) -> None:
+@pytest.mark.parametrize(
+    ("steady", "told"),
+    [(60, 60), (0, 60), (60, 0)],
+    ids=["all clocks tell", "the steady one stood still", "the other one was set back"],
+)
+async def test_a_slept_over_claim_is_given_back_unsent(rig: Rig, steady: int, told: int) -> None:
     """The machine was suspended between the claim and the call."""
 
     def sleep(point: str) -> None:
         if point == "deliver.claimed" and point not in rig.passed:
-            rig.advance(60)
+            rig.clock.wrong += timedelta(seconds=told - steady)
+            rig.advance(steady)
         rig.passed.append(point)
 
     rig.crash = sleep  # type: ignore[method-assign]

@@ -157,3 +157,11 @@ async def test_what_polls_passed_over_before_reconcile_is_read_again(
     assert len(rig.gru.tickets) == 2
     told = [event["message"] for event in rig.told(lost)]
     assert told.count("Nous passons jeudi.") == 1
+
+
+async def test_what_comes_after_a_restore_is_sent_at_once(rig: Rig) -> None:
+    """Nobody can have sent it before."""
+    async with rig.gateway():
+        await rig.database.write(installation.record_restore, rig.clock())
+        _, request = await rig.send()
+        await rig.state(request, State.DONE)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
+from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.delivery import State
 from gateway.core.errors import Rejected
 from gateway.core.ids import REFERENCE
-from gateway.store.rows import Reception
+from gateway.store.rows import Acceptance, Reception
+from gateway.store.tables import EVENT
+from gateway.wire.formdata import parse_formdata
 from tests.flow.rig import BRON, SLUG, Died, Rig, request_id
 from tests.intake import take_in
 
@@ -75,6 +80,38 @@ async def test_later_events_are_kept_once(rig: Rig) -> None:
             took = await rig.push(item, action="message", evenement="m1", message=text)
             assert took.reception is expected
         assert len(await rig.deliveries(request)) == 3
+
+
+async def test_a_change_of_a_form_that_is_not_here_waits_for_its_creation(rig: Rig) -> None:
+    async with rig.gateway(run=False):
+        item = rig.submit()
+        early = await rig.push(item, action="modification", evenement="c1")
+        assert (early.reception, early.request) == (Reception.UNKNOWN, None)
+        await rig.push(item)
+        rig.portal.edit(SLUG, item.id, {"description": "Autre chose."})
+        assert (await rig.push(item, action="modification")).reception is Reception.NEW
+
+
+async def test_a_change_without_its_form_takes_no_field_away(rig: Rig) -> None:
+    """The GRU is told what the citizen changed, and a form that did not come is no change."""
+    async with rig.gateway(run=False) as engine:
+        item = rig.submit()
+        request = request_id(await rig.push(item))
+        bare = f'{{"id": "{item.id}", "extra": {{"action": "modification"}}}}'
+        formdata = parse_formdata(bare.encode(), "application/json", limits=DEFAULT_LIMITS)
+        took = await take_in(engine, "toodego", BRON, SLUG, formdata)
+        assert (took.reception, request_id(took)) == (Reception.NEW, request)
+        assert await changed_fields(rig, took) == []
+        rig.portal.edit(SLUG, item.id, {"description": "Autre chose."})
+        told = await changed_fields(rig, await rig.push(item, action="modification"))
+        assert told == ["description"], "the last form that came is what is compared"
+
+
+async def changed_fields(rig: Rig, took: Acceptance) -> list[str]:
+    """The fields that an event says to have changed."""
+    statement = select(EVENT.c.body).where(EVENT.c.id == took.event_id)
+    body = await rig.database.read(lambda c: c.execute(statement).scalar_one())
+    return [one["field"] for one in json.loads(body)["changes"]]
 
 
 @pytest.mark.parametrize(

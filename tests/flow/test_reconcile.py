@@ -374,3 +374,18 @@ async def test_a_run_that_takes_too_long_is_gone_on_with_by_the_next(
         assert kept is not None
         assert (kept.value, kept.failure) == (None, "poll_too_long")
         assert await run(rig) == 3
+
+
+async def test_why_a_run_ended_is_not_told_as_its_length(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "LONGEST_READING", 0.0)
+    for _ in range(5):
+        rig.submit()
+    rig.portal.faults.fail(503, when=FaultCondition(path=f"/{SLUG}/", method="GET"))
+    async with rig.gateway(run=False):
+        rig.advance(120)
+        assert await run(rig) == 0
+        kept = await cursor(rig)
+        assert kept is not None
+        assert kept.failure not in (None, "poll_too_long")

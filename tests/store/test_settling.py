@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, event, select
 
-from gateway.core.delivery import State
+from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
 from gateway.store.engine import Database, Store
 from gateway.store.outbox import settling
 from gateway.store.outbox.claiming import Claimed
-from gateway.store.outbox.rows import NewReport, SettlementWrite
+from gateway.store.outbox.rows import NewDelivery, NewReport, SettlementWrite
 from gateway.store.tables import ATTEMPT, DELIVERY, EVENT, REQUEST
-from tests.builders import GRU_LANE, NOW, PORTAL_LANE
-from tests.store.acts import accept, amend, claim, mark_erased, settled
+from tests.builders import GRU_LANE, NOW, PORTAL_LANE, new_id
+from tests.store.acts import accept, amend, claim, claim_one, mark_erased, settled, trace
 from tests.store.test_engine import held
 
 DELIVERY_TELLS = ["lane", "seq", "kind", "state", "head", "asking", "next_at", "reason", "fence"]
@@ -165,3 +166,40 @@ async def test_what_a_database_that_was_put_back_does_not_know_is_late(store: Da
     ]
     tried = await store.read(lambda c: c.execute(select(ATTEMPT.c.delivery_id)).scalars().all())
     assert tried == [here.delivery.id]
+
+
+async def test_a_later_status_of_the_same_batch_is_not_undone(store: Database) -> None:
+    """Two deliveries of a request end at once, on two lanes: the citizen reads of the later one."""
+    other = "gru:69123:mairie"
+    planned = tuple(NewDelivery(new_id("dlv"), Kind.SUBMIT, lane) for lane in (GRU_LANE, other))
+    taken = await accept(store, deliveries=planned)
+    assert taken.request is not None
+    moves: list[SettlementWrite] = []
+    for lane, key, status in (
+        (other, "cancelled", Status.CANCELLED),
+        (GRU_LANE, "transmitted", Status.TRANSMITTED),
+    ):
+        (claimed,) = await claim(store, lane=lane)
+        told = _report(claimed, len(moves), key, status)
+        moves.append(settled(claimed, State.DONE, status=status, reports=(told,)))
+    assert await store.write(settling.settle.many, moves) == [True, True]
+    found = await trace(store, taken.request.id)
+    assert found.request.status is Status.CANCELLED
+    assert [one.key for one in found.events if one.origin == "gateway"] == ["cancelled"]
+
+
+async def test_a_status_that_comes_back_is_told_again(store: Database) -> None:
+    """It is named by its content, as the first was; only the same delivery of it is a repeat."""
+    taken = await accept(store)
+    claimed = await claim_one(store)
+    told = replace(_report(claimed, 1, "event-1", Status.ACCEPTED), event_id="event-1")
+    again = replace(told, delivery_id="told-again", due=NOW + timedelta(hours=1), asks=True)
+    assert taken.request is not None
+    for report, kept in ((told, True), (again, True), (again, False)):
+        assert await store.write(settling.owe_report, report, NOW) is kept
+    owed = (await trace(store, taken.request.id)).deliveries[1:]
+    assert [(one.id, one.event_id, one.state) for one in owed] == [
+        (told.delivery_id, "event-1", State.WAITING),
+        ("told-again", "told-again", State.UNSURE),
+    ]
+    assert [one.next_at for one in owed] == [NOW, NOW + timedelta(hours=1)]
