@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,17 @@ async def test_a_change_without_its_form_takes_no_field_away(rig: Rig) -> None:
         rig.portal.edit(SLUG, item.id, {"description": "Autre chose."})
         told = await changed_fields(rig, await rig.push(item, action="modification"))
         assert told == ["description"], "the last form that came is what is compared"
+
+
+async def test_the_address_that_is_kept_is_the_one_that_we_make(rig: Rig) -> None:
+    """However the portal writes it, it is what the reports are sent to."""
+    async with rig.gateway(run=False):
+        formdata = rig.formdata(rig.submit())
+        assert formdata.api_url is not None
+        other = replace(formdata, api_url=formdata.api_url.rstrip("/"))
+        took = await take_in(rig.engine, "toodego", BRON, SLUG, other)
+        assert took.request is not None
+        assert took.request.api_url == formdata.api_url
 
 
 async def changed_fields(rig: Rig, took: Acceptance) -> list[str]:

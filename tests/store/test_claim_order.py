@@ -46,6 +46,17 @@ async def test_a_probe_is_made_with_what_has_not_failed_yet(store: Database) -> 
     assert await claimed(store, ClaimOrder.UNTRIED_FIRST, 2) == ["a", "b"]
 
 
+async def test_a_claim_is_filled_with_what_is_due_whatever_was_chosen_first(
+    store: Database,
+) -> None:
+    """What has not failed is the oldest as well: it is counted once."""
+    await due(store, a=timedelta(hours=1))
+    failed = await claim_one(store)
+    await settle(store, failed, State.WAITING, next_at=NOW - timedelta(minutes=1), failures=1)
+    await due(store, b=timedelta(minutes=2))
+    assert await claimed(store, ClaimOrder.UNTRIED_FIRST, 2) == ["a", "b"]
+
+
 async def test_what_is_not_due_yet_is_nobody_s(store: Database) -> None:
     await due(store, a=-timedelta(seconds=1))
     for order in ClaimOrder:

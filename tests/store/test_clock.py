@@ -108,8 +108,11 @@ async def test_one_grus_turns_are_brought_back_alone(store: Database) -> None:
     assert other.request is not None
     values: dict[str, object] = {"gru_reference": "4", "ask_at": AHEAD, "gru": "voirie"}
     await store.write(_set, other.request.id, values)
+    elsewhere = await accept(store, commune="69123")
+    assert elsewhere.request is not None
+    await store.write(_set, elsewhere.request.id, {"gru_reference": "5", "ask_at": AHEAD})
     await store.write(clock.rewind_questions, COMMUNE, GRU, NOW)
-    assert await store.read(_asked) == [NOW, NOW, BEFORE, AHEAD]
+    assert await store.read(_asked) == [NOW, NOW, BEFORE, AHEAD, AHEAD]
     due = await store.read(asking.tracked, COMMUNE, GRU, 10, NOW)
     assert sorted(str(one.gru_reference) for one in due) == ["1", "2", "3"]
 

@@ -158,3 +158,22 @@ async def test_a_yes_to_what_came_later_tells_nobody(store: Database) -> None:
     found = await trace(store, taken.request.id)
     assert (found.request.status, found.request.gru_reference) == (Status.RECEIVED, None)
     assert all(one.kind is not Kind.REPORT for one in found.deliveries)
+
+
+async def test_a_person_s_act_is_of_that_delivery_and_request_alone(store: Database) -> None:
+    """Another request stands beside it, in the same state, with the same question."""
+    ids = {}
+    for ref in ("1", "2"):
+        taken = await accept(store, ref=ref)
+        assert taken.request is not None
+        (creation,) = (await trace(store, taken.request.id)).deliveries
+        await store.write(put, creation.id, State.QUESTION)
+        ids[taken.request.id] = creation.id
+    mine, other = ids
+    before = await trace(store, other)
+    resolve = partial(operator.resolve, reference="GRU-1")
+    assert (await store.write(resolve, ids[mine], True, LATER)).id == ids[mine]
+    assert await trace(store, other) == before
+    assert (await trace(store, mine)).request.gru_reference == "GRU-1"
+    await store.write(operator.discard, ids[other], LATER)
+    assert (await get(store, ids[mine])).state is State.DONE
