@@ -323,16 +323,18 @@ async def gateway(
     *,
     files: Mapping[str, str] | None = None,
     environ: Mapping[str, str] = ENVIRON,
+    database_url: str | None = None,
 ) -> AsyncIterator[Gateway]:
     """A gateway over the SQLite database in `folder`: the same one when opened there again.
 
-    `files`: another configuration than `bundle`'s.
+    `files`: another configuration than `bundle`'s. `database_url`: another database, with its
+    schema.
     """
     path = folder / "gateway.db"
-    url = f"sqlite:///{path}"
-    if not path.exists() and template is not None:
+    url = database_url or f"sqlite:///{path}"
+    if database_url is None and not path.exists() and template is not None:
         shutil.copy(template, path)
-    else:
+    elif database_url is None:
         upgrade(url)
     catalogue = build(
         files or bundle(folder),

@@ -61,11 +61,15 @@ def files(folder: Path) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def pivot_town(folder: Path, template: Path | None) -> AsyncIterator[Gateway]:
-    if template is None:
+async def pivot_town(
+    folder: Path, template: Path | None, database_url: str | None = None
+) -> AsyncIterator[Gateway]:
+    if template is None and database_url is None:
         upgrade(f"sqlite:///{folder / 'gateway.db'}")
     environ = {**ENVIRON, **SECRETS}
-    async with gateway(folder, template, files=files(folder), environ=environ) as gw:
+    async with gateway(
+        folder, template, files=files(folder), environ=environ, database_url=database_url
+    ) as gw:
         yield gw
 
 
