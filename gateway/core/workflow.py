@@ -29,3 +29,8 @@ TOLD: Final = "data-retour"
 #: The global actions that the gateway calls, as the shipped mappings name them.
 HOOK: Final = "retour_commune"
 DOCUMENT_HOOK: Final = "document_commune"
+
+
+def document_event(event_id: str) -> str:
+    """Name the event of a document that goes apart from the report that announces it."""
+    return f"{event_id}-document"

@@ -21,6 +21,7 @@ from gateway.core.outcome import (
     Refused,
 )
 from gateway.core.status import Status
+from gateway.core.workflow import document_event
 from gateway.flow.claimed import body_of, route_of
 from gateway.flow.commune_proof import CommuneProof
 from gateway.flow.far_ends import FarEnds
@@ -141,11 +142,13 @@ class Reporter:
     ) -> Outcome | None:
         """Put a document that goes apart; None when there is none, or the portal has it."""
         document, hook = next(iter(claimed.attachments), None), mapping.portal.document_hook
-        if document is None or hook is None:
+        event, mark = claimed.delivery.event_id, mapping.portal.mark
+        if document is None or state.carried_out(mark, document_event(event)):
             return None
-        _, announced = _events(claimed, mapping)
-        if state.carried_out(mapping.portal.mark, announced):
-            return None
+        if hook is None:
+            # The mapping named a hook when the report announced the document.
+            awaited = state.awaits_document(mark, event)
+            return Misconfigured("no_document_hook", "it was announced") if awaited else None
         client, _ = self._portal(claimed)
         there = await self._attached(claimed, client, document.sha256)
         if not isinstance(there, bool):
@@ -201,10 +204,11 @@ class Reporter:
 
 
 def _may_have_come(claimed: Claimed) -> bool:
-    """May an earlier try have reached the far end?"""
+    """May an earlier try have reached the far end? Of a report with a document the last try's
+    reason tells nothing: its first call may have arrived, and the second one failed."""
     reason = reasons.of(claimed.delivery.reason)
     never_left = reason.unconnected or reason.about is reasons.About.UNSENT
-    return claimed.delivery.attempts >= 2 and not never_left
+    return claimed.delivery.attempts >= 2 and (bool(claimed.attachments) or not never_left)
 
 
 def _events(claimed: Claimed, mapping: RequestMapping) -> tuple[str, ...]:
@@ -212,7 +216,7 @@ def _events(claimed: Claimed, mapping: RequestMapping) -> tuple[str, ...]:
     apart is an event of its own."""
     event = claimed.delivery.event_id
     if claimed.attachments and mapping.portal.document_hook is not None:
-        return event, f"{event}-document"
+        return event, document_event(event)
     return (event,)
 
 

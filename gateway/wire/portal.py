@@ -274,7 +274,8 @@ class PortalClient:
             return _untold(state)
         done = [state.carried_out(mark, event) for event in events]
         if all(done):
-            return Found()
+            # A mapping that has lost its `document_hook` no longer names the document's event.
+            return Absent() if state.awaits_document(mark, events[0]) else Found()
         if None not in done and not jump:
             return Absent()
         action = jump_action(identifier) if jump else hook_action(identifier)

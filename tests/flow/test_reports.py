@@ -16,7 +16,7 @@ from gateway.sdk import Change, Document
 from gateway.sim.faults import FaultCondition
 from gateway.sim.formdata import Evolution, attachment_part
 from tests.flow.conftest import Builder
-from tests.flow.rig import PORTAL_A, SLUG, Rig, request_id
+from tests.flow.rig import PORTAL_A, SLUG, Rig, catalogue, request_id
 from tests.flow.scripted import Script
 
 #: What the workflow's last action writes of the reports that it has carried out.
@@ -251,6 +251,48 @@ async def test_a_document_that_a_dead_worker_attached_is_not_put_again(
             rig.advance(30)
         await rig.rest_in_time(request)
     assert rig.documents(item) == [("arrete.pdf", PDF.content)] * put
+
+
+async def reason(rig: Rig, request: str, word: str) -> bool:
+    """Is a delivery at rest, for now, with this reason? Time runs on while no call is under way."""
+    if rig.idle():
+        rig.advance(1)
+    return any(
+        one.reason == word and one.state is not State.SENDING
+        for one in await rig.deliveries(request)
+    )
+
+
+async def test_a_document_that_was_announced_waits_for_the_hook_that_a_mapping_lost(
+    scripted: Rig, script: Script
+) -> None:
+    """The first call of two proves nothing of the document, whatever the mapping says since."""
+    rig, with_hook = scripted, scripted.catalogue
+    async with rig.gateway() as engine:
+        item, request = await rig.send()
+        await rig.rest(request)
+        rig.portal.faults.fail(503, when=FaultCondition(path="/hooks/document_commune/"))
+        script.tell(Change("d", gru_reference="1", message="Voici", public=True, documents=(PDF,)))
+        await engine.changes.poll(rig.gru_config)
+        await rig.until(lambda: reason(rig, request, "busy"))
+    rig.portal.faults.clear()
+    rig.catalogue = catalogue(
+        adapter="essai",
+        adapters={"essai": script.adapter()},
+        mapping=lambda text: text.replace("adapter: rest", "adapter: essai").replace(
+            "  document_hook: document_commune\n", ""
+        ),
+    )
+    rig.advance(60)
+    async with rig.gateway():
+        await rig.until(lambda: reason(rig, request, "no_document_hook"))
+    assert rig.documents(item) == []
+    rig.catalogue = with_hook
+    rig.advance(3600)
+    async with rig.gateway():
+        await rig.rest_in_time(request)
+    assert rig.documents(item) == [("arrete.pdf", PDF.content)]
+    assert [told["message"] for told in rig.told(item)][1:] == ["Voici"]
 
 
 async def test_a_large_document_waits_for_a_hook_of_its_own(

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway.core.request import Json
-from gateway.core.workflow import TOLD
+from gateway.core.workflow import AWAITED, TOLD, document_event
 from gateway.sdk import read_base64
 
 #: Switches of a read with only actions, statuses and backoffice fields.
@@ -69,6 +69,11 @@ class FormdataState:
         if isinstance(value, list):
             return event_id in value
         return isinstance(value, str) and event_id in value.replace(",", " ").split()
+
+    def awaits_document(self, mark: str, event_id: str) -> bool:
+        """Did this event announce a document that has not come? The shipped workflow alone says."""
+        announced = document_event(event_id)
+        return self.fields.get(AWAITED) == announced and not self.carried_out(mark, announced)
 
     def has_message(self, event_id: str) -> bool:
         """Is this event's message in the history? Only the shipped workflow shows it."""
