@@ -100,7 +100,10 @@ def run(
     data: Data = None,
     wait: Annotated[
         float,
-        typer.Option(help="Seconds to wait for the other side to say something.", min=0),
+        typer.Option(
+            help="Seconds to wait for the other side to say something; 0: 30 for a half-connector.",
+            min=0,
+        ),
     ] = 0,
     listen: Annotated[
         str | None,

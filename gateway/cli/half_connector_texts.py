@@ -22,8 +22,11 @@ say = Messages(
     Text("not_conform", "the half-connector does not keep the contract",
          "mend what failed, then run it again",
          "le demi-connecteur ne tient pas le contrat", "corriger les échecs, puis rejouer"),
-    Text("unreached", "nobody answers at this address", "see that it runs, and the address",
-         "personne ne répond à cette adresse", "vérifier l'adresse, et que le programme tourne"),
+    Text("unreached", "no whole answer came from this address within 20 s",
+         "see the address, that it runs, and its log: it may break off, or be too slow",
+         "aucune réponse entière n'est venue de cette adresse en 20 s",
+         "vérifier l'adresse, que le programme tourne, et son journal : il coupe peut-être, ou"
+         " tarde"),
     Text("unreached_fetching", "it never asked for a token",
          "start it, with our address and the secret of --client-secret",
          "il n'a jamais demandé de jeton",

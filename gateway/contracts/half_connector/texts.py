@@ -86,10 +86,10 @@ say = Messages(
          "compare `size` and `sha256`; go on with `Range`",
          "la moitié du fichier a été gardée",
          "comparer `size` et `sha256` ; reprendre par `Range`"),
-    Text("other_kept", "bytes were kept that are not the citizen's",
-         "compare `sha256`, and read again or refuse",
-         "des octets qui ne sont pas ceux de l'usager ont été gardés",
-         "comparer `sha256`, puis relire ou refuser"),
+    Text("other_kept", "a file whose bytes are not the citizen's was not read again: they were"
+         " kept, or the file is missing", "compare `sha256`, and read again or refuse",
+         "un fichier dont les octets ne sont pas ceux de l'usager n'a pas été relu : ils ont été"
+         " gardés, ou le fichier manque", "comparer `sha256`, puis relire ou refuser"),
     # --- erasure ---------------------------------------------------------------------------
     Text("kept_without_ground", "`kept` names no ground", "say `ground` and, if known, `until`",
          "`kept` ne dit pas de motif", "dire `ground` et, s'il se sait, `until`"),
