@@ -68,6 +68,7 @@ async def _tried(
 ) -> object:
     """Make the call, within its bounds in time, bytes and memory, and return its result."""
     pieces, every, headers = bad.BAD[name]
+    next(pieces(), None)  # a bomb is packed once, which is no work of the adapter's
     bodies: list[bad.CountedBody] = []
 
     async def play(_: httpx.Request) -> httpx.Response:
