@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.catalogue.patterns import FIELD, MAPPING, NAME, SLUG, WORD
+from gateway.catalogue.patterns import FIELD, MAIL_ADDRESS, MAPPING, NAME, SLUG, WORD
 from gateway.catalogue.secrets import SecretSource
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import LocatedData, Path
@@ -62,6 +62,7 @@ PATTERNS: Final = {
     "^/": "pattern_path",
     FIELD: "pattern_field",
     WORD: "pattern_word",
+    MAIL_ADDRESS: "pattern_mail",
 }
 
 

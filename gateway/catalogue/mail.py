@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from gateway.catalogue.network import NetworkEntry, NetworkReader
+from gateway.catalogue.patterns import MAIL_ADDRESS
 from gateway.catalogue.scalars import StrictModel, Text
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import LocatedData
@@ -15,8 +16,6 @@ from gateway.sdk.secrets import Secret
 from gateway.wire.mail import MailSettings
 
 _PORTS: Final = {"implicit": 465, "starttls": 587, "none": 25}
-#: What is sent to: one address, no name beside it.
-MAIL_ADDRESS: Final = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$"
 MailAddress = Annotated[str, Field(pattern=MAIL_ADDRESS, max_length=254)]
 
 

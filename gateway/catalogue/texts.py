@@ -170,6 +170,8 @@ say = Messages(
     Text("pattern_path", "begin it with /", "", "le commencer par /", ""),
     Text("pattern_field", "names with dots between, such as `photo` or `enfants_raw[*].carnet`", "",
          "des noms séparés par des points, comme `photo` ou `enfants_raw[*].carnet`", ""),
+    Text("pattern_mail", "a mail address: name@example.fr", "",
+         "une adresse de courriel : nom@exemple.fr", ""),
     Text("pattern_word", "letters, figures and _, beginning with a letter", "",
          "lettres, chiffres et _, en commençant par une lettre", ""),
     Text("pattern_other", "as this pattern has it: {pattern}", "",

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.catalogue import registry
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue, Portal, Route, Teleservice
 from gateway.catalogue.insee import code_doubt, unknown_communes
@@ -145,7 +146,11 @@ def _warnings(catalogue: Catalogue, config: Path, mappings: Path) -> tuple[Fault
             for route in commune.routes.values()
             if route.mapping.key == mapping.key
         ]
-        referenced = all(r.gru.capabilities.sends_reference for r in used) if used else None
+        if used:
+            referenced: bool | None = all(r.gru.capabilities.sends_reference for r in used)
+        else:
+            adapter = registry.survey().adapters.get(mapping.adapter)
+            referenced = None if adapter is None else adapter.sends_reference
         found += lint(mapping, referenced=referenced)
     bundle = read_bundle(config, mappings)
     files = commune_files(bundle)

@@ -14,7 +14,7 @@ from datetime import timedelta
 import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Commune, Gru
-from gateway.catalogue.mail import MAIL_ADDRESS
+from gateway.catalogue.patterns import MAIL_ADDRESS
 from gateway.core import reasons
 from gateway.core.outcome import Accepted, Misconfigured, Outcome
 from gateway.flow.environment import Environment

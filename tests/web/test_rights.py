@@ -217,6 +217,7 @@ CALLED: dict[tuple[str, str], Any] = {
     ("post", "/pivot/v1/mailbox/claim"): claimed,
     ("get", "/pivot/v1/events"): read_again,
     ("get", "/pivot/v1/requests/{reference}/files/{sha256}"): fetched,
+    ("head", "/pivot/v1/requests/{reference}/files/{sha256}"): fetched,
     ("get", "/ops/live"): open_to_all,
     ("get", "/ops/ready"): open_to_all,
     ("get", "/ops/health"): open_to_all,
