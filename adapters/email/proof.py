@@ -13,7 +13,12 @@ from typing import Final
 
 from adapters.email.options import Replies
 
-_COMMENT: Final = re.compile(r"\([^()]*\)")
+#: What a field is made of, from left to right (RFC 5322, 3.2): a text in quotes, a bracket, others.
+_PIECE: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|\\.|(.)', re.DOTALL)
+#: What would begin another result, property or comment; of a text in quotes it is a part.
+_MEANT: Final = re.compile(r'[\s;=()"\\]+')
+#: A message has one result of these; of signatures it may have several.
+_ONCE: Final = {"dmarc", "spf"}
 _RESULT: Final = re.compile(r"\A\s*(dmarc|dkim|spf)(?:/\d+)?\s*=\s*([a-z]+)", re.IGNORECASE)
 _PROPERTY: Final = re.compile(
     r'(?<![a-z0-9_.-])([a-z]+\.[a-z0-9_-]+)\s*=\s*"?([^\s;"]+)', re.IGNORECASE
@@ -47,7 +52,7 @@ def is_proven(senders: Sequence[str], results: Sequence[str], options: Replies) 
         return False
     seen: set[str] = set()
     for field in results:
-        server, _, rest = _COMMENT.sub(" ", field[:_LONGEST]).partition(";")
+        server, _, rest = _bare(field[:_LONGEST]).partition(";")
         # A version may follow the name.
         if server.split()[:1] != [options.host] and server.split()[:1] != [options.host.lower()]:
             continue
@@ -57,9 +62,30 @@ def is_proven(senders: Sequence[str], results: Sequence[str], options: Replies) 
             if method in seen or not mine:
                 continue
             seen.add(method)
+            if method in _ONCE and len(mine) > 1:
+                continue  # One of them may be the sender's own words, which the server quotes.
             if any(_passes(one, method, domain) for one in mine):
                 return True
     return False
+
+
+def _bare(field: str) -> str:
+    """Return a field without its comments, and with texts in quotes that begin nothing new: a
+    server quotes the sender's words in both. Nothing after a comment that does not end."""
+    told, depth, at = [], 0, 0
+    while at < len(field):
+        if field[at] == "(":
+            depth, at = depth + 1, at + 1
+        elif depth:  # quotes mean nothing in a comment
+            depth -= field[at] == ")"
+            at += 2 if field[at] == "\\" else 1
+            told += [" "] if not depth else []
+        else:
+            piece = _PIECE.match(field, at)
+            assert piece is not None
+            told.append(piece[2] or _MEANT.sub("_", piece[1] or "_"))
+            at = piece.end()
+    return "".join(told)
 
 
 def _method(result: str) -> str | None:

@@ -9,7 +9,7 @@ from adapters.publik.checking import check_options, named_fields
 from adapters.publik.client import WcsClient
 from adapters.publik.options import PublikOptions
 from adapters.publik.polling import PublikPoll
-from adapters.publik.reading import named_statuses, read_changes
+from adapters.publik.reading import named_statuses, read_changes, request_number
 from adapters.publik.texts import REASONS
 from gateway.sdk import (
     Absent,
@@ -104,10 +104,10 @@ class PublikAdapter(Adapter):
         made = await self._wcs.submit(body, files)
         if isinstance(made, Outcome):
             return made
-        number = made["data"].get("id") if isinstance(made.get("data"), dict) else None
-        if not isinstance(number, str | int) or not str(number):
+        number = request_number(made.get("data"))
+        if number is None:
             return Unsure("no_number", "HTTP 2xx without the request's id")
-        return Accepted(str(number))
+        return Accepted(number)
 
     async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
         field = self._options.reference_field
@@ -121,7 +121,10 @@ class PublikAdapter(Adapter):
             return cannot_tell(rows)
         for row in rows:
             if _value(row, field) == reference:
-                return Found(str(row["id"]))
+                number = request_number(row)
+                if number is None:
+                    return CannotTell("unreadable_answer", "found, but without its number")
+                return Found(number)
         if rows:
             return CannotTell("filter_not_heard", f"{len(rows)} rows, none of which is ours")
         return Absent(self._options.find_settle)
@@ -191,7 +194,7 @@ class PublikAdapter(Adapter):
     def _pushed(self, body: bytes) -> Sequence[Any]:
         """Return the changes of a request that w.c.s. posts whole. Raises Unreadable."""
         told = read_json(body)
-        if not isinstance(told, dict) or not told.get("id"):
+        if not isinstance(told, dict) or request_number(told) is None:
             raise Unreadable
         path = str(told.get("api_url") or "").rstrip("/").split("/")
         if path[-2:-1] != [self._options.form]:
@@ -235,7 +238,7 @@ def _value(row: Any, field: str) -> Any:
     parts = (row, workflow) if isinstance(workflow, dict) else (row,)
     for part in parts:
         fields = part.get("fields") if isinstance(part, dict) else None
-        if isinstance(fields, dict) and fields.get(field) is not None and row.get("id"):
+        if isinstance(fields, dict) and fields.get(field) is not None:
             return fields[field]
     return None
 

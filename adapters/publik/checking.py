@@ -8,7 +8,7 @@ from typing import Any
 
 from adapters.publik.client import WcsClient
 from adapters.publik.options import PublikOptions
-from adapters.publik.reading import status_names
+from adapters.publik.reading import request_number, status_names
 from adapters.publik.texts import say
 from gateway.sdk import Message, Note, Outcome
 from gateway.sdk.publik.formdata_state import FormdataState, hook_action
@@ -33,10 +33,10 @@ async def check_options(
     if isinstance(rows, Outcome):
         return [*notes, _fault(say("list"), rows, production)]
     notes.append(Note("ok", say("list")))
-    number = rows[0].get("id") if rows and isinstance(rows[0], dict) else None
+    number = request_number(rows[0]) if rows else None
     if number is None:
         return [*notes, Note("ok", say("no_request_yet"))]
-    state = await wcs.state(str(number))
+    state = await wcs.state(number)
     if not isinstance(state, FormdataState):
         return [*notes, _fault(say("one_request"), state, production)]
     for at, hook in _hooks(options):
@@ -60,7 +60,8 @@ def definition_notes(options: PublikOptions, schema: Mapping[str, Any]) -> list[
         said = say("reference_erased", name=options.reference_field)
         notes.append(Note("warning", said, at=("reference_field",)))
     actions = workflow.get("actions") if isinstance(workflow, dict) else None
-    there = {one.removeprefix("global-action:"): one for one in actions or {}}
+    named = actions if isinstance(actions, dict | list) else ()
+    there = {one.removeprefix("global-action:"): one for one in named if isinstance(one, str)}
     for at, hook in _hooks(options):
         if hook not in there:
             notes.append(_lacking("no_hook", hook, there, at))
@@ -93,8 +94,10 @@ def named_fields(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return the fields of a form and of its workflow that have a name, by it."""
     workflow = schema.get("workflow")
     parts = (schema, workflow) if isinstance(workflow, dict) else (schema,)
-    listed = [one for part in parts for one in part.get("fields") or ()]
-    return {one["varname"]: one for one in listed if isinstance(one, dict) and one.get("varname")}
+    lists = [part.get("fields") for part in parts]
+    listed = [one for fields in lists if isinstance(fields, list) for one in fields]
+    named = [(one.get("varname"), one) for one in listed if isinstance(one, dict)]
+    return {name: one for name, one in named if isinstance(name, str) and name}
 
 
 def _lacking(word: str, name: str, there: Mapping[str, Any], at: At) -> Note:

@@ -16,7 +16,7 @@ from typing import Any
 
 from adapters.publik.client import WcsClient
 from adapters.publik.options import PublikOptions
-from adapters.publik.reading import read_changes, status_names
+from adapters.publik.reading import read_changes, request_number, status_names
 from gateway.sdk import (
     Change,
     Changes,
@@ -117,8 +117,8 @@ class PublikPoll:
 
     async def _read_rows(self, rows: Sequence[Any], begin: datetime) -> Outcome | None:
         async for row in by_turns(rows):
-            number = str(row.get("id") or "") if isinstance(row, dict) else ""
-            if not number or number in self.seen:
+            number = request_number(row)
+            if number is None or number in self.seen:
                 continue
             moved = _moved_at(row)
             if self.options.public_messages and (moved is None or moved >= begin):
@@ -128,7 +128,9 @@ class PublikPoll:
                     continue  # it is gone since
                 if isinstance(whole, Outcome):
                     return whole
-                row = whole if isinstance(whole, dict) else row
+                if request_number(whole) != number:
+                    return TryLater("unreadable_answer", "another request than the one asked for")
+                row = whole
             self.seen.add(number)
             self.items += await beside(weight(row), partial(self._changes, row))
             if moved is not None and moved > self.latest:

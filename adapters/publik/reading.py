@@ -17,6 +17,18 @@ from gateway.sdk.publik.localtime import parse_aware
 
 #: Entries read of one history: the latest ones.
 MOST_ENTRIES = 1000
+#: Characters of a request's number.
+_LONGEST_NUMBER = 200
+
+
+def request_number(told: Any) -> str | None:
+    """Return the number that a request of w.c.s. gives as its `id`; None where it is none."""
+    number = told.get("id") if isinstance(told, dict) else None
+    if isinstance(number, bool) or not isinstance(number, str | int):
+        return None
+    # Python writes no number of more digits than 4300.
+    text = number if isinstance(number, str) else str(number) if abs(number) < 10**18 else ""
+    return text if text and len(text) <= _LONGEST_NUMBER and text.isprintable() else None
 
 
 def status_names(schema: Any) -> Mapping[str, str]:
@@ -56,7 +68,9 @@ def read_changes(
     Statuses that `names` lacks are not told. w.c.s. gives files in the answer about one request
     alone.
     """
-    number = str(formdata.get("id") or "")
+    number = request_number(formdata)
+    if number is None:
+        return
     evolution = formdata.get("evolution")
     hidden = _hidden_now(formdata) | frozenset(options.hidden_statuses)
     standing = ""
@@ -81,7 +95,7 @@ def _is_public(part: Mapping[str, Any], entry: Mapping[str, Any], options: Publi
         asked = part.get("identifier") in options.public_comments
         return asked and entry.get("who_id") != "_submitter"
     to = part.get("to")
-    return options.public_messages and (not to or "_submitter" in to)
+    return options.public_messages and (not to or (isinstance(to, list) and "_submitter" in to))
 
 
 def _read_part(part: Mapping[str, Any], number: str, at: datetime, shown: bool) -> Iterator[Change]:
@@ -111,4 +125,4 @@ def _key(at: datetime, content: bytes | None = None) -> str:
     return told if content is None else f"{told}:{hashlib.sha256(content).hexdigest()[:20]}"
 
 
-__all__ = ["named_statuses", "read_changes", "status_names"]
+__all__ = ["named_statuses", "read_changes", "request_number", "status_names"]

@@ -90,13 +90,14 @@ class Clamd:
         async with self._asked("INSTREAM") as (answers, writer):
             # One that has enough before the end says so, and hangs up.
             answering = asyncio.ensure_future(_answer(answers))
+            sent = _Sent()
             try:
                 with suppress(ConnectionError):
-                    await _send(content, writer, answering)
+                    await _send(content, writer, answering, sent)
                 said = await answering
             finally:
                 answering.cancel()
-        if said == b"stream: OK":
+        if said == b"stream: OK" and sent.whole:
             return None
         found = _FOUND.fullmatch(said)
         if found is not None:
@@ -131,8 +132,18 @@ class Clamd:
             raise Unavailable(say("clamd_away")) from None
 
 
+@dataclass(slots=True)
+class _Sent:
+    """Was a file sent to its end before an answer came? What was not seen whole is not clean."""
+
+    whole: bool = False
+
+
 async def _send(
-    content: Content, writer: asyncio.StreamWriter, answering: asyncio.Future[bytes]
+    content: Content,
+    writer: asyncio.StreamWriter,
+    answering: asyncio.Future[bytes],
+    sent: _Sent,
 ) -> None:
     for at in range(0, content.size, _CHUNK):
         length = min(_CHUNK, content.size - at)
@@ -141,6 +152,7 @@ async def _send(
             return
         writer.write(len(piece).to_bytes(4) + piece)
         await writer.drain()
+    sent.whole = not answering.done()
     writer.write(bytes(4))
     await writer.drain()
 

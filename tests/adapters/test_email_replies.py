@@ -80,6 +80,33 @@ KINDS: dict[str, tuple[bytes, MailKind]] = {
         reply(results="mx.relais.exemple.fr; dmarc=fail (dmarc=pass header.from=bron.exemple.fr)"),
         MailKind.PERSON,
     ),
+    "a good result in a comment within another": (
+        reply(
+            results="mx.relais.exemple.fr; spf=none ((a); dmarc=pass header.from=bron.exemple.fr)"
+        ),
+        MailKind.PERSON,
+    ),
+    "a good result in the sender's quoted words": (
+        reply(
+            results="mx.relais.exemple.fr; spf=pass"
+            ' smtp.mailfrom="a\\"; dmarc=pass header.from=bron.exemple.fr; x"@pirate.fr'
+        ),
+        MailKind.PERSON,
+    ),
+    "a comment that the sender's words end, above the true result": (
+        reply(
+            results="mx.relais.exemple.fr; spf=none (of a); dmarc=pass header.from=bron.exemple.fr"
+            " (@pirate.fr); dmarc=fail header.from=bron.exemple.fr"
+        ),
+        MailKind.PERSON,
+    ),
+    "with quotes, comments and a result of each": (
+        reply(
+            results='mx.relais.exemple.fr; spf=pass (a (b) \\) c) smtp.mailfrom="x y"@bron.fr;'
+            ' dmarc=pass (p="r") header.from="bron.exemple.fr"'
+        ),
+        MailKind.REPLY,
+    ),
     "passed for another domain": (
         reply(results="mx.relais.exemple.fr; dmarc=pass header.from=pirate.fr"),
         MailKind.PERSON,

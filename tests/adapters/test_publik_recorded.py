@@ -167,6 +167,61 @@ async def test_an_access_that_may_not_create_is_a_setting() -> None:
         assert outcome.reason == "unknown_form"
 
 
+#: Parts of answers and what stands there instead: each once made a traceback, or a false number.
+IDS: list[Any] = [5.5, [5], {"a": 5}, "9" * 201, 10**18, "1\0", "", True]
+WRONG: list[tuple[tuple[str | int, ...], Any]] = [
+    *((("id",), wrong) for wrong in IDS),
+    (("fields",), 5),
+    (("fields",), {"a": 1}),
+    (("fields", 0, "varname"), 5),
+    (("fields", 0, "varname"), [5]),
+    (("workflow", "fields"), 5),
+    (("workflow", "fields"), [5]),
+    (("workflow", "actions"), 5),
+    (("workflow", "actions"), [5]),
+    *((("evolution", n, "parts", 0, "to"), 5) for n in range(8)),
+]
+
+
+def _wrong_at(value: Any, path: tuple[str | int, ...], wrong: Any) -> Any:
+    """Return an answer with something else at this place, where it has the place."""
+    if not path:
+        return wrong
+    if isinstance(value, dict) and path[0] in value:
+        return {**value, path[0]: _wrong_at(value[path[0]], path[1:], wrong)}
+    if isinstance(value, list) and isinstance(path[0], int) and path[0] < len(value):
+        n = path[0]
+        return [*value[:n], _wrong_at(value[n], path[1:], wrong), *value[n + 1 :]]
+    return value
+
+
+async def test_no_wrong_type_in_an_answer_raises_or_becomes_a_number() -> None:
+    async def tried(path: tuple[str | int, ...], wrong: Any) -> None:
+        server = Server()
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            told = server(request)
+            body = json.loads(told.content)
+            if isinstance(body, list):
+                body = [_wrong_at(one, path, wrong) for one in body]
+            elif request.url.path.endswith("submit"):
+                body = {"data": _wrong_at(body["data"], path, wrong)}
+            return httpx.Response(told.status_code, json=_wrong_at(body, path, wrong))
+
+        async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
+            checked = PublikOptions.model_validate(OPTIONS)
+            adapter = PublikAdapter(checked, Context("69029", "main", client, lambda: NOW))
+            assert isinstance(await adapter.check(), list)
+            await adapter.taken_names()
+            changes = await adapter.statuses(TRACKED, None)
+            assert {one.gru_reference for one in changes.items} <= {"1"}
+            found = await adapter.find(REFERENCE)
+            assert isinstance(found, CannotTell) or (found == Found("1") and path != ("id",))
+
+    for path, wrong in WRONG:
+        await tried(path, wrong)
+
+
 def told(items: Any) -> list[tuple[str | None, str | None, bool, int]]:
     """Return what is compared: status, text, for the citizen, files."""
     return [(one.status, one.message, one.public, len(one.documents)) for one in items]

@@ -47,6 +47,19 @@ async def test_no_other_answer_lets_a_file_through(said: bytes, word: str) -> No
     assert raised.value.said.what("fr") != raised.value.said.what()
 
 
+async def test_a_file_that_was_not_seen_to_its_end_is_not_clean() -> None:
+    async def hasty(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\0")
+        writer.write(b"stream: OK\0")
+        await writer.drain()
+        await reader.read(1)
+        writer.close()
+
+    async with listening(hasty) as port:
+        with pytest.raises(Unavailable):
+            await Clamd(f"tcp://127.0.0.1:{port}", 10).scan(InMemory(b"x" * 20_000_000))
+
+
 async def test_with_more_details_the_name_is_the_same() -> None:
     said = b"stream: Eicar-Ndb.UNOFFICIAL(44d88612fea8a8f36de82e1278abb02f:68) FOUND\0"
     assert await scanned(SimulatedClamd(instead=said), b"abc") == "Eicar-Ndb.UNOFFICIAL"
