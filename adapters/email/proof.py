@@ -82,7 +82,8 @@ def _bare(field: str) -> str:
             told += [" "] if not depth else []
         else:
             piece = _PIECE.match(field, at)
-            assert piece is not None
+            if piece is None:
+                break
             told.append(piece[2] or _MEANT.sub("_", piece[1] or "_"))
             at = piece.end()
     return "".join(told)

@@ -8,6 +8,7 @@ times is a list, however often it comes. Names that the WSDL does not know are r
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -27,6 +28,9 @@ ENVELOPES: Final = {
 _MOST_CODES: Final = 8
 #: Characters of a fault's text that are looked at.
 _LONGEST_TEXT: Final = 16_000
+_CODE: Final = re.compile(r"[\w./-]{1,200}")
+#: Times the bytes of an answer that its parts may stand for: each may be named several times.
+_MOST_INCLUDED: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ def read_answer(
         return _fault(body[0])
     if wanted is not None and body[0].tag != wanted:
         raise Unreadable("the answer of another operation")
-    return _value(body[0], shape, parts)
+    return _value(body[0], shape, _Parts(parts, _MOST_INCLUDED * len(content)))
 
 
 def _fault(fault: Element) -> SoapFault:
@@ -99,11 +103,29 @@ def _fault(fault: Element) -> SoapFault:
     if detail is not None and len(detail):
         codes.insert(-1, detail[0].tag)
     bare = (code.strip().rpartition(":")[2] for code in codes)
+    # What is no name is a text in the wrong place, perhaps with the citizen in it.
     text = fault.findtext("faultstring") or fault.findtext("Reason/Text") or ""
-    return SoapFault(tuple(code for code in bare if code), text[:_LONGEST_TEXT])
+    return SoapFault(tuple(code for code in bare if _CODE.fullmatch(code)), text[:_LONGEST_TEXT])
 
 
-def _value(element: Element, shape: Shape, parts: Mapping[str, bytes]) -> Json:
+@dataclass(slots=True)
+class _Parts:
+    """The parts of an answer by their names, and how many bytes of them may still be taken."""
+
+    contents: Mapping[str, bytes]
+    left: int
+
+    def taken(self, href: str) -> str:
+        content = self.contents.get(unquote(href.removeprefix("cid:")))
+        if content is None:
+            raise Unreadable("a part that is named is not there")
+        self.left -= len(content)
+        if self.left < 0:
+            raise Unreadable("its parts are named too often")
+        return base64.b64encode(content).decode("ascii")
+
+
+def _value(element: Element, shape: Shape, parts: _Parts) -> Json:
     inside: dict[str, Json] = {}
     for name, value in element.attrib.items():
         local = name.rpartition(":")[2]
@@ -112,7 +134,7 @@ def _value(element: Element, shape: Shape, parts: Mapping[str, bytes]) -> Json:
         if not name.startswith("xmlns"):
             inside[f"@{local}"] = value
     if len(element) == 1 and element[0].tag == "Include" and "href" in element[0].attrib:
-        return _included(element[0].attrib["href"], parts)
+        return parts.taken(element[0].attrib["href"])
     for child in element:
         name, value = child.tag, _value(child, shape.children.get(child.tag, NOTHING), parts)
         if name in shape.several:
@@ -143,13 +165,6 @@ def _filled(inside: dict[str, Json], shape: Shape) -> Json:
 
 class _Several(list[Any]):
     """Elements of one name that the WSDL does not say may be several."""
-
-
-def _included(href: str, parts: Mapping[str, bytes]) -> str:
-    content = parts.get(unquote(href.removeprefix("cid:")))
-    if content is None:
-        raise Unreadable("a part that is named is not there")
-    return base64.b64encode(content).decode("ascii")
 
 
 __all__ = ["ENVELOPES", "NOTHING", "Shape", "SoapFault", "read_answer"]

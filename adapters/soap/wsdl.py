@@ -6,7 +6,7 @@ the documents, and no transport of its own.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from threading import Lock
@@ -26,6 +26,10 @@ MOST_BYTES: Final = 4_000_000
 _DEEPEST: Final = 12
 #: Elements of a message that are described.
 _MOST_SHAPES: Final = 5_000
+#: Groups that are written out where others hold them, in all types together.
+_MOST_GROUPS: Final = 50_000
+_DEEPEST_GROUPS: Final = 100
+_GROUPS: Final = {"group", "attributeGroup"}
 _IMPORTS: Final = {"import", "include", "redefine"}
 
 #: Gives the bytes of a document by its address, or why there are none.
@@ -88,6 +92,46 @@ def _imports(document: bytes) -> list[str]:
     if root.tag not in ("definitions", "schema"):
         raise UnusableWsdl(say("no_wsdl"))
     return [place for one in root.iter() if (place := _place(one)) is not None]
+
+
+def _refuse_swelling(documents: Iterable[bytes]) -> None:
+    """Groups that hold one another twice each are few lines, and zeep writes all of them out.
+    Raises UnusableWsdl."""
+    held: dict[_Group, list[_Group]] = {}
+    used: list[_Group] = []
+    for document in documents:
+        try:
+            root, _ = read_xml(document)
+        except Unreadable as error:
+            raise UnusableWsdl(say("wsdl_unreadable", error=str(error))) from None
+        for one in root.iter():
+            if one.tag in _GROUPS and (name := one.get("name")):
+                held.setdefault((one.tag, name), []).extend(_groups_in(one))
+        used += _groups_in(root)
+    copies: dict[_Group, int] = {}
+    if sum(_copies(one, held, copies) for one in used) > _MOST_GROUPS:
+        raise UnusableWsdl(say("many_groups", most=_MOST_GROUPS))
+
+
+#: A group by its tag and its name, whatever its namespace.
+_Group = tuple[str, str]
+
+
+def _groups_in(element: Element) -> list[_Group]:
+    found = ((one.tag, one.get("ref", "")) for one in element.iter() if one.tag in _GROUPS)
+    return [(tag, ref.rpartition(":")[2]) for tag, ref in found if ref]
+
+
+def _copies(
+    group: _Group, held: Mapping[_Group, list[_Group]], copies: dict[_Group, int], depth: int = 0
+) -> int:
+    if group not in copies:
+        if depth > _DEEPEST_GROUPS:
+            raise UnusableWsdl(say("many_groups", most=_MOST_GROUPS))
+        copies[group] = 1  # One that holds itself ends zeep by itself.
+        inside = (_copies(one, held, copies, depth + 1) for one in held.get(group, ()))
+        copies[group] = 1 + sum(inside)
+    return copies[group]
 
 
 def _place(element: Element) -> str | None:
@@ -163,6 +207,7 @@ def parse_service(
     port: str | None,
 ) -> SoapService:
     """Make a service, with all of zeep loaded that a call needs. For `make_service` alone."""
+    _refuse_swelling(content for _, content in documents)
     import zeep.wsse.username
     import zeep.xsd  # noqa: F401 - loaded here, so that no later thread does
     from zeep.settings import Settings
@@ -182,7 +227,11 @@ def parse_service(
                 binding = at.binding
                 if isinstance(binding, SoapBinding):
                     version = "1.2" if isinstance(binding, Soap12Binding) else "1.1"
-                    return SoapService(name, port_name, version, _operations(binding.all()))
+                    try:
+                        operations = _operations(binding.all())
+                    except Exception as error:  # zeep reads types only when they are looked at
+                        raise UnusableWsdl(say("zeep_cannot", error=type(error).__name__)) from None
+                    return SoapService(name, port_name, version, operations)
     known = tuple(f"{name}/{at}" for name, one in wsdl.services.items() for at in one.ports)
     raise UnusableWsdl(say("no_port", known=known[:20] or say("nothing")))
 
@@ -245,7 +294,9 @@ class _Children:
         from zeep.xsd import Choice, Element, Group
 
         repeated = repeated or one.accepts_multiple
-        if isinstance(one, AnyElement):
+        # Groups hold groups, twice each perhaps, or themselves.
+        self.shapes.left -= 1
+        if isinstance(one, AnyElement) or self.shapes.left < 0:
             self.open = True
         elif isinstance(one, Element):
             self._element(one, needed, repeated)

@@ -25,7 +25,7 @@ import pytest
 import adapters.soap
 from adapters.soap import SoapAdapter
 from adapters.soap.answers import NOTHING, Shape, SoapFault, read_answer
-from adapters.soap.wsdl import BESIDE, make_service, parse_service
+from adapters.soap.wsdl import BESIDE, UnusableWsdl, make_service, parse_service
 from adapters.soap.xop import read_parts
 from gateway.sdk import (
     Absent,
@@ -322,6 +322,26 @@ def test_a_package_that_is_cut_cannot_be_read(body: bytes) -> None:
         read_parts(body)
 
 
+def test_parts_that_are_named_again_and_again_do_not_swell_an_answer() -> None:
+    def package(times: int) -> bytes:
+        named = "<f><Include href='cid:a'/></f>" * times
+        head = b"--x\r\nContent-ID: <r>\r\n\r\n" + envelope(f"<r>{named}</r>")
+        return head + b"\r\n--x\r\nContent-ID: <a>\r\n\r\n" + b"z" * 10_000 + b"\r\n--x--"
+
+    read: Any = read_answer(NOTHING, "r", package(2))
+    assert len(read["f"]) == 2
+    with pytest.raises(Unreadable, match="too often"):
+        read_answer(NOTHING, "r", package(100))
+
+
+def test_a_sentence_in_the_place_of_a_code_is_told_nowhere() -> None:
+    fault = "<soap:Fault><faultcode>Zoé Fictive : 06 00</faultcode><faultstring>x</faultstring>"
+    read = read_answer(NOTHING, None, envelope(f"{fault}</soap:Fault>"))
+    assert isinstance(read, SoapFault)
+    assert "Zoé" not in read.listed
+    assert "06 00" not in read.listed
+
+
 async def test_arguments_that_do_not_fit_send_nothing() -> None:
     async with service() as (adapter, calls):
         wrong = await adapter.submit(Submission(REFERENCE, {**PAYLOAD, "objett": "x"}))
@@ -512,6 +532,31 @@ async def test_check_names_each_thing_that_the_wsdl_has_not() -> None:
         ),
     ]
     assert calls == []
+
+
+def grouped(depth: int, last: str) -> tuple[tuple[str, bytes], ...]:
+    """The documents of the WSDL with groups that each hold the next one twice."""
+    inside = [f'<xs:group ref="g{n + 1}"/>' * 2 for n in range(depth)]
+    groups = "".join(
+        f'<xs:group name="g{n}"><xs:sequence>{one}</xs:sequence></xs:group>'
+        for n, one in enumerate([*inside, last])
+    )
+    usager = '<xs:complexType name="Usager">\n    <xs:sequence>'
+    types = FILES["types.xsd"].replace(usager, f'{groups}{usager}<xs:group ref="g0"/>')
+    assert types != FILES["types.xsd"]
+    named = {**FILES, "types.xsd": types}
+    return tuple((f"{BESIDE}{name}", text.encode()) for name, text in named.items())
+
+
+@pytest.mark.parametrize(
+    ("depth", "last"),
+    [(0, '<xs:group ref="g0"/>'), (40, '<xs:element name="a"/>')],
+    ids=["one that holds itself", "each holds the next one twice"],
+)
+def test_groups_without_end_are_no_wsdl(depth: int, last: str) -> None:
+    with pytest.raises(UnusableWsdl):
+        make_service(f"{BESIDE}demandes.wsdl", grouped(depth, last), None, None)
+    make_service(f"{BESIDE}demandes.wsdl", grouped(2, "<xs:any/>"), None, None)
 
 
 def test_threads_that_read_a_wsdl_together_make_one_service_of_it() -> None:
