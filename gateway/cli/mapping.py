@@ -55,7 +55,7 @@ app.command("upgrade")(mapping_upgrade.upgrade_files)
 
 @app.command()
 def lint(
-    files: Annotated[list[Path] | None, typer.Argument(metavar="FILE")] = None,
+    files: Annotated[list[str] | None, typer.Argument(metavar="MAPPING")] = None,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
 ) -> None:
@@ -66,7 +66,8 @@ def lint(
     """
     faults: list[Fault] = []
     warnings: list[Fault] = []
-    chosen = files or sorted(mappings.glob("*/*.yaml"))
+    named = [Path(one) if Path(one).exists() else path_of(one, mappings) for one in files or ()]
+    chosen = named or sorted(mappings.glob("*/*.yaml"))
     if not chosen:
         raise NotFound(say("no_mapping_here", folder=mappings.as_posix()))
     for path in chosen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -32,6 +33,7 @@ from gateway.contracts.coverage import coverage_of
 from gateway.contracts.mapping_difference import leaves_otherwise, said_otherwise
 from gateway.contracts.report import ReportedRun
 from gateway.contracts.run import run as run_contracts
+from gateway.core.errors import Fault
 from gateway.core.messages import harmless
 
 Named = Annotated[str, typer.Argument(metavar="MAPPING", help="teleservice/name, or a file.")]
@@ -62,7 +64,8 @@ def play_cases(
     own = replace(
         report,
         contracts=tuple(one for one in report.contracts if one.mapping == key),
-        lacking=tuple(fault for fault in report.lacking if fault.file == file),
+        lacking=tuple(fault for fault in report.lacking if fault.file == file)
+        + (() if commune else _of_communes(bundle, file)),
         unchanged=(),
     )
     own = located_report(own, config, folder_of_mappings(path))
@@ -72,6 +75,15 @@ def play_cases(
         print_report(ReportedRun(own, weak, None))
     if not own.passed():
         raise typer.Exit(Exit.NO)
+
+
+def _of_communes(bundle: Mapping[str, str], file: str) -> tuple[Fault, ...]:
+    """Return what to say where each case needs the settings of a commune: none is played."""
+    key = mapping_key(file)
+    communes = [case.commune for case in read_cases(bundle, key)]
+    if not communes or None in communes:
+        return ()
+    return (Fault(file, 1, say("cases_elsewhere", key=key, commune=communes[0])),)
 
 
 def coverage(mapping: Named, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:

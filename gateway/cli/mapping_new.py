@@ -48,7 +48,7 @@ def new(
     if formdata is not None and payload is not None:
         text = from_examples(draft, _document(formdata, draft.teleservice), _json(payload))
     else:
-        text = from_schema(draft, _json(form or path.with_name(FORM)))
+        text = from_schema(draft, _schema(form or path.with_name(FORM)))
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
@@ -64,6 +64,13 @@ def _json(path: Path) -> dict[str, Any]:
         raise unread(path, say("formdata_json"), getattr(error, "lineno", 0)) from None
     if not isinstance(found, dict):
         raise unread(path, say("formdata_json"))
+    return found
+
+
+def _schema(path: Path) -> dict[str, Any]:
+    found = _json(path)
+    if not isinstance(found.get("fields"), list):  # of a demand, it is an object
+        raise unread(path, say("new_not_schema"))
     return found
 
 

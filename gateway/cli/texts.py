@@ -153,6 +153,15 @@ say = Messages(
          "ce fichier n'existe pas",
          "enregistrer le schéma du formulaire (gru-gateway portal form), ou le nommer :"
          " --form FICHIER"),
+    Text("new_not_schema", "it is not the schema of a form",
+         "save that with gru-gateway portal form; of a demand, give --formdata and --payload",
+         "ce n'est pas le schéma d'un formulaire",
+         "l'enregistrer par gru-gateway portal form ; d'une demande, donner --formdata et"
+         " --payload"),
+    Text("cases_elsewhere", "all cases of {key} are those of commune {commune}: none was played",
+         "--commune {commune}",
+         "tous les cas de {key} sont ceux de la commune {commune} : aucun n'a été joué",
+         "--commune {commune}"),
     Text("new_written",
          "{file} is written: read it line by line, then mapping preview and test", "",
          "{file} est écrit : le relire ligne par ligne, puis mapping preview et test", ""),

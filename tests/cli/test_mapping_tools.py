@@ -45,6 +45,26 @@ def test_the_cases_beside_a_mapping_are_played(small: Path) -> None:
     assert told("test", KEY, folder=small.parent)["ok"] is False
 
 
+def test_cases_of_a_commune_alone_are_not_passed_over_in_silence(small: Path) -> None:
+    bench = small / "rest.cases" / "bench.yaml"
+    bench.write_text(f'{bench.read_text("utf-8")}\ncommune: "69029"\n', "utf-8")
+    done = run("mapping", "test", KEY, "--mappings", str(small.parent), "--lang", "fr")
+    assert done.exit_code == 1
+    assert "aucun n'a été joué (--commune 69029)" in done.stdout
+
+
+def test_a_mapping_is_linted_by_its_name(small: Path) -> None:
+    assert run("mapping", "lint", KEY, "--mappings", str(small.parent)).exit_code == 0
+
+
+def test_a_demand_is_not_taken_for_the_schema_of_a_form(small: Path) -> None:
+    where = ("--mappings", str(small.parent), "--lang", "fr")
+    done = run("mapping", "new", "voirie/neuf", "--adapter", "rest", "--form", str(SAMPLE), *where)
+    assert done.exit_code == 3
+    assert f"{SAMPLE}: ce n'est pas le schéma d'un formulaire (" in done.stderr
+    assert not (small / "neuf.yaml").exists()
+
+
 def test_what_no_case_touches_is_named_at_its_line(small: Path) -> None:
     whole = told("coverage", KEY, folder=small.parent)
     assert (whole["percent"], whole["uncovered"]) == (100, [])
