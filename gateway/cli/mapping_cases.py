@@ -80,8 +80,9 @@ def play_cases(
 def _of_communes(bundle: Mapping[str, str], file: str) -> tuple[Fault, ...]:
     """Return what to say where each case needs the settings of a commune: none is played."""
     key = mapping_key(file)
-    communes = [case.commune for case in read_cases(bundle, key)]
-    if not communes or None in communes:
+    cases = read_cases(bundle, key)
+    communes = [case.commune for case in cases if case.commune is not None]
+    if not communes or len(communes) < len(cases):
         return ()
     return (Fault(file, 1, say("cases_elsewhere", key=key, commune=communes[0])),)
 
