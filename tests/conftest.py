@@ -50,6 +50,7 @@ LONGEST = (
     "tests/demo/test_hostile.py",
     "tests/acceptance/test_outages_postgresql.py",
     "tests/contracts/test_release_serve.py",
+    "tests/contracts/test_half_connector.py",
     "tests/replicas/test_objects.py",
     "tests/replicas/test_turns.py",
     "tests/acceptance/test_start.py",
