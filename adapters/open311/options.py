@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-import httpx
 from pydantic import AfterValidator, Field, model_validator
 
 from adapters.open311.texts import say
-from gateway.sdk import Duration, EventKind, Html, Options, Secret, refuse
+from gateway.sdk import BaseAddress, Duration, EventKind, Html, Options, Secret, refuse
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -20,18 +19,6 @@ def _pattern(text: str) -> str:
     except re.error:
         raise refuse(say("no_pattern")) from None
     return text
-
-
-def _endpoint(text: str) -> str:
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL:
-        raise refuse(say("no_address")) from None
-    if url.scheme not in ("https", "http") or not url.host:
-        raise refuse(say("address_start"))
-    if url.query or url.fragment or url.userinfo:
-        raise refuse(say("address_rest"))
-    return text.rstrip("/")
 
 
 def _link(text: str) -> str:
@@ -78,7 +65,7 @@ class Updates(Options):
 class Open311Options(Options):
     """One Open311 server of one commune."""
 
-    endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
+    endpoint: BaseAddress = Field(
         description="Address under which /services.xml answers, without the trailing slash."
     )
     api_key: Secret = Field(min_length=1)

@@ -10,13 +10,6 @@ say = Messages(
     # --- options ---------------------------------------------------------------------------
     Text("no_pattern", "not a regular expression", "look at its brackets and backslashes",
          "ce n'est pas une expression régulière", "vérifier ses crochets et ses barres obliques"),
-    Text("no_address", "not an address", "such as https://host.example.org",
-         "n'est pas une adresse", "par exemple https://serveur.exemple.fr"),
-    Text("address_start", "must begin with https:// and a host", "such as https://host.example.org",
-         "doit commencer par https:// et un nom de serveur",
-         "par exemple https://serveur.exemple.fr"),
-    Text("address_rest", "must hold no parameter, fragment or password", "leave them out",
-         "ne contient ni paramètre, ni fragment, ni mot de passe", "les retirer"),
     Text("link_id", "must hold {{id}} once, where the request's number goes",
          "such as https://host.example.org/{{id}}",
          "contient {{id}} une fois, à la place du numéro de la demande",

@@ -4,34 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-import httpx
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from adapters.publik.texts import say
-from gateway.sdk import Duration, EventKind, Options, Secret, Secrets, refuse
+from gateway.sdk import BaseAddress, Duration, EventKind, Options, Secret, Secrets, refuse
 
 #: The name of a field, status, hook or form, as w.c.s. takes it into addresses.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")]
 
 
-def _endpoint(text: str) -> str:
-    try:
-        url = httpx.URL(text)
-    except httpx.InvalidURL:
-        raise refuse(say("no_address")) from None
-    if url.scheme not in ("https", "http") or not url.host:
-        raise refuse(say("no_address"))
-    if url.query or url.fragment or url.userinfo:
-        raise refuse(say("address_rest"))
-    return text.rstrip("/")
-
-
 class PublikOptions(Options):
     """One form of one w.c.s."""
 
-    endpoint: Annotated[str, AfterValidator(_endpoint)] = Field(
-        description="Address of the site, under which /api/ answers."
-    )
+    endpoint: BaseAddress = Field(description="Address of the site, under which /api/ answers.")
     identifier: str = Field(min_length=1, description="Identifier of our API access (`orig`).")
     key: Secret = Field(min_length=8, description="Its key: signature key, or password.")
     auth: Literal["signature", "basic"] = "signature"

@@ -8,12 +8,6 @@ from gateway.sdk import About, Messages, Reason, Text, Who
 # fmt: off
 say = Messages(
     # --- options ---------------------------------------------------------------------------
-    Text("no_address", "not an address that begins with https:// and a host",
-         "such as https://demarches.example.org",
-         "n'est pas une adresse qui commence par https:// et un nom de serveur",
-         "par exemple https://demarches.exemple.fr"),
-    Text("address_rest", "must hold no parameter, fragment or password", "leave them out",
-         "ne contient ni paramètre, ni fragment, ni mot de passe", "les retirer"),
     Text("creation_hook", "a creation goes to the form, not to a hook", "take `creation` out",
          "une création va au formulaire, pas à une action", "retirer `creation`"),
     Text("short_key", "a signature key has 8 characters or more",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
@@ -235,9 +236,9 @@ class PollRules(Options):
         """Return how the list comes: at once."""
         return Paging()
 
+    @abstractmethod
     def reads(self, name: str) -> bool:
         """Does the call read this name?"""
-        raise NotImplementedError
 
     @model_validator(mode="after")
     def _coherent(self) -> Self:

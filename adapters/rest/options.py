@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import httpx
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from adapters.rest.answers import (
@@ -22,7 +21,16 @@ from adapters.rest.call import Call, HeaderName, StatusCode, refuse_unknown
 from adapters.rest.expression import Address, RestExpression, Template
 from adapters.rest.signing import CallSignature
 from adapters.rest.texts import say
-from gateway.sdk import ClientAuthMethod, Duration, EventKind, Misplaced, Options, Secret, refuse
+from gateway.sdk import (
+    BaseAddress,
+    ClientAuthMethod,
+    Duration,
+    EventKind,
+    Misplaced,
+    Options,
+    Secret,
+    refuse,
+)
 
 # --- access ---------------------------------------------------------------------------------
 
@@ -260,7 +268,7 @@ class FileRules(Options):
 class RestOptions(Options):
     """The keys under `options:` for `adapter: rest`."""
 
-    base_url: str
+    base_url: BaseAddress
     auth: Auth = NoAuth()
     sign: CallSignature | None = None
     accounts: tuple[Annotated[str | int, Field(union_mode="left_to_right")], ...] = Field(
@@ -285,19 +293,6 @@ class RestOptions(Options):
         (), description="Other hosts that files may be fetched from, without credentials."
     )
     max_answer: int = Field(default=5_000_000, ge=1000, le=50_000_000)
-
-    @field_validator("base_url")
-    @classmethod
-    def _usable(cls, base_url: str) -> str:
-        try:
-            url = httpx.URL(base_url)
-        except (httpx.InvalidURL, TypeError) as error:
-            raise refuse(say("no_address")) from error
-        if url.scheme not in ("http", "https") or not url.host:
-            raise refuse(say("address_start"))
-        if url.query or url.fragment or url.userinfo:
-            raise refuse(say("address_rest"))
-        return base_url.rstrip("/")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

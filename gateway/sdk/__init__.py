@@ -39,6 +39,7 @@ from gateway.sdk.adapter import (
     Tracked,
     WebhookCall,
 )
+from gateway.sdk.base_address import BaseAddress
 from gateway.sdk.calling import call_far_end, cannot_tell
 from gateway.sdk.config_files import ConfigFile
 from gateway.sdk.connecting import Connector, Unreached, rehearse, unreached
@@ -90,6 +91,7 @@ __all__ = [
     "Amendment",
     "Answer",
     "BadExpression",
+    "BaseAddress",
     "CannotTell",
     "Capabilities",
     "Change",

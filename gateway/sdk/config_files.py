@@ -23,9 +23,9 @@ say = Messages(
     Text(
         "no_config_file",
         "there is no file config/files/{name}",
-        "put it there; there is {known}",
+        "put it there; known: {known}",
         "il n'y a pas de fichier config/files/{name}",
-        "l'y mettre ; il y a {known}",
+        "l'y mettre ; connus : {known}",
     ),
     Text("nothing", "none", "", "aucun", ""),
 )

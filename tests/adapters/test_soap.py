@@ -501,7 +501,7 @@ async def test_check_names_each_thing_that_the_wsdl_has_not() -> None:
         (
             ("create", "arguments", "usager", "mail"),
             "create.arguments : l'opération creerDemande n'a pas d'argument usager.mail"
-            " (il y a courriel, nom, telephone)",
+            " (connus : courriel, nom, telephone)",
         ),
         (
             ("create", "arguments", "usager"),

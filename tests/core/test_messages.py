@@ -26,6 +26,7 @@ import gateway.demo.texts
 import gateway.flow.texts
 import gateway.ops.texts
 import gateway.sdk.adapter
+import gateway.sdk.base_address
 import gateway.sdk.duration
 import gateway.store.objects
 import gateway.store.texts
@@ -47,6 +48,7 @@ TABLES = (
     gateway.cli.release_texts.say,
     gateway.cli.glc_texts.say,
     gateway.demo.texts.say,
+    gateway.sdk.base_address.say,
     gateway.cli.headings.headings,
     gateway.cli.states.states,
     gateway.store.texts.say,
