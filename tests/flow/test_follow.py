@@ -22,6 +22,7 @@ from gateway import timers
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected
+from gateway.flow.claimed import Claimed
 from gateway.flow.engine import Engine
 from gateway.flow.intake import Sender
 from gateway.flow.lanes.state import Lane
@@ -202,10 +203,18 @@ async def test_what_did_not_change_is_the_same_objects(rig: Rig) -> None:
         scheduler = timers.schedule(engine)
         scheduler.start(paused=True)
         metrics = Metrics()
-        engine.lanes.attempts.on_attempt = metrics.attempted
+        counted: list[Claimed] = []
+
+        def count(claimed: Claimed, outcome: str, seconds: float) -> None:
+            metrics.attempted(claimed, outcome, seconds)
+            counted.append(claimed)
+
+        engine.lanes.attempts.on_attempt = count
         for insee in (BRON, VILLEURBANNE):
             _, request = await rig.send(insee)
             await rig.state(request, State.DONE, Kind.REPORT)
+        # An attempt counts after it was recorded.
+        await rig.until(lambda: len(counted) == 4)
 
         def things() -> dict[str, Any]:
             lanes = {one.name: (one, one.loop) for one in engine.lanes.views()}
