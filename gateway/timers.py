@@ -14,7 +14,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from gateway.catalogue.catalogue import Gru
 from gateway.contracts.drift import read_forms
-from gateway.flow import attachments, erase, warning
+from gateway.flow import attachments, erase, retention, warning
 from gateway.flow.certificates import ending
 from gateway.flow.engine import Engine, grus
 from gateway.flow.identity import IdentityWatch
@@ -65,6 +65,7 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
     _every(engine, scheduler, DAY, "mailboxes", engine.mailbox.warn, first=60)
     _every(engine, scheduler, warning.EVERY, "warnings", engine.warner.warn, first=60)
     _every(engine, scheduler, 3600.0, "heartbeats", engine.heartbeats.ask, first=60)
+    _every(engine, scheduler, retention.EVERY, "retention", engine.retention.run, first=600)
     _every(engine, scheduler, erase.EVERY, "erasures", engine.eraser.advance)
     return scheduler
 

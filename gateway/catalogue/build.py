@@ -37,6 +37,7 @@ from gateway.catalogue.settings import (
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import LocatedData, load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
+from gateway.core.retention import DEFAULT_RETENTION
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter
 from gateway.store.objects import S3_OPTIONS, S3_SECRETS, BadObjects, Objects
@@ -123,7 +124,7 @@ class _Builder:
         if located is not None and entry is not None:
             settings = self._settings(entry, located)
             for name, portal in entry.portals.items():
-                portals[name] = self._portal(name, portal, settings.retry, located)
+                portals[name] = self._portal(name, portal, settings, located)
             self._callers(entry, located)
         context = CommuneContext(
             retry=settings.retry if settings else RetryPolicy(),
@@ -208,6 +209,8 @@ class _Builder:
             erasure_key=entry.erasure_key,
             attachments=self._attachments(entry.attachments, located),
             antivirus=self._antivirus(entry.antivirus, located),
+            retention=entry.retention.over(DEFAULT_RETENTION),
+            attempts_kept=entry.retention.attempts,
         )
 
     def _antivirus(self, entry: AntivirusEntry | None, located: LocatedData) -> Clamd | None:
@@ -243,8 +246,9 @@ class _Builder:
         return AttachmentStore(entry.url, options, entry.write)
 
     def _portal(
-        self, name: str, entry: PortalEntry, retry: RetryPolicy, located: LocatedData
+        self, name: str, entry: PortalEntry, settings: Settings, located: LocatedData
     ) -> Portal:
+        retry = settings.retry
         here = ("portals", name)
         production = entry.environment == "production"
         # Our present credential, and the former one while it is replaced.
@@ -276,6 +280,9 @@ class _Builder:
                     reconcile=one.reconcile,
                     adopt_number=one.adopt_number,
                     due=one.due.due(),
+                    retention=None
+                    if one.retention is None
+                    else one.retention.over(settings.retention),
                     events={status: WORDS[word] for status, word in one.events.items()},
                 )
                 for slug, one in entry.teleservices.items()

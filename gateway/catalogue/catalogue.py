@@ -18,6 +18,7 @@ from gateway.core.lane_name import GruLane, PortalLane, portal_far_end
 from gateway.core.lane_policy import LanePolicy
 from gateway.core.mapping import RequestMapping
 from gateway.core.request import EventKind, Json
+from gateway.core.retention import ATTEMPTS, DEFAULT_RETENTION, RetentionPolicy
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter, Capabilities, Options
 from gateway.wire.clamav import Clamd
@@ -90,6 +91,9 @@ class Settings:
     attachments: AttachmentStore | None = None
     #: None: files are not looked at for viruses.
     antivirus: Clamd | None = None
+    retention: RetentionPolicy = DEFAULT_RETENTION
+    #: Seconds that an attempt is kept, None for ever.
+    attempts_kept: float | None = ATTEMPTS
 
 
 def self_contained(catalogue: Catalogue) -> Catalogue:
@@ -130,6 +134,8 @@ class Teleservice:
     reconcile: float | None
     adopt_number: bool
     due: DueMark = DueMark()
+    #: None: that of the settings.
+    retention: RetentionPolicy | None = None
     #: The event that a status of the workflow announces, by the status's id.
     events: Mapping[str, EventKind] = field(default_factory=dict)
 

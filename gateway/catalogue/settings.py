@@ -6,6 +6,7 @@ with the values of `gateway.catalogue.catalogue`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -34,6 +35,7 @@ from gateway.catalogue.scalars import (
 from gateway.catalogue.secrets import DatabaseSecret
 from gateway.catalogue.texts import say
 from gateway.core.lane_policy import LanePolicy
+from gateway.core.retention import ATTEMPTS, DEFAULT_RETENTION, RetentionPolicy
 from gateway.core.retry import RetryPolicy
 from gateway.core.workflow import DUE
 from gateway.sdk.duration import Duration
@@ -164,6 +166,33 @@ class DueEntry(StrictModel):
         return DueMark(None, frozenset(self.statuses)) if self.statuses else DueMark(self.field)
 
 
+class FormRetentionEntry(StrictModel):
+    """The delays after which contents and files of requests go; null: never."""
+
+    ended: Duration | None = Field(
+        DEFAULT_RETENTION.ended,
+        description="After the end of a request; not before its GRU is asked no more.",
+    )
+    silent: Duration | None = Field(
+        DEFAULT_RETENTION.silent, description="After the last sign, where no end is told."
+    )
+
+    def over(self, base: RetentionPolicy) -> RetentionPolicy:
+        """Return `base` with this entry's keys."""
+        return replace(base, **{name: getattr(self, name) for name in self.own})
+
+    @property
+    def own(self) -> list[str]:
+        """The keys that are written."""
+        return [name for name in FormRetentionEntry.model_fields if name in self.model_fields_set]
+
+
+class RetentionEntry(FormRetentionEntry):
+    attempts: Duration | None = Field(
+        ATTEMPTS, description="Attempts, once their delivery is over; null: for ever."
+    )
+
+
 class TeleserviceEntry(StrictModel):
     commune: JmesPath | None = Field(
         None, description="JMESPath over the raw formdata, when the address names no commune."
@@ -176,6 +205,9 @@ class TeleserviceEntry(StrictModel):
         default_factory=_shipped_events,
         description="Later events in the formdata's history: what a status announces, by its id in"
         " the workflow. As pushed: message, document, modification or annulation.",
+    )
+    retention: FormRetentionEntry | None = Field(
+        None, description="Keys of `retention` above that differ for this form."
     )
     adopt_number: bool = Field(
         False, description="Answer with the GRU's number as the request's own at the portal."
@@ -295,6 +327,7 @@ class SettingsFile(StrictModel):
         description="So long before its end a certificate is told in health, log and metrics.",
     )
     log: LogEntry = LogEntry()
+    retention: RetentionEntry = RetentionEntry()
     glc: GlcEntry | None = Field(
         None, description="Accounts deleted at GrandLyon Connect; null: they are not followed."
     )

@@ -30,6 +30,7 @@ from gateway.cli import (
     release_back,
     release_show,
     request,
+    retention,
     sandbox,
     secrets,
     serve,
@@ -95,6 +96,7 @@ app.add_typer(portal.app, name="portal", cls=CommandGroup)
 app.add_typer(glc.app, name="glc", cls=CommandGroup)
 app.add_typer(secrets.app, name="secrets", cls=CommandGroup)
 app.add_typer(erasure.app, name="erasure", cls=CommandGroup)
+app.add_typer(retention.app, name="retention", cls=CommandGroup)
 db.app.command("restored")(backup.restored)
 app.add_typer(db.app, name="db", cls=CommandGroup)
 app.add_typer(config.app, name="config", cls=CommandGroup)

@@ -15,13 +15,18 @@ _LENGTH: Final = 500
 _MOST: Final = 200
 
 
-def difference(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[dict[str, Json]]:
-    """Return the changes from `before` to `after`, in the order of the form.
+def difference(
+    before: Mapping[str, Json] | None, after: Mapping[str, Json]
+) -> list[dict[str, Json]]:
+    """Return the changes from `before` to `after`, in the order of the form. Where `before` is gone
+    (None) every value is told, without a former one.
 
     Each has `field` (its variable name), `before` and `after` as people read them (None: empty),
     and `text`, a French sentence of the three. A value beside another (`_raw`, `_structured`) is no
     change of its own.
     """
+    known = before is not None
+    before = before or {}
     found: list[dict[str, Json]] = []
     for name in dict.fromkeys([*after, *before]):
         if _beside(name, before, after):
@@ -33,7 +38,12 @@ def difference(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[di
         if old == new and old is None:
             continue
         found.append(
-            {"field": name, "before": old, "after": new, "text": _change_text(name, old, new)}
+            {
+                "field": name,
+                "before": old,
+                "after": new,
+                "text": _change_text(name, old, new, known=known),
+            }
         )
     return found[:_MOST]
 
@@ -46,7 +56,9 @@ def _beside(name: str, before: Mapping[str, Json], after: Mapping[str, Json]) ->
     return False
 
 
-def _change_text(name: str, old: str | None, new: str | None) -> str:
+def _change_text(name: str, old: str | None, new: str | None, *, known: bool) -> str:
+    if not known:
+        return f"{name} : {_quoted(new)}"
     if old == new:
         return f"{name} : modifié"
     return f"{name} : {_quoted(old)} → {_quoted(new)}"

@@ -34,6 +34,7 @@ from gateway.flow.observer import Observer
 from gateway.flow.pivot import PivotDesk
 from gateway.flow.receive import Receiver, References
 from gateway.flow.reconcile import SETTLE, Reconciler
+from gateway.flow.retention import Retention
 from gateway.flow.warning import CommuneWarner
 from gateway.sdk import Adapter
 from gateway.store.engine import Store
@@ -73,6 +74,7 @@ class Engine:
     mailbox: CommuneMailbox
     heartbeats: Heartbeats
     warner: CommuneWarner
+    retention: Retention
     #: None when GLC is not configured.
     identity: IdentityWatch | None = None
     alone: bool = True
@@ -250,6 +252,7 @@ async def open_engine(
             mailbox,
             Heartbeats(store, far_ends, environment),
             CommuneWarner(store, mailbox, environment, None if relay is None else relay.send),
+            Retention(store, far_ends, environment),
             identity,
             alone,
         )

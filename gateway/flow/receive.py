@@ -236,7 +236,7 @@ class Receiver:
         last = await self.store.read(
             requests.last_fields, request.portal, request.teleservice, request.ref
         )
-        if last is None or not request.fields:
+        if not request.fields:
             return request
         changes = await beside(size, partial(difference, last, request.fields))
         return dataclasses.replace(request, changes=tuple(changes))

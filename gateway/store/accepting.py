@@ -14,7 +14,7 @@ from gateway.core.ids import displaced_ref
 from gateway.core.request import EventKind, ServiceRequest
 from gateway.core.sighting import Sighting, same_event
 from gateway.core.status import Status
-from gateway.store import erasures, nonces, statements
+from gateway.store import erasures, nonces, retention, statements
 from gateway.store.outbox import enqueuing
 from gateway.store.outbox.enqueuing import QueuedDelivery
 from gateway.store.reading import as_text, lock_request, request_by_id, request_by_ref
@@ -221,7 +221,10 @@ def _insert_event(
         entry_at=incoming.entry_at,
         body=as_text(document),
     )
-    earlier = frozenset[str]() if made else _files(connection, request_id)
+    earlier = frozenset[str]()
+    if not made:
+        retention.revive(connection, [request_id])
+        earlier = _files(connection, request_id)
     ids = [
         enqueuing.attach(
             connection, request_id, incoming.event_id, n, file, incoming.blobs[file.sha256]
@@ -254,8 +257,7 @@ def _insert_event(
 def _files(connection: Connection, request_id: str) -> frozenset[str]:
     """Return the files that earlier events brought: a later event brings the whole formdata again.
     Files sent with the event itself (`extra`) count as new."""
-    return frozenset(
-        connection.execute(
-            select(ATTACHMENT.c.sha256).where(ATTACHMENT.c.request_id == request_id)
-        ).scalars()
-    )
+    here = connection.execute(
+        select(ATTACHMENT.c.sha256).where(ATTACHMENT.c.request_id == request_id)
+    ).scalars()
+    return frozenset(here) | retention.own_files(connection, request_id)

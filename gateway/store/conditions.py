@@ -22,6 +22,8 @@ PERSON: Final = text("state IN ('question', 'parked', 'dead')")
 FED: Final = text("feed IS NOT NULL")
 #: Requests that their GRU can be asked about.
 ASKABLE: Final = text("gru_reference IS NOT NULL AND ask_at IS NOT NULL AND erased_at IS NULL")
+#: Requests whose content may be here.
+PURGEABLE: Final = text("purged_at IS NULL AND erased_at IS NULL")
 #: Erasures that are not over.
 LIVE: Final = text("state NOT IN ('closed', 'withdrawn')")
 #: Untold changes that a person has to look at.

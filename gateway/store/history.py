@@ -15,7 +15,7 @@ from gateway.core.content import Content
 from gateway.core.progress import CurrentStatus
 from gateway.core.request import EventKind, Json
 from gateway.core.status import FINAL, Status
-from gateway.store import cursors, untold
+from gateway.store import cursors, retention, untold
 from gateway.store.asking import AskedNumbers, record_asked
 from gateway.store.dialect import add_all, among
 from gateway.store.outbox import settling
@@ -112,7 +112,8 @@ class RequestHistory:
             .join(EVENT, EVENT.c.id == ATTACHMENT.c.event_id)
             .where(ATTACHMENT.c.request_id == self.request_id, EVENT.c.origin == "portal")
         )
-        return frozenset(row.sha256 for row in rows)
+        gone = retention.own_files(self.connection, self.request_id)
+        return frozenset(row.sha256 for row in rows) | gone
 
 
 Judge = Callable[[ConcernedRequest, IncomingChange, RequestHistory], ChangeEffects]

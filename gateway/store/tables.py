@@ -22,7 +22,16 @@ from sqlmodel import Field, SQLModel
 
 from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
-from gateway.store.conditions import ASKABLE, DUE, FAILING, FED, FOR_A_PERSON, PERSON, SENDING
+from gateway.store.conditions import (
+    ASKABLE,
+    DUE,
+    FAILING,
+    FED,
+    FOR_A_PERSON,
+    PERSON,
+    PURGEABLE,
+    SENDING,
+)
 from gateway.store.dialect import Moment, moment_column
 
 
@@ -63,6 +72,8 @@ class Request(SQLModel, table=True):
     vouched: bool = Field(
         default=True, sa_column=Column(Boolean, nullable=False, server_default=true())
     )
+    #: When its content went; NULL while it has any. See `gateway.store.retention`.
+    purged_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
 
     __table_args__ = (
         UniqueConstraint("portal", "teleservice", "ref", name="uq_request_ref"),
@@ -75,6 +86,12 @@ class Request(SQLModel, table=True):
         ),
         Index("ix_request_gru_reference", "gru", "gru_reference"),
         Index("ix_request_received", "received_at"),
+        Index(
+            "ix_request_purgeable",
+            "status_at",
+            sqlite_where=PURGEABLE,
+            postgresql_where=PURGEABLE,
+        ),
         Index(
             "ix_request_ask",
             "commune",

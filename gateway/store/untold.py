@@ -255,6 +255,12 @@ def early_lanes(connection: Connection) -> list[str]:
     return [str(GruLane(row.commune, row.gru)) for row in rows]
 
 
+def body(connection: Connection, untold_id: str) -> Mapping[str, Any] | None:
+    """Return the content of an untold thing; None where it has none."""
+    found = connection.execute(select(UNTOLD.c.body).where(UNTOLD.c.id == untold_id)).scalar()
+    return None if found is None else json.loads(found)
+
+
 def drop(connection: Connection, untold_id: str) -> bool:
     return bool(connection.execute(delete(UNTOLD).where(UNTOLD.c.id == untold_id)).rowcount)
 

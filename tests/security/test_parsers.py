@@ -117,6 +117,7 @@ ON_THE_LOOP: dict[str, str] = {
     "gateway/flow/attachments.py _try InMemory": "some bytes of ours",
     "gateway/flow/changes.py poll clean_text": "a cursor, which an adapter bounds",
     "gateway/flow/erase.py _flush clean": "the object store's own",
+    "gateway/flow/retention.py apply_retention clean": "the database's own, in its threads",
     "gateway/sdk/placeholders.py _base64 b64encode": "a piece at a time",
     "gateway/wire/deletions.py _read dumps": "a cursor of ours",
     "gateway/wire/identity_call.py _proven dumps": "five hundred accounts at most",

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from gateway.core.delivery import FINAL, Kind
 from gateway.core.status import Status
-from gateway.store import statements
+from gateway.store import retention, statements
 from gateway.store.engine import Batch
 from gateway.store.outbox.enqueuing import QueuedDelivery, attach, enqueue, promote
 from gateway.store.outbox.leases import drop_erased
@@ -204,6 +204,7 @@ def _report(
     if not news:
         return 0
     _SQL["insert_report"].run_all(connection, [_event(report, now) for report, now in news])
+    retention.revive(connection, {one.request_id for one, _ in news if one.origin == "gru"})
     for report, _ in news:
         for n, (attachment, content) in enumerate(report.documents):
             attach(connection, report.request_id, report.event_id, n, attachment, content)

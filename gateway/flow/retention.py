@@ -1,0 +1,215 @@
+"""Deletes what is past its time, in small batches between which everybody else may write."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+
+from gateway.catalogue.catalogue import Catalogue, Route
+from gateway.core.retention import NEVER, Cutoffs, RetentionPolicy, cutoff
+from gateway.flow.environment import Environment
+from gateway.flow.far_ends import FarEnds
+from gateway.store import retention
+from gateway.store.engine import Store
+from gateway.store.retention import HeldContent, Purgeable, Purged
+
+log = structlog.get_logger()
+
+#: Seconds between two runs, and between two batches of one.
+EVERY = 3600.0
+PAUSE = 0.05
+#: Requests read at once, requests of one transaction, attempts of one transaction.
+PAGE = 500
+BATCH = 20
+ATTEMPTS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedContent:
+    """The contents of one kind that are kept for one teleservice of a commune. `next_at`: when the
+    oldest goes, should nothing more come; None where it is kept for ever."""
+
+    commune: str
+    teleservice: str
+    kind: str
+    count: int
+    due: int
+    owed: int
+    oldest: datetime
+    next_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionPlan:
+    """The contents that go now, and later. `attempts` of settled deliveries are due."""
+
+    contents: tuple[PlannedContent, ...]
+    attempts: int
+    attempts_oldest: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRun:
+    """The numbers of what one run deleted."""
+
+    purged: Purged = field(default_factory=Purged)
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """Applies the delays of the configuration. One per process; several may share a database."""
+
+    store: Store
+    far_ends: FarEnds
+    environment: Environment
+    _alone: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+
+    async def plan(self) -> RetentionPlan:
+        """Return what is kept, and what of it is due. Changes nothing."""
+        return await plan_retention(self.store, self.far_ends.catalogue, self.environment.now())
+
+    async def run(self) -> RetentionRun:
+        """Delete all that is due. Raises Unavailable; what was deleted until then is."""
+        async with self._alone:
+            return await apply_retention(self.store, self.far_ends.catalogue, self.environment)
+
+
+async def plan_retention(store: Store, catalogue: Catalogue, now: datetime) -> RetentionPlan:
+    """Return what is kept, and what of it is due. Changes nothing."""
+    policies = Policies(catalogue)
+    found: dict[tuple[str, str, str], list[tuple[HeldContent, RetentionPolicy]]] = {}
+    for policy in policies.all():
+        for one in await store.read(retention.holdings, policy.cutoffs(now)):
+            if policies.of(one) == policy:
+                found.setdefault((one.commune, one.teleservice, one.kind), []).append((one, policy))
+    contents = [_planned(key, parts, now) for key, parts in sorted(found.items())]
+    before = cutoff(now, catalogue.settings.attempts_kept)
+    count, oldest = await store.read(retention.attempts_before, before)
+    return RetentionPlan(tuple(contents), count, oldest)
+
+
+async def apply_retention(
+    store: Store, catalogue: Catalogue, environment: Environment
+) -> RetentionRun:
+    """Delete all that is due; see `Retention.run`."""
+    now = environment.now()
+    purged = await _purge(store, Policies(catalogue), environment, now)
+    before = cutoff(now, catalogue.settings.attempts_kept)
+    attempts = await _drop_attempts(store, environment, before)
+    if purged.requests:
+        await store.clean()
+    if purged.requests or attempts:
+        log.info(
+            "retention.deleted",
+            requests=purged.requests,
+            events=purged.events,
+            files=purged.files,
+            attempts=attempts,
+        )
+    return RetentionRun(purged, attempts)
+
+
+async def _purge(
+    store: Store, policies: Policies, environment: Environment, now: datetime
+) -> Purged:
+    latest = policies.latest(now)
+    after: tuple[datetime, str] | None = None
+    purged = Purged()
+    while page := await store.read(retention.due, latest, after, PAGE):
+        after = (page[-1].status_at, page[-1].id)
+        aimed = [(one, policies.of(one).cutoffs(now).of(one.status)) for one in page]
+        chosen = [(one, before) for one, before in aimed if one.status_at < before]
+        for start in range(0, len(chosen), BATCH):
+            purged += await store.write(retention.purge, chosen[start : start + BATCH], now)
+            environment.crash("retention.purged")
+            await environment.sleep(PAUSE)
+    return purged
+
+
+async def _drop_attempts(store: Store, environment: Environment, before: datetime) -> int:
+    after, dropped = 0, 0
+    while page := await store.read(retention.attempts, after, ATTEMPTS_AT_ONCE):
+        after = page[-1].id
+        old = [one.id for one in page if one.over and one.started_at < before]
+        if old:
+            dropped += await store.write(retention.drop_attempts, old)
+            await environment.sleep(PAUSE)
+        if page[-1].started_at >= before:
+            break
+    return dropped
+
+
+class Policies:
+    """The delays of each route."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self.default = catalogue.settings.retention
+        self._forms = {
+            (portal.name, slug): one.retention
+            for portal in catalogue.portals.values()
+            for slug, one in portal.teleservices.items()
+            if one.retention is not None
+        }
+        self._follow = {
+            (commune.insee, gru.name): gru.follow
+            for commune in catalogue.communes.values()
+            for gru in commune.grus.values()
+            if gru.poll is not None and gru.capabilities.statuses
+        }
+
+    def of(self, one: Purgeable | HeldContent) -> RetentionPolicy:
+        """Return the delays of a request's route."""
+        own = self._forms.get((one.portal, one.teleservice), self.default)
+        return own.following(self._follow.get((one.commune, one.gru)))
+
+    def of_route(self, route: Route) -> RetentionPolicy:
+        """Return the delays of what comes by a route."""
+        own = self._forms.get((route.portal, route.teleservice), self.default)
+        return own.following(self._follow.get((route.commune, route.gru.name)))
+
+    def all(self) -> Iterator[RetentionPolicy]:
+        """Yield every policy that may apply, once."""
+        seen: set[RetentionPolicy] = set()
+        for own in (self.default, *self._forms.values()):
+            for follow in (None, *self._follow.values()):
+                policy = own.following(follow)
+                if policy not in seen:
+                    seen.add(policy)
+                    yield policy
+
+    def latest(self, now: datetime) -> Cutoffs:
+        every = [policy.cutoffs(now) for policy in self.all()]
+        return Cutoffs(max(one.ended for one in every), max(one.silent for one in every))
+
+
+def _planned(
+    key: tuple[str, str, str],
+    parts: list[tuple[HeldContent, RetentionPolicy]],
+    now: datetime,
+) -> PlannedContent:
+    commune, teleservice, kind = key
+    goes = [
+        one.oldest + (now - before)
+        for one, policy in parts
+        if (before := _cutoff(policy, one, now)) != NEVER
+    ]
+    return PlannedContent(
+        commune,
+        teleservice,
+        kind,
+        count=sum(one.count for one, _ in parts),
+        due=sum(one.due - one.owed for one, _ in parts),
+        owed=sum(one.owed for one, _ in parts),
+        oldest=min(one.oldest for one, _ in parts),
+        next_at=min(goes, default=None),
+    )
+
+
+def _cutoff(policy: RetentionPolicy, one: HeldContent, now: datetime) -> datetime:
+    cutoffs = policy.cutoffs(now)
+    return cutoffs.ended if one.ended else cutoffs.silent

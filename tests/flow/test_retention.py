@@ -1,0 +1,102 @@
+"""Delays by teleservice and by GRU, applied by a timer beside everything else."""
+
+from __future__ import annotations
+
+import base64
+from datetime import timedelta
+from typing import Any
+
+from gateway.core.delivery import Kind
+from gateway.core.status import Status
+from gateway.flow.retention import Policies, apply_retention
+from gateway.store import requests
+from gateway.store.rows import Reception
+from tests.flow.conftest import Builder
+from tests.flow.rig import BRON, SLUG, Rig
+
+DAY = 86400.0
+PHOTO: dict[str, Any] = {
+    "filename": "trottoir.jpg",
+    "content_type": "image/jpeg",
+    "content_is_base64": True,
+    "content": base64.b64encode(b"\xff\xd8\xff un trottoir invente").decode(),
+}
+
+
+async def ended(rig: Rig, **fields: Any) -> tuple[Any, str]:
+    """A request that Bron's GRU has ended, and of which the portal was told."""
+    item, request = await rig.send(**fields)
+    await rig.rest(request)
+    rig.gru.advance(rig.ticket(request).id, "resolved")
+    await rig.engine.changes.poll(rig.gru_config)
+    await rig.rest(request)
+    return item, request
+
+
+async def test_a_late_edit_of_a_purged_request_goes_with_all_its_values(rig: Rig) -> None:
+    async with rig.gateway() as engine:
+        item, request = await ended(rig, photo=PHOTO, volume_m3="2")
+        rig.clock.now += timedelta(days=89)
+        assert (
+            await apply_retention(rig.database, rig.catalogue, engine.environment)
+        ).purged.requests == 0
+        rig.clock.now += timedelta(days=2)
+        done = (await engine.retention.run()).purged
+        assert (done.requests, done.files) == (1, 1)
+        trace = await rig.trace(request)
+        assert trace.request.status is Status.DONE
+        assert await rig.database.read(requests.first_body, request) is None
+        # The same push again is the same request, under its reference.
+        again = await rig.push(item)
+        assert (again.reception, again.request and again.request.id) == (Reception.SAME, request)
+        rig.clock.now += timedelta(minutes=1)
+        rig.adds(item, "evtmod", precisions="au numéro 12")
+        late = await rig.push(item, action="modification", evenement="m-late")
+        assert late.reception is Reception.NEW
+        await rig.rest(request)
+        ticket = rig.ticket(request)
+        assert "precisions : « au numéro 12 »" in ticket.comments[-1].text
+        assert len(ticket.documents) <= 1, "the photo that it has is not sent again"
+        amends = await rig.deliveries(request, Kind.AMEND)
+        assert [one.state.value for one in amends] == ["done"]
+
+
+async def test_delays_are_those_of_the_teleservice_but_not_before_the_gru_is_asked_no_more(
+    build_rig: Builder,
+) -> None:
+    own = {
+        "teleservices": {SLUG: {"commune": "fields.commune_raw", "retention": {"ended": "200d"}}}
+    }
+    rig = build_rig(portal=own, gru={"follow_after_end": "100d"})
+    policies = Policies(rig.catalogue)
+    route = rig.catalogue.route("toodego", BRON, SLUG)
+    assert policies.of_route(route).ended == 200 * DAY
+    assert policies.of_route(route).silent == 365 * DAY, (
+        "what it does not say is that of the level above"
+    )
+    rig = build_rig(gru={"follow_after_end": "100d"})
+    assert Policies(rig.catalogue).of_route(route).ended == 100 * DAY
+    rig = build_rig(gru={"follow_after_end": "10d"})
+    assert Policies(rig.catalogue).of_route(route).ended == 30 * DAY
+
+
+async def test_a_plan_says_what_goes_and_when_and_changes_nothing(rig: Rig) -> None:
+    async with rig.gateway() as engine:
+        await ended(rig, photo=PHOTO)
+        begin = rig.clock.now
+        plan = await engine.retention.plan()
+        by_kind = {one.kind: one for one in plan.contents}
+        assert {kind: (one.count, one.due) for kind, one in by_kind.items()} == {
+            "events": (3, 0),
+            "files": (1, 0),
+        }
+        assert by_kind["files"].next_at == begin + timedelta(days=90)
+        rig.clock.now += timedelta(days=91)
+        plan = await engine.retention.plan()
+        assert [(one.commune, one.teleservice, one.due) for one in plan.contents] == [
+            (BRON, SLUG, 3),
+            (BRON, SLUG, 1),
+        ]
+        assert plan.attempts == 3
+        assert (await engine.retention.run()).attempts == 3
+        assert (await engine.retention.plan()).contents == ()
