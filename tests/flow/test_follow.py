@@ -22,7 +22,6 @@ from gateway import timers
 from gateway.catalogue.catalogue import Catalogue, Commune
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import Rejected
-from gateway.flow.claimed import Claimed
 from gateway.flow.engine import Engine
 from gateway.flow.intake import Sender
 from gateway.flow.lanes.state import Lane
@@ -30,6 +29,7 @@ from gateway.ops.health import health
 from gateway.ops.metrics import Metrics
 from gateway.sdk import Adapter
 from gateway.store.outbox import lanes as memory
+from gateway.store.outbox.claiming import Claimed
 from gateway.wire.event import CREATION
 from tests.catalogue.config_samples import BUNDLE
 from tests.catalogue.config_samples import make as sample
