@@ -46,6 +46,7 @@ from gateway.core.mapping import (
     status_key,
 )
 from gateway.core.messages import Given, Message
+from gateway.core.personal import FieldPurpose, PersonalData
 from gateway.core.request import EventKind
 from gateway.core.status import FINAL, Status
 
@@ -148,6 +149,7 @@ class _Compiler:
             notes=model.notes.public,
             portal=self.portal(),
             bases=self.bases,
+            personal=self.personal(),
         )
         if self.faults:
             raise ConfigurationFault(self.faults)
@@ -294,6 +296,27 @@ class _Compiler:
             status = None if name == NO_CHANGE else Status(name)
             found[key] = StatusRule(status, message, line, file)
         return found
+
+    def personal(self) -> PersonalData | None:
+        written = self.model.personal_data
+        if written is None:
+            return None
+        fields = []
+        for pattern, told in written.fields.items():
+            line, file = self.place(("personal_data", "fields", pattern))
+            if isinstance(told, str):
+                fields.append(FieldPurpose(pattern, told, line=line, file=file))
+            else:
+                kind = (told.category, told.basis)
+                fields.append(FieldPurpose(pattern, told.purpose, *kind, line=line, file=file))
+        return PersonalData(
+            purpose=written.purpose,
+            basis=written.basis,
+            persons=tuple(written.persons),
+            fields=tuple(fields),
+            law=written.law,
+            kept=written.kept,
+        )
 
     def portal(self) -> PortalRules:
         written = self.model.portal

@@ -18,7 +18,8 @@ from typing_extensions import TypeAliasType
 
 from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.patterns import FIELD, SLUG, WORD
-from gateway.catalogue.scalars import Slug, StrictModel, compiled
+from gateway.catalogue.personal_model import PersonalFile
+from gateway.catalogue.scalars import Slug, StrictModel, compiled, word_or_keys
 from gateway.catalogue.texts import say
 from gateway.core.addresses import AddressPart
 from gateway.core.convert import (
@@ -104,14 +105,6 @@ def _written(value: Any) -> str:
 def _one_of(word: str) -> Discriminator:
     text = say(word).what()
     return Discriminator(_written, custom_error_type=word, custom_error_message=text)
-
-
-def _word_or_keys(word: str) -> Discriminator:
-    def written(value: Any) -> str:
-        return "<word>" if isinstance(value, str) else "<keys>"
-
-    text = say(word).what()
-    return Discriminator(written, custom_error_type=word, custom_error_message=text)
 
 
 class UnitFile(StrictModel):
@@ -353,7 +346,7 @@ class MappingFile(StrictModel):
     attachments: Annotated[
         Annotated[Literal["all", "none"], Tag("<word>")]
         | Annotated[AttachmentsFile, Tag("<keys>")],
-        _word_or_keys("attachments_shape"),
+        word_or_keys("attachments_shape"),
     ] = "none"
     amend: dict[Literal["message", "document", "change", "cancellation"], dict[str, Target]] = (
         Field(default_factory=dict)
@@ -362,12 +355,13 @@ class MappingFile(StrictModel):
         str,
         Annotated[
             Annotated[StatusOrNothing, Tag("<word>")] | Annotated[StatusFile, Tag("<keys>")],
-            _word_or_keys("status_shape"),
+            word_or_keys("status_shape"),
         ],
     ] = Field(default_factory=dict)
     unknown_status: UnknownStatus = UnknownStatus.PARK
     notes: NotesFile = NotesFile()
     portal: PortalFile = PortalFile()
+    personal_data: PersonalFile | None = None
 
 
 for _model in (RuleFile, MappingFile):

@@ -1,8 +1,8 @@
 """A release: all that decides what one commune's GRU and portal are sent, under one digest.
 
 The digest covers the files' meaning: not comments or layout, nor what cannot change the output
-(contacts, lanes, polls, timeouts, retries, a pause). It covers a secret's reference; no release
-holds its value.
+(contacts, lanes, polls, timeouts, retries, a pause; the purposes of personal data). It covers a
+secret's reference; no release holds its value.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ from gateway.sdk import Adapter
 FORMAT = 1
 #: The payload of each case, by mapping, title and field.
 Rendered = Mapping[str, Mapping[str, Mapping[str, str]]]
+#: Keys of a mapping that only people read: the register of personal data.
+TOLD = frozenset({"personal_data"})
 #: Keys of a commune's file, and of its GRUs, that do not change the output.
 OPERATIONAL = frozenset({"key", "contacts", "paused"})
 GRU_OPERATIONAL = frozenset({"lane", "timeout", "poll", "follow_after_end", "retry"})
@@ -238,7 +240,7 @@ def _made(
     rendered: Rendered | None,
 ) -> Release:
     said = {
-        file: _parsed(file, text) for file, text in files.items() if not file.startswith(COMMUNES)
+        file: _meaning(file, text) for file, text in files.items() if not file.startswith(COMMUNES)
     }
     own = [
         output_of(_parsed(file, text)) for file, text in files.items() if file.startswith(COMMUNES)
@@ -306,7 +308,7 @@ def output_digest(text: str, file: str) -> str:
 
 def file_digest(file: str, text: str) -> str:
     """Return the digest of a file's meaning, without comments and layout."""
-    return hashlib.sha256(_canonical(_parsed(file, text)).encode("utf-8")).hexdigest()
+    return hashlib.sha256(_canonical(_meaning(file, text)).encode("utf-8")).hexdigest()
 
 
 def adapter_versions(adapters: Mapping[str, type[Adapter]]) -> dict[str, str]:
@@ -339,6 +341,14 @@ def _parsed(file: str, text: str) -> Any:
         except ValueError:
             raise ConfigurationFault([Fault(file, 1, say("not_json"))]) from None
     return text
+
+
+def _meaning(file: str, text: str) -> Any:
+    """Return what a file says that can change what is sent."""
+    value = _parsed(file, text)
+    if is_mapping(file) and isinstance(value, dict):
+        return {key: one for key, one in value.items() if key not in TOLD}
+    return value
 
 
 def commune_files(bundle: Mapping[str, str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     GetPydanticSchema,
     WithJsonSchema,
@@ -80,6 +81,16 @@ def compiled(word: str) -> GetPydanticSchema:
             serialization=core_schema.plain_serializer_function_ser_schema(lambda one: one.text),
         )
     )
+
+
+def word_or_keys(word: str) -> Discriminator:
+    """Tell a value that is one word from one with keys. `word` is the sentence for neither."""
+
+    def written(value: Any) -> str:
+        return "<word>" if isinstance(value, str) else "<keys>"
+
+    text = say(word).what()
+    return Discriminator(written, custom_error_type=word, custom_error_message=text)
 
 
 def _moment_form(value: str) -> str:

@@ -38,6 +38,8 @@ say = Messages(
          "pas de route pour {slug} sur {portal} : {codes}", "routes : {known}"),
     Text("no_route_on", "no commune has a route for {slug} on {portal}", "",
          "aucune commune n'a de route pour {slug} sur {portal}", ""),
+    Text("purpose_shape", "is no purpose", "a text, or keys: purpose, category, basis",
+         "n'est pas une finalité", "un texte, ou des clés : purpose, category, basis"),
     # --- releases as they are kept ---------------------------------------------------------
     Text("release_format", "its format is {format}, not {ours}", "",
          "son format est {format}, non {ours}", ""),

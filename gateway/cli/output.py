@@ -34,7 +34,7 @@ Each = Annotated[
 
 def emit(value: Any) -> None:
     """Print one JSON document on the standard output: dataclasses as objects, times in UTC."""
-    typer.echo(harmless(json.dumps(value, ensure_ascii=False, indent=2, default=_plain)))
+    typer.echo(harmless(json.dumps(value, ensure_ascii=False, indent=2, default=as_plain)))
 
 
 @contextmanager
@@ -156,7 +156,8 @@ def shown_time(value: datetime) -> str:
     return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
-def _plain(value: Any) -> Any:
+def as_plain(value: Any) -> Any:
+    """Return a value as JSON has it, a dataclass as its fields. Raises TypeError."""
     if isinstance(value, Fault):
         return {
             "file": value.file,

@@ -26,6 +26,7 @@ from gateway.cli import (
     pivot,
     portal,
     reconcile,
+    register,
     release,
     release_back,
     release_show,
@@ -97,6 +98,7 @@ app.add_typer(glc.app, name="glc", cls=CommandGroup)
 app.add_typer(secrets.app, name="secrets", cls=CommandGroup)
 app.add_typer(erasure.app, name="erasure", cls=CommandGroup)
 app.add_typer(retention.app, name="retention", cls=CommandGroup)
+app.add_typer(register.app, name="personal-data", cls=CommandGroup)
 db.app.command("restored")(backup.restored)
 app.add_typer(db.app, name="db", cls=CommandGroup)
 app.add_typer(config.app, name="config", cls=CommandGroup)

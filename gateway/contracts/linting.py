@@ -16,6 +16,7 @@ from gateway.contracts.texts import say
 from gateway.core.errors import Fault, file_line
 from gateway.core.mapping import Constant, FromPath, RequestMapping, Rule, status_key
 from gateway.core.messages import Message
+from gateway.core.purposes import unpurposed, unsent
 
 #: So many values are named at once.
 _NAMED = 8
@@ -39,6 +40,7 @@ def doubts_of(
         *lint(mapping, referenced=referenced),
         *_unreachable(mapping),
         *_unsaid(mapping, words),
+        *_unpurposed(mapping),
     ]
     if schema is not None:
         found += _form(mapping, schema)
@@ -98,6 +100,20 @@ def _unsaid(mapping: RequestMapping, words: frozenset[str]) -> Iterator[Fault]:
     if lacking and mapping.statuses:
         line = next(iter(mapping.statuses.values()))
         yield _at(mapping, line, say("words_lacking", words=lacking[:_NAMED]))
+
+
+def _unpurposed(mapping: RequestMapping) -> Iterator[Fault]:
+    """Find the data whose purpose the register lacks."""
+    lacking = unpurposed(mapping)
+    if mapping.personal is None:
+        names = tuple(one.path for one in lacking[:_NAMED])
+        if names:
+            yield Fault(mapping.file, 1, say("no_purposes", names=names))
+        return
+    for one in lacking:
+        yield _at(mapping, one, say("no_purpose", name=one.path))
+    for told in unsent(mapping):
+        yield _at(mapping, told, say("purpose_unsent", name=told.pattern))
 
 
 def _form(mapping: RequestMapping, schema: Schema) -> Iterator[Fault]:

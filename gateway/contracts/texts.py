@@ -9,6 +9,14 @@ _ONE_OF_TWO, _UN_DES_DEUX = "keep one of the two", "n'en garder qu'un"
 # A table: the word, what is so and what to do in English, the same in French.
 # fmt: off
 say = Messages(
+    Text("no_purposes", "the mapping does not say why personal data are sent: {names}",
+         "add `personal_data`",
+         "la correspondance ne dit pas pourquoi des données personnelles partent : {names}",
+         "ajouter `personal_data`"),
+    Text("no_purpose", "nothing says why `{name}` is sent", "add it to `personal_data.fields`",
+         "rien ne dit pourquoi `{name}` part", "l'ajouter à `personal_data.fields`"),
+    Text("purpose_unsent", "the purpose of `{name}`, of which nothing is sent", "remove it",
+         "la finalité de `{name}`, dont rien ne part", "la retirer"),
     # --- plan, sign, apply, take back ------------------------------------------------------
     Text("target_dropped",
          "{place}: the GRU has no field for `{name}`, and would drop it", "{cure}",

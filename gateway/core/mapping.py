@@ -21,6 +21,7 @@ from gateway.core.errors import file_line
 from gateway.core.expression import Expression, below
 from gateway.core.filenames import NamePolicy
 from gateway.core.markup import Markup
+from gateway.core.personal import PersonalData
 from gateway.core.request import EventKind, Json
 from gateway.core.status import PORTAL_WORDS, Status
 from gateway.core.workflow import DONE
@@ -251,6 +252,8 @@ class RequestMapping:
     notes: NotesPublic = NotesPublic.WHEN_MARKED
     portal: PortalRules = PortalRules()
     bases: tuple[str, ...] = ()
+    #: What its data are to the RGPD; None where the file does not tell.
+    personal: PersonalData | None = None
 
     def place(self, one: Rule | LookupTable | AttachmentChoice | StatusRule | PortalRules) -> str:
         """Return the place of a part: `file:line`; empty where no file has it."""

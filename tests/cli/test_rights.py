@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import update
 
 from gateway.store.engine import Database
 from gateway.store.tables import DELIVERY, EVENT, REQUEST
+from tests.cli.conftest import MAPPINGS, run
 from tests.cli.test_requests import PERSONAL, Kept, kept
 
 __all__ = ["kept"]
@@ -40,3 +42,41 @@ def test_the_plan_and_a_dry_run_change_nothing_and_the_run_does(kept: Kept) -> N
     shown = kept.home.run("request", "show", kept.id)
     assert (shown.exit_code, kept.id in shown.stdout) == (0, True)
     assert json.loads(kept.home.run("retention", "plan", "--json").stdout)["contents"] == []
+
+
+def test_the_register_of_the_shipped_mappings_is_whole(tmp_path: Path) -> None:
+    to = tmp_path / "registre.csv"
+    where = ("--mappings", str(MAPPINGS), "--mappings-only")
+    told = run("personal-data", "register", *where, "--to", str(to))
+    assert told.exit_code == 0, told.output
+    rows = to.read_bytes().decode("utf-8-sig").splitlines()
+    assert len(rows) > 100
+    assert "inscription-scolaire" in to.read_text("utf-8")
+    page = run("personal-data", "register", *where, "--format", "html")
+    assert "À renseigner" in page.stdout, "how long a commune keeps it only that commune knows"
+
+
+def test_the_register_is_by_commune(kept: Kept) -> None:
+    told = kept.home.run("personal-data", "register", "--commune", "69029", "--format", "json")
+    entries = json.loads(told.stdout)
+    assert {one["insee"] for one in entries} == {"69029"}
+    assert all("Bron" in one["recipients"] for one in entries)
+    assert kept.home.run("personal-data", "register", "--commune", "75056").exit_code == 1
+
+
+def test_a_violation_is_prepared_without_personal_data(kept: Kept, tmp_path: Path) -> None:
+    to = tmp_path / "violation"
+    since = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    told = kept.home.run("personal-data", "violation", "--since", since, "--to", str(to))
+    assert told.exit_code == 0, told.output
+    texts = {one.name: one.read_text("utf-8") for one in to.iterdir()}
+    assert sorted(texts) == ["notice.html", "notice.txt", "references.csv"]
+    assert kept.id in texts["references.csv"]
+    assert kept.id in texts["notice.txt"]
+    assert "1 demandes" in texts["notice.txt"]
+    assert "Bron (69029)" in texts["notice.txt"]
+    assert "État civil, identité" in texts["notice.txt"]
+    for text in (*texts.values(), told.output):
+        assert not [word for word in PERSONAL if word in text]
+    for odd in (("--since", "hier"), ("--since", "2999-01-01")):
+        assert kept.home.run("personal-data", "violation", *odd, "--to", str(to)).exit_code == 2

@@ -32,6 +32,12 @@ submit:
 amend: {message: {a: event.message}, change: {a: fields.nature}, cancellation: {a: id}}
 statuses: {ouvert: accepted, clos: done}
 portal: {hook: retour_commune}
+personal_data:
+  purpose: Essayer
+  fields:
+    "fields.nature*": {category: request, purpose: Trier}
+    fields.enfants_raw: {category: identity, purpose: Inscrire}
+    fields.etage: Trouver
 """
 SCHEMA: dict[str, Any] = {
     "fields": [
