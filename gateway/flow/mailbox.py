@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Literal
 
@@ -189,9 +189,8 @@ class CommuneMailbox:
             if not isinstance(made, SizedMessage):
                 await self.lanes.attempts.conclude_fetched(lane, claimed, made, now)
                 continue
-            token = f"{claimed.delivery.id}.{claimed.delivery.fence}.{int(now.timestamp())}"
             item = ClaimedItem(
-                token=token,
+                token=f"{claimed.delivery.id}.{claimed.delivery.fence}",
                 lease_until=now + timedelta(seconds=told.lease),
                 attempt=claimed.delivery.attempts,
                 event=made.message,
@@ -233,13 +232,12 @@ class CommuneMailbox:
 
     async def _settle(self, gru: Gru, told: ClaimResultTold, lease: int) -> SettledClaim:
         """Write one result down. A late one counts as long as nobody else has fetched it since."""
-        delivery_id, fence, fetched_at = _read(told.token)
+        delivery_id, fence = _read(told.token)
         now = self.environment.now()
         if told.result == "extend":
-            until = min(now + timedelta(seconds=lease), fetched_at + LONGEST_CLAIM)
-            end = await self.store.write(
-                mailbox.extend_claim, gru.lane_name, delivery_id, fence, until, now
-            )
+            until = now + timedelta(seconds=lease)
+            of = (gru.lane_name, delivery_id, fence)
+            end = await self.store.write(mailbox.extend_claim, *of, until, LONGEST_CLAIM, now)
             outcome: Literal["recorded", "lost"] = "lost" if end is None else "recorded"
             return SettledClaim(token=told.token, outcome=outcome, lease_until=end)
         until = now + timedelta(seconds=60)
@@ -251,7 +249,7 @@ class CommuneMailbox:
             await self.lanes.attempts.give_back(held.claimed, now)
             return SettledClaim(token=told.token, outcome="recorded")
         came_to = await self.deliverer.cleaned(held.claimed, _outcome(told))
-        at = min(now, max(fetched_at, now - timedelta(days=1)))
+        at = min(now, max(held.at or now, now - timedelta(days=1)))
         ours = await self.lanes.attempts.conclude_fetched(
             self._lane(gru), held.claimed, came_to, at
         )
@@ -282,11 +280,15 @@ def _outcome(told: ClaimResultTold) -> Outcome:
     return Accepted(told.reference, told.link)
 
 
-def _read(token: str) -> tuple[str, int, datetime]:
-    """Return delivery, fence and time of a token; of what is none, those of no delivery."""
+def _read(token: str) -> tuple[str, int]:
+    """Return delivery and fence of a token; of what is none, those of no delivery.
+
+    Its holder may write any: it names a claim, and says nothing of it. Tokens of former releases
+    end by a time, which is passed over.
+    """
     delivery_id, _, rest = token.partition(".")
-    fence, _, at = rest.partition(".")
-    numbers = [n if n.isascii() and n.isdigit() and len(n) < 11 else "" for n in (fence, at)]
-    if not all(numbers) or not (delivery_id.isascii() and delivery_id.isprintable()):
-        return "", -1, datetime.fromtimestamp(0, UTC)
-    return delivery_id, int(numbers[0]), datetime.fromtimestamp(int(numbers[1]), UTC)
+    fence = rest.partition(".")[0]
+    well = fence.isascii() and fence.isdigit() and len(fence) < 10
+    if not well or not (delivery_id.isascii() and delivery_id.isprintable()):
+        return "", -1
+    return delivery_id, int(fence)

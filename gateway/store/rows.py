@@ -121,8 +121,15 @@ class IncomingChange:
     unreadable: int = 0
     #: SHA-256 of those of its files in which a virus was found.
     infected: frozenset[str] = frozenset()
+    #: SHA-256 of those that are a page or a program under another type.
+    disguised: frozenset[str] = frozenset()
     #: Returns the whole change, parts of which have to be fetched: see `gateway.sdk.Change`.
     more: Callable[[], Awaitable[Any]] | None = field(default=None, compare=False)
+
+    @property
+    def barred(self) -> frozenset[str]:
+        """Return the SHA-256 of the files that are not kept, and never handed on."""
+        return self.infected | self.disguised
 
 
 @dataclass(frozen=True, slots=True)

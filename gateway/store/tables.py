@@ -246,6 +246,8 @@ class DeliveryRow(SQLModel, table=True):
     sent_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     #: Its number in its lane's feed; NULL where the lane has none.
     feed: int | None = Field(default=None, sa_column=Column(BigInteger, nullable=True))
+    #: When it was last claimed; NULL: never.
+    claimed_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
 
     __table_args__ = (
         UniqueConstraint("request_id", "lane", "seq", name="uq_delivery_seq"),

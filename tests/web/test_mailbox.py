@@ -280,8 +280,41 @@ async def test_nothing_is_kept_for_more_than_half_a_day_nor_from_somebody_else(g
     assert (await extend(gw, item["token"], 3600))["outcome"] == "lost"
     again = await fetched(gw)
     assert (await extend(gw, item["token"], 3600))["outcome"] == "lost"
-    assert (await extend(gw, "x.1.1", 3600))["outcome"] == "lost"
+    assert (await extend(gw, "x.1", 3600))["outcome"] == "lost"
     assert await settle(gw, again["token"]) == "recorded"
+
+
+async def test_how_long_it_was_kept_is_not_what_its_token_says(gw: Gateway) -> None:
+    """The holder of a token may write what it likes: ours says when it was fetched."""
+    reference = await filed(gw, INSEE)
+    item = await fetched(gw, lease=3600)
+    until = gw.clock[0] + timedelta(hours=12)
+    gw.advance(minutes=50)
+    named, fence = item["token"].split(".")
+    later = int((gw.clock[0] + timedelta(days=300)).timestamp())
+    for made_up in (f"{named}.{fence}.{later}", f"{named}.{fence}.x", f"{named}.0{fence}"):
+        for _ in range(11):
+            gw.advance(minutes=10)
+            kept = await extend(gw, made_up, 3600)
+            assert kept["outcome"] == "recorded"
+    for _ in range(8):
+        gw.advance(minutes=40)
+        kept = await extend(gw, item["token"] + ".9999999999", 3600)
+    assert datetime.fromisoformat(kept["lease_until"]) == until
+    assert (await trace(gw, reference)).deliveries[0].lease_until == until
+    for fence in ("0", "2", "-1", "9999999999"):
+        assert (await extend(gw, f"{named}.{fence}", 3600))["outcome"] == "lost"
+
+
+async def test_what_was_never_fetched_is_not_settled_by_a_token_that_is_made_up(
+    gw: Gateway,
+) -> None:
+    reference = await filed(gw, INSEE)
+    (owed,) = (await trace(gw, reference)).deliveries
+    for made_up in (f"{owed.id}.0", f"{owed.id}.0.1"):
+        assert await settle(gw, made_up, reference="V-1") == "lost"
+        assert (await extend(gw, made_up, 3600))["outcome"] == "lost"
+    assert await state(gw, reference) is State.WAITING
 
 
 async def test_what_is_to_be_forgotten_is_not_kept_for_longer(gw: Gateway) -> None:

@@ -97,6 +97,7 @@ def _claim(connection: Connection, asks: Sequence[ClaimRequest]) -> list[ClaimRe
                     "id": id_,
                     "owner": asks[n].owner,
                     "until": asks[n].now + timedelta(seconds=asks[n].lease),
+                    "now": asks[n].now,
                 }
                 for id_, n in chosen.items()
             ],

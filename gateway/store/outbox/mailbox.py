@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
@@ -19,13 +19,15 @@ _SQL = statements.load("mailbox")
 
 @dataclass(frozen=True, slots=True)
 class MailboxDelivery:
-    """A delivery that a commune tells a result of. `claimed`: it is the commune's to tell.
+    """A delivery that a commune tells a result of. `claimed`: it is the commune's to tell, and
+    was fetched `at`.
 
     `done`: it is over, and the commune's number of it is `number`. Neither: somebody else has it,
     or it is none of the lane.
     """
 
     claimed: Claimed | None = None
+    at: datetime | None = None
     done: bool = False
     number: str | None = None
 
@@ -46,20 +48,30 @@ def lock_claim(
         again = {"id": delivery_id, "lane": lane, "fence": fence}
         if _SQL["retake"].run(connection, **again, owner=MAILBOX, until=until).rowcount != 1:
             return MailboxDelivery()
-    return MailboxDelivery(claiming.read_claimed(connection, [delivery_id])[0])
+    return MailboxDelivery(claiming.read_claimed(connection, [delivery_id])[0], moment(row[5]))
 
 
 def extend_claim(
-    connection: Connection, lane: str, delivery_id: str, fence: int, until: datetime, now: datetime
+    connection: Connection,
+    lane: str,
+    delivery_id: str,
+    fence: int,
+    until: datetime,
+    longest: timedelta,
+    now: datetime,
 ) -> datetime | None:
     """Let the claim of this fence, be it still good or ended with nobody else after it, last until
-    then at least; return its end. None where it is not the commune's any more, is to be forgotten,
-    or would end at once."""
+    then, and no longer than `longest` since it was made; return its end. It is never made shorter.
+    None where it is not the commune's any more, is to be forgotten, or would end at once."""
     row = next(iter(_SQL["stands"].rows(connection, id=delivery_id, lane=lane)), None)
-    if row is None or row[5] is not None:
+    if row is None:
         return None
-    state, known, owner = row[:3]
-    end = max(until, moment(row[4]) or until)
+    state, known, owner, _, lease_until, claimed_at, erased_at = row
+    at = moment(claimed_at)
+    if at is None or erased_at is not None:
+        return None
+    end = min(until, at + longest)
+    end = max(end, moment(lease_until) or end)
     held = state == "sending" and known == fence and owner == MAILBOX
     if not held and end <= now:
         return None

@@ -27,7 +27,7 @@ CROSS JOIN LATERAL (
 -- one; an owner who comes back late has an old fence.
 UPDATE delivery
 SET state = 'sending', asking = (state = 'unsure'), lease_owner = :owner, lease_until = :until,
-    fence = fence + 1, attempts = attempts + 1
+    claimed_at = :now, fence = fence + 1, attempts = attempts + 1
 WHERE id = :id AND {due}
 
 -- name: claimed

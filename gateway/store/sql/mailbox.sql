@@ -1,7 +1,7 @@
 -- name: stands
 -- How a delivery stands that a commune tells a result of, and under which number.
 SELECT delivery.state, delivery.fence, delivery.lease_owner, request.gru_reference,
-    delivery.lease_until, request.erased_at
+    delivery.lease_until, delivery.claimed_at, request.erased_at
 FROM delivery
 JOIN request ON request.id = delivery.request_id
 WHERE delivery.id = :id AND delivery.lane = :lane
@@ -10,7 +10,7 @@ WHERE delivery.id = :id AND delivery.lane = :lane
 -- Take a delivery once more under the same fence: its lease ended, and nobody has it since.
 UPDATE delivery
 SET state = 'sending', asking = (state = 'unsure'), lease_owner = :owner, lease_until = :until
-WHERE id = :id AND lane = :lane AND fence = :fence AND {due}
+WHERE id = :id AND lane = :lane AND fence = :fence AND claimed_at IS NOT NULL AND {due}
 
 -- name: extend
 -- Let a commune keep what it fetched for longer.
