@@ -380,6 +380,12 @@ BUILT_IN = (
            "l'antivirus a reconnu un virus dans un fichier de la GRU, qui n'a pas été gardé",
            "tell the commune, which sends the citizen a clean one, then: outbox discard",
            "prévenir la commune, qui enverra à l'usager un fichier sain, puis abandonner"),
+    Reason("dangerous_document", _A.REQUEST, _W.OPERATOR,
+           "a file of the GRU is a page or a program under another type, and was not kept",
+           "un fichier de la GRU est une page ou un programme sous un autre type, il n'a pas été"
+           " gardé",
+           "tell the commune, which sends the citizen the true file, then: outbox discard",
+           "prévenir la commune, qui enverra à l'usager le vrai fichier, puis abandonner"),
     Reason("not_told_of", _A.REQUEST, _W.GRU,
            "the GRU, asked about it again and again, tells nothing of it",
            "la GRU, interrogée plusieurs fois, n'en dit rien",

@@ -304,7 +304,12 @@ class ChangeReceiver:
         for n, part in enumerate(parts, 1):
             last = n == len(parts)
             # A file of a stranger or an erased person must never reach the object store.
-            mine = {c.sha256: c for item in part for _, c in item.documents}
+            mine = {
+                c.sha256: c
+                for item in part
+                for _, c in item.documents
+                if c.sha256 not in item.disguised
+            }
             infected = await self.antivirus.infected(mine.values())
             clean = mine.keys() - infected
             contents = {sha256: c for sha256, c in sifted.contents.items() if sha256 in clean}

@@ -24,7 +24,7 @@ def as_body(news: IncomingChange) -> Mapping[str, Any]:
         "doubtful": news.doubtful,
         "present": news.present,
         "sender_key": news.sender_key,
-        "unreadable": news.unreadable + len(news.infected),
+        "unreadable": news.unreadable + len(news.barred),
         "documents": [
             {
                 "filename": file.filename,
@@ -32,7 +32,7 @@ def as_body(news: IncomingChange) -> Mapping[str, Any]:
                 "content": base64.b64encode(content.read(0, content.size)).decode(),
             }
             for file, content in news.documents
-            if file.sha256 not in news.infected
+            if file.sha256 not in news.barred
         ],
     }
 

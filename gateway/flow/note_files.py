@@ -24,10 +24,10 @@ def new_files(
     news: IncomingChange, memory: RequestHistory, names: list[str]
 ) -> tuple[tuple[FileWithContent, ...], tuple[WithheldPart, ...]]:
     """Return the files that the citizen neither has nor sent, and what a person is told of those in
-    which a virus was found. A GRU that makes a file anew at each question gives it the same
-    name."""
+    which a virus was found, or that are a page or a program under another type. A GRU that makes a
+    file anew at each question gives it the same name."""
     fresh: list[FileWithContent] = []
-    infected: list[WithheldPart] = []
+    barred: list[WithheldPart] = []
     called: Counter[str] = Counter()
     for file, content in news.documents:
         called[file.filename] += 1
@@ -39,10 +39,13 @@ def new_files(
         names += [name, same]
         if file.sha256 in news.infected:
             found = f"virus:{file.sha256[:32]}"
-            infected.append(WithheldPart(found, "virus_found", person=True))
+            barred.append(WithheldPart(found, "virus_found", person=True))
+        elif file.sha256 in news.disguised:
+            found = f"disguised:{file.sha256[:32]}"
+            barred.append(WithheldPart(found, "dangerous_document", person=True))
         else:
             fresh.append((file, content))
-    return tuple(fresh), tuple(infected)
+    return tuple(fresh), tuple(barred)
 
 
 def with_unreadable(

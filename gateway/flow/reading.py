@@ -7,12 +7,12 @@ import hashlib
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from gateway.core.content import Content, InMemory
+from gateway.core.content import EDGE, Content, InMemory
 from gateway.core.request import Attachment
 from gateway.core.richtext import clean_text
 from gateway.sdk import Change, Document
 from gateway.store.rows import IncomingChange
-from gateway.wire.files import media_type, safe_filename
+from gateway.wire.files import is_disguised, safe_filename, true_type
 
 #: A date further ahead is a planned one, or the far end's clock is wrong.
 AHEAD = timedelta(minutes=5)
@@ -32,6 +32,7 @@ def news_of(change: Change, now: datetime, *, polled: bool) -> IncomingChange:
     # A document without bytes counts as unreadable.
     documents = [document for document in change.documents if document.content]
     empty = len(change.documents) - len(documents)
+    kept = tuple(map(_kept, documents))
     message = clean_text((change.message or "")[:_READ])[:LONGEST_MESSAGE].strip()
     return IncomingChange(
         key=_name(change.key),
@@ -41,12 +42,13 @@ def news_of(change: Change, now: datetime, *, polled: bool) -> IncomingChange:
         message=message or None,
         public=bool(change.public),
         at=now if at is None else min(at, now),
-        documents=tuple(_kept(document) for document in documents),
+        documents=tuple((file, content) for file, content, _ in kept),
         dated=at is not None,
         doubtful=at is not None and at > now + AHEAD,
         present=polled and change.key is None,
         sender_key=_name(change.sender_key),
         unreadable=max(0, int(change.unreadable)) + empty,
+        disguised=frozenset(file.sha256 for file, _, disguised in kept if disguised),
         more=change.more,
     )
 
@@ -120,10 +122,13 @@ def _name(value: str | None) -> str | None:
     return name or None
 
 
-def _kept(document: Document) -> tuple[Attachment, Content]:
-    content = InMemory(document.content)
-    name, kind = safe_filename(document.filename), media_type(document.content_type)
-    return Attachment("document", name, kind, content.size, content.sha256), content
+def _kept(document: Document) -> tuple[Attachment, Content, bool]:
+    """Return a document with the type that its bytes have; is it something else than it says?"""
+    content, name = InMemory(document.content), safe_filename(document.filename)
+    told = document.content_type
+    kind = true_type(told, document.content[:EDGE], document.content[-EDGE:])
+    file = Attachment("document", name, kind, content.size, content.sha256)
+    return file, content, is_disguised(told, document.content)
 
 
 __all__ = ["as_they_stand", "news_of", "with_contents"]

@@ -215,10 +215,10 @@ class ChangeJudge:
             message = self._text(route, news, message, memory, names)
         else:
             message = None
-        fresh, infected = new_files(news, memory, names)
+        fresh, barred = new_files(news, memory, names)
         if key is not None and not told:
             names.append(key)
-        judged = with_unreadable(news, memory, ChangeEffects(names=tuple(names), withheld=infected))
+        judged = with_unreadable(news, memory, ChangeEffects(names=tuple(names), withheld=barred))
         name = _note_name(news)
         if name in memory.untold:
             judged = dataclasses.replace(judged, settled=(*judged.settled, name))

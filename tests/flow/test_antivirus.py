@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from sqlalchemy import select
 
 from gateway.core.errors import Rejected, Unavailable
 from gateway.flow.antivirus import Antivirus
@@ -14,6 +15,7 @@ from gateway.ops.health import health
 from gateway.ops.shapes import Overall
 from gateway.sdk import Change, Document
 from gateway.store import untold
+from gateway.store.tables import ATTACHMENT
 from gateway.wire.clamav import Clamd
 from tests.adapters.mail_servers import listening
 from tests.clamd import EICAR, SimulatedClamd
@@ -77,6 +79,34 @@ async def test_a_file_of_the_commune_with_a_virus_is_for_a_person_and_its_words_
         assert (waits.reason, waits.person) == ("virus_found", True)
     told = scripted.told(item)[1:]
     assert [(one["message"], one.get("document_nom")) for one in told] == [("Voici.", "a.pdf")]
+
+
+async def test_a_file_of_the_commune_has_the_type_of_its_bytes(
+    scripted: Rig, script: Script
+) -> None:
+    """By any adapter: a page or a program under another type is for a person, and never kept."""
+    files = (
+        Document("a.pdf", "image/png", b"%PDF-1.4 a"),
+        Document("b.pdf", "application/pdf", b"<!doctype html><script>alert(1)</script>"),
+        Document("c.png", "image/png", b"MZ\x90"),
+        Document("d.odt", "application/vnd.oasis.opendocument.text", b"PK\x03\x04"),
+    )
+    async with scripted.gateway():
+        item, request = await created(scripted)
+        note = Change("n1", reference=request, message="Voici.", public=True, documents=files)
+        for _ in range(2):
+            await poll(scripted, script, note)
+        waits = await scripted.database.read(untold.listing)
+        assert [(one.reason, one.person) for one in waits] == [("dangerous_document", True)] * 2
+        kept = select(ATTACHMENT.c.filename, ATTACHMENT.c.content_type)
+        mine = kept.where(ATTACHMENT.c.field == "document").order_by(ATTACHMENT.c.filename)
+        found = await scripted.database.read(lambda connection: connection.execute(mine).all())
+        assert [*map(tuple, found)] == [
+            ("a.pdf", "application/pdf"),
+            ("d.odt", "application/vnd.oasis.opendocument.text"),
+        ]
+    told = [one["document_nom"] for one in scripted.told(item)[1:] if one.get("document_nom")]
+    assert told == ["a.pdf", "d.odt"]
 
 
 async def test_what_the_commune_gives_waits_for_the_scanner(scripted: Rig, script: Script) -> None:
