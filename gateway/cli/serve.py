@@ -12,7 +12,8 @@ import typer
 
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.secrets import NeededSecrets
-from gateway.cli.output import print_text
+from gateway.cli.output import print_message
+from gateway.cli.release_texts import say as release_say
 from gateway.cli.setting import (
     CONFIG,
     MAPPINGS,
@@ -52,9 +53,7 @@ def serve(
     source: CatalogueSource
     if dev:
         catalogue = load_catalogue(config, mappings, secrets=NeededSecrets.ALL)
-        source = UnsignedSource(
-            read(), catalogue, lambda text: print_text(text, err=True), os.environ, config
-        )
+        source = UnsignedSource(read(), catalogue, _warn_of_unsigned, os.environ, config)
     else:
         catalogue = load_settings(config, mappings, secrets=NeededSecrets.ALL)
         locate = partial(located, config=config, mappings=mappings)
@@ -71,3 +70,8 @@ def serve(
         )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(app.serve(catalogue, source=source, role=app.Role(role)))
+
+
+def _warn_of_unsigned(communes: tuple[str, ...]) -> None:
+    said = release_say("runs_unsigned", communes=communes)
+    print_message(say("warning", told=said), err=True)

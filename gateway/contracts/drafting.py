@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from gateway.contracts.form_schema import FormField, Schema, fields_of
+from gateway.contracts.form_schema import FormField, Schema, actions_of, fields_of, workflow_in
 from gateway.core.convert import (
     CannotConvert,
     ForeignPhone,
@@ -36,6 +36,10 @@ _NO_FIELDS: Final = frozenset({"title", "subtitle", "comment", "page"})
 #: Leaves of an example that are looked at.
 _MOST: Final = 300
 _ENDINGS: Final = ("_raw", "_structured", "_digests")
+#: The actions of the workflow that we write.
+_HOOK: Final = "retour_commune"
+_DOCUMENT_HOOK: Final = "document_commune"
+_NO_DOCUMENTS: Final = "les documents de la commune n'iront pas à l'usager."
 _ABOUT: Final = "Une première écriture, à relire ligne par ligne : mapping lint, preview, test."
 
 
@@ -67,7 +71,9 @@ def from_schema(draft: Draft, schema: Schema) -> str:
         else:
             rules[name] = _rule(field, tables, "fields.")
     place = any(field.type == "map" for field in every.values())
-    return _written(draft, _shaped(draft.adapter, rules, every, place=place), tables, files)
+    shaped = _shaped(draft.adapter, rules, every, place=place)
+    shown = isinstance(workflow_in(schema).get("actions"), dict)
+    return _written(draft, shaped, tables, files, actions_of(schema) if shown else None)
 
 
 def from_examples(draft: Draft, document: Json, payload: Json) -> str:
@@ -76,7 +82,7 @@ def from_examples(draft: Draft, document: Json, payload: Json) -> str:
     rules = {
         target: _found(leaf, known, document) for target, leaf in list(_leaves(payload, ""))[:_MOST]
     }
-    return _written(draft, rules, {}, [])
+    return _written(draft, rules, {}, [], None)
 
 
 # --- from a schema ----------------------------------------------------------------------------
@@ -223,6 +229,7 @@ def _written(
     rules: Mapping[str, Written],
     tables: Mapping[str, Mapping[str, Any]],
     files: Sequence[str],
+    actions: frozenset[str] | None,
 ) -> str:
     lines = [
         "# yaml-language-server: $schema=../mapping.schema.json",
@@ -253,9 +260,13 @@ def _written(
         "  closed: done",
         "unknown_status: park",
         "",
-        "portal:\n  hook: retour_commune",
-        "  document_hook: document_commune",
+        "portal:",
+        f"  hook: {_HOOK}",
     ]
+    if actions is not None and _DOCUMENT_HOOK not in actions:
+        lines.append(f"  # Ce workflow n'a pas d'action {_DOCUMENT_HOOK} : {_NO_DOCUMENTS}")
+    else:
+        lines.append(f"  document_hook: {_DOCUMENT_HOOK}")
     return "\n".join(lines) + "\n"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Any
 
@@ -272,7 +273,8 @@ class DriftFinder:
             return
         was = self.before.get(name)
         if was is None:
-            detail = say("field_missing")
+            near = get_close_matches(name, self.now, n=1)
+            detail = say("field_missing_near", name=near[0]) if near else say("field_missing")
             self.add(DriftKind.MISSING_FIELD, name, detail, place, communes)
             return
         heir = self.heir(was)
@@ -333,7 +335,9 @@ class DriftFinder:
             if name in before:
                 self.add(DriftKind.VANISHED_HOOK, name, say("hook_vanished"), place, communes)
             elif isinstance(workflow_in(self.schema).get("actions"), dict):
-                self.add(DriftKind.MISSING_HOOK, name, say("hook_missing"), place, communes)
+                near = get_close_matches(name, now, n=1)
+                detail = say("hook_missing_near", name=near[0]) if near else say("hook_missing")
+                self.add(DriftKind.MISSING_HOOK, name, detail, place, communes)
         written = workflow_in(self.schema).get("fields")
         if isinstance(written, list) and portal.mark not in fields_of({"fields": written}):
             said = say("mark_missing")

@@ -158,11 +158,12 @@ class ReleasedSource:
 
 @dataclass(frozen=True, slots=True)
 class UnsignedSource:
-    """The files as they are, activated without an agreement."""
+    """The files as they are, activated without an agreement. `warn` is told the communes whose
+    release was never signed, or did not pass."""
 
     bundle: Bundle
     built: Catalogue
-    say: Callable[[str], None] = lambda text: None
+    warn: Callable[[tuple[str, ...]], None] = lambda communes: None
     environ: Mapping[str, str] = field(default_factory=dict)
     folder: Path = Path()
 
@@ -171,7 +172,7 @@ class UnsignedSource:
         unsigned = await gate.adopt(store, files, lambda: datetime.now(UTC))
         if unsigned:
             log.warning("release.unsigned", communes=unsigned)
-            self.say(f"warning: runs unsigned releases (--dev): {', '.join(unsigned)}")
+            self.warn(tuple(unsigned))
         return self.built
 
     async def changed(self, store: Store, running: Catalogue) -> bool:

@@ -336,6 +336,9 @@ say = Messages(
          "était du type {was}, et est du type {now}", ""),
     Text("field_missing", "the mapping reads it, and the form has no such field", "",
          "la correspondance le lit, et le formulaire n'a pas ce champ", ""),
+    Text("field_missing_near",
+         "the mapping reads it, and the form has no such field; it has `{name}`", "",
+         "la correspondance le lit, et le formulaire n'a pas ce champ ; il a « {name} »", ""),
     Text("field_removed", "was removed", "", "a été retiré", ""),
     Text("field_renamed", "seems to have become `{name}`", "", "semble être devenu `{name}`", ""),
     Text("option_new", "has the new choice `{item}`, which the table `{table}` has not", "",
@@ -344,6 +347,9 @@ say = Messages(
          "le workflow n'a plus cette action", ""),
     Text("hook_missing", "the mapping calls it, and the workflow has no such action", "",
          "la correspondance l'appelle, et le workflow n'a pas cette action", ""),
+    Text("hook_missing_near",
+         "the mapping calls it, and the workflow has no such action; it has `{name}`", "",
+         "la correspondance l'appelle, et le workflow n'a pas cette action ; il a « {name} »", ""),
     Text("mark_missing", "no backoffice field of this name: a report whose answer is lost needs a"
          " person", "",
          "aucune donnée de traitement de ce nom : un retour dont la réponse se perd demande une"

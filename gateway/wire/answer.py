@@ -20,6 +20,12 @@ def with_answer(outcome: Outcome, answer: Answer) -> Outcome:
     return answered(outcome, answer.response, answer.content)
 
 
+def json_kind(value: object) -> str:
+    """Return what a JSON value is, in words that are neither English nor French."""
+    kinds = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+    return f"JSON {kinds.get(type(value), 'number')}"
+
+
 def write_outcome(answer: Answer) -> Outcome:
     """Return the outcome of a POST or PUT; 403 and 404 need another look."""
     return with_answer(_written(answer), answer)
@@ -34,7 +40,7 @@ def _written(answer: Answer) -> Outcome:
         # Perhaps the page of a proxy: not the portal's word.
         return Unsure("unreadable_answer", "success without the portal's own answer")
     if is_error(value):
-        return Refused("application_error", "the portal answered with an error")
+        return Refused("application_error")
     return Accepted()
 
 

@@ -45,6 +45,7 @@ from gateway.wire.addresses import formdata_url
 from gateway.wire.answer import (
     holds_event,
     is_error,
+    json_kind,
     refused_credentials,
     with_answer,
     write_outcome,
@@ -201,7 +202,7 @@ class PortalClient:
             return Misconfigured("bad_trigger", "the name of a hook or trigger is malformed")
         url = _below(api_url, f"{path}/{name}/")
         if url is None:
-            return Misconfigured("bad_address", "the formdata's API address is malformed")
+            return Misconfigured("bad_address")
         return await self._calls.send(
             payload.method, url, safe=False, limit=_MAX_ANSWER, payload=payload
         )
@@ -322,10 +323,10 @@ class PortalClient:
             return answer
         value = answer.value
         if isinstance(value, dict) and is_error(value):
-            return Refused("application_error", "the portal answered with an error")
+            return Refused("application_error")
         rows = _rows(value)
         if rows is None:
-            return TryLater("unreadable_answer", "the portal's list is not a list of objects")
+            return TryLater("unreadable_answer", json_kind(value))
         more = isinstance(value, dict) and bool(value.get("next"))
         return Page(tuple(rows), more or len(rows) >= limit)
 
@@ -362,7 +363,7 @@ class PortalClient:
             return answer
         rows = _rows(answer.value)
         if rows is None:
-            return TryLater("unreadable_answer", "the portal's list is not a list of objects")
+            return TryLater("unreadable_answer", json_kind(answer.value))
         ids = [internal_id(row) for row in rows]
         if any(one <= before for before, one in pairwise([after, *ids])):
             # An older w.c.s. does not know the bound, and gives other rows.
@@ -377,9 +378,9 @@ class PortalClient:
             return answer
         value = answer.value
         if not isinstance(value, dict):
-            return TryLater("unreadable_answer", "the portal's schema is not an object")
+            return TryLater("unreadable_answer", json_kind(value))
         if is_error(value):
-            return Refused("application_error", "the portal answered with an error")
+            return Refused("application_error")
         return value
 
     async def card_ids(self, slug: str, view: str = "") -> tuple[str, ...] | Outcome:
@@ -392,7 +393,7 @@ class PortalClient:
             return answer
         rows = _object(answer).get("data")
         if not isinstance(rows, list):
-            return TryLater("unreadable_answer", "the portal's cards are not a list")
+            return TryLater("unreadable_answer", json_kind(answer.value))
         return tuple(str(row["id"]) for row in rows if isinstance(row, dict) and "id" in row)
 
     async def download(self, url: str, body_reader: BodyReader) -> tuple[Content, str] | Outcome:
@@ -412,7 +413,7 @@ class PortalClient:
     ) -> Answer | Outcome:
         url = _below(api_url, "?" + urlencode(switches) if switches else "")
         if url is None:
-            return Misconfigured("bad_address", "the formdata's API address is malformed")
+            return Misconfigured("bad_address")
         answer = await self._read(url, self._max_bytes, "unknown_formdata", take)
         if isinstance(answer, Misconfigured) and answer.reason == "access_denied":
             return await self._no_right(api_url, answer)
@@ -420,9 +421,9 @@ class PortalClient:
             return answer
         value = answer.value
         if not isinstance(value, dict):
-            return TryLater("unreadable_answer", "the portal's formdata is not an object")
+            return TryLater("unreadable_answer", json_kind(value))
         if is_error(value):
-            return Refused("application_error", "the portal answered with an error")
+            return Refused("application_error")
         return answer
 
     async def _read(

@@ -169,7 +169,7 @@ class PortalCalls:
         if not isinstance(answer, Answer):
             return answer
         if answer.too_large and safe and answer.response.is_success:
-            return Refused("too_large", "the portal's answer is larger than allowed")
+            return Refused("too_large")
         text = answer.taken.text if isinstance(answer.taken, SpooledBody) else answer.content
         try:
             return replace(answer, value=await beside(len(text), partial(_value, text)))
@@ -204,7 +204,7 @@ class PortalCalls:
         try:
             return await send(client, request, safe=safe, limit=limit, read=None, take=take)
         except TooLarge:  # in text or in values, whatever its bytes
-            return Refused("too_large", "the portal's answer is larger than allowed")
+            return Refused("too_large")
 
     def _request(
         self,
@@ -219,10 +219,10 @@ class PortalCalls:
             target = httpx.URL(self._signed(proof, url))
             base = httpx.URL(self._base)
         except (ValueError, httpx.InvalidURL):
-            return Misconfigured("bad_address", "an address of the portal is malformed")
+            return Misconfigured("bad_address")
         # Compared as the sending library parses it, after all changes to the text.
         if origin(target) != origin(base) or target.userinfo:
-            return Misconfigured("foreign_address", "the address is not the portal's own")
+            return Misconfigured("foreign_address")
         headers = [(b"Accept", b"application/json"), *(payload.headers if payload else ())]
         if proof.header is not None:
             headers.append((b"Authorization", proof.header))

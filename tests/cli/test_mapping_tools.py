@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.catalogue.mapping_files import load_mapping
+from gateway.cli.portal import FORM
 from gateway.core.render import Rendered, render
 from tests.cli.conftest import MAPPINGS, run
 from tests.contracts.small import KEY, bundle
@@ -178,6 +179,35 @@ def test_a_first_file_comes_from_two_examples(tmp_path: Path) -> None:
     assert isinstance(rendered, Rendered)
     assert rendered.payload == wanted
     assert file.read_text("utf-8").count("à vérifier") == 1
+
+
+@pytest.mark.parametrize(
+    ("actions", "hooked"),
+    [
+        ({"hook:1": "retour_commune", "hook:2": "document_commune"}, True),
+        ({"hook:1": "retour_commune"}, False),
+        (None, True),
+    ],
+)
+def test_new_names_the_action_for_documents_where_the_workflow_has_it(
+    tmp_path: Path, actions: dict[str, str] | None, hooked: bool
+) -> None:
+    fields = [{"varname": "description", "label": "Description", "type": "text"}]
+    workflow = {} if actions is None else {"workflow": {"actions": actions}}
+    file = tmp_path / "essai" / "rest.yaml"
+    file.parent.mkdir()
+    saved = json.dumps({"fields": fields, **workflow})
+    file.with_name(FORM).write_text(saved, "utf-8")
+    done = run("mapping", "new", str(file), "--adapter", "rest")
+    assert done.exit_code == 0, done.output
+    mapping = load_mapping(file.read_text("utf-8"), str(file))
+    assert mapping.portal.document_hook == ("document_commune" if hooked else None)
+    assert ("n'a pas d'action document_commune" in file.read_text("utf-8")) is not hooked
+    text = file.read_text("utf-8").replace("fields.description", "fields.descripton")
+    file.write_text(text.replace("hook: retour_commune", "hook: retour_comune"), "utf-8")
+    linted = run("mapping", "lint", str(file), "--lang", "fr").output
+    assert "il a « description »" in linted
+    assert ("il a « retour_commune »" in linted) is (actions is not None)
 
 
 def test_new_says_what_is_missing(tmp_path: Path) -> None:

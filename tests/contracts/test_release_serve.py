@@ -277,7 +277,7 @@ def test_a_commune_without_a_release_gets_a_404_that_says_so(home: Home) -> None
 
 
 def test_dev_runs_the_files_and_says_so_at_every_start(home: Home) -> None:
-    said = f"warning: runs unsigned releases (--dev): {', '.join(FIVE)}"
+    said = f"warning: runs unsigned (--dev): {', '.join(FIVE)}"
     for _ in range(2):
         with serving(home, "--dev") as daemon:
             assert daemon.push("69002").is_success
