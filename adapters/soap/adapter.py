@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from adapters.rest.adapter import event_scope, names_ours
 from adapters.rest.changes import StatusPoll
 from adapters.rest.expression import Json, RestExpression, word
-from adapters.soap.checking import check_service
+from adapters.soap.checking import check_service, check_wsdl
 from adapters.soap.client import SoapClient
 from adapters.soap.options import AmendOperation, CreateOperation, FindOperation, SoapOptions
 from adapters.soap.reasons import REASONS
@@ -73,6 +73,11 @@ class SoapAdapter(Adapter):
     async def check(self) -> Sequence[Note]:
         aloud = not self.context.production
         return await check_service(self._options, self._client, self.find, aloud=aloud)
+
+    async def check_files(self) -> Sequence[Note]:
+        if self._options.wsdl_file is None:
+            return ()
+        return await check_wsdl(self._options, self._client, aloud=True)
 
     async def submit(self, submission: Submission) -> Outcome:
         create = self._options.create

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import unquote
 from xml.etree.ElementTree import Element
+from xml.parsers import expat
 
 from adapters.rest.expression import Json
 from adapters.soap.xop import read_parts
@@ -28,6 +29,8 @@ ENVELOPES: Final = {
 _MOST_CODES: Final = 8
 #: Characters of a fault's text that are looked at.
 _LONGEST_TEXT: Final = 16_000
+#: Bytes that are read at once for the namespace of an answer.
+_PIECE: Final = 1 << 16
 _CODE: Final = re.compile(r"[\w./-]{1,200}")
 #: Times the bytes of an answer that its parts may stand for: each may be named several times.
 _MOST_INCLUDED: Final = 2
@@ -57,6 +60,14 @@ NOTHING: Final = Shape()
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerElement:
+    """The element that an answer's body begins with; `space` is its namespace, empty for none."""
+
+    name: str
+    space: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SoapFault:
     """A fault by its codes, without prefixes: subcodes first, then what its detail holds, then the
     code itself. `text` is for people: nothing hangs on it."""
@@ -71,10 +82,10 @@ class SoapFault:
 
 
 def read_answer(
-    shape: Shape, wanted: str | None, content: bytes, _: str | None = None
+    shape: Shape, wanted: AnswerElement | None, content: bytes, _: str | None = None
 ) -> Json | SoapFault:
-    """Return what the body of an envelope holds, or its fault. `wanted`: the name of the element
-    that is to be there, where it is known. Raises Unreadable."""
+    """Return what the body of an envelope holds, or its fault. `wanted`: the element that is to be
+    there, where it is known. Raises Unreadable."""
     root, parts = read_parts(content)
     envelope, _lost = read_xml(root)
     spaces = {value for name, value in envelope.attrib.items() if name.startswith("xmlns")}
@@ -85,9 +96,48 @@ def read_answer(
         raise Unreadable("an envelope without a body")
     if body[0].tag == "Fault":
         return _fault(body[0])
-    if wanted is not None and body[0].tag != wanted:
-        raise Unreadable("the answer of another operation")
+    if wanted is not None:
+        if body[0].tag != wanted.name:
+            raise Unreadable("the answer of another operation")
+        if _space_in_body(root) not in (None, wanted.space):
+            raise Unreadable("the answer of another namespace")
     return _value(body[0], shape, _Parts(parts, _MOST_INCLUDED * len(content)))
+
+
+class _Seen(Exception):
+    """The namespace of what was looked for."""
+
+
+def _space_in_body(envelope: bytes) -> str | None:
+    """Return the namespace of the first element in the body, empty for none.
+
+    None where the document cannot be read so far, though `read_xml`, which knows no namespaces, has
+    mended and read it.
+    """
+    depth, within = 0, False
+
+    def start(name: str, _: object) -> None:
+        nonlocal depth, within
+        depth += 1
+        space, _, local = name.rpartition("\n")
+        if within:
+            raise _Seen(space)
+        within = depth == 2 and local == "Body"
+
+    def end(_: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser = expat.ParserCreate(namespace_separator="\n")
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    try:
+        for at in range(0, len(envelope), _PIECE):
+            parser.Parse(envelope[at : at + _PIECE], False)
+    except _Seen as seen:
+        return str(seen)
+    except (expat.ExpatError, LookupError, UnicodeError):
+        return None
+    return None
 
 
 def _fault(fault: Element) -> SoapFault:
@@ -167,4 +217,4 @@ class _Several(list[Any]):
     """Elements of one name that the WSDL does not say may be several."""
 
 
-__all__ = ["ENVELOPES", "NOTHING", "Shape", "SoapFault", "read_answer"]
+__all__ = ["ENVELOPES", "NOTHING", "AnswerElement", "Shape", "SoapFault", "read_answer"]

@@ -47,20 +47,30 @@ async def check_service(
     notes: list[Note] = []
     if options.address.startswith("http://") and not aloud:
         notes.append(Note("warning", say("no_https"), at=("address",)))
-    service = await client.service()
-    if client.unusable is not None:
-        why, at = client.unusable, "wsdl" if options.wsdl_file is None else "wsdl_file"
-        return [*notes, Note("fault", say("unusable", why=why, cure=why.cure), at=(at,))]
-    if not isinstance(service, SoapService):
-        return [*notes, Note.fault(say("wsdl"), service, aloud=aloud)]
-    told = {"service": service.name, "port": service.port, "version": service.version}
-    known = tuple(sorted(service.operations)[:_MOST_NAMED])
-    notes.append(Note("ok", say("read_wsdl", **told, operations=known)))
-    wrong = [note for place, call in options.calls.items() for note in _held(place, call, service)]
-    if wrong:
-        return [*notes, *wrong]
+    notes += await check_wsdl(options, client, aloud=aloud)
+    if any(one.level == "fault" for one in notes):
+        return notes
     notes += await _called(options, client, aloud=aloud)
     notes += await _searched(options, find, aloud=aloud)
+    return notes
+
+
+async def check_wsdl(options: SoapOptions, client: SoapClient, *, aloud: bool) -> list[Note]:
+    """Return what the options have that the WSDL has not. Nothing is called, but the WSDL's own
+    address where no file is named."""
+    service = await client.service()
+    if client.unusable is not None:
+        why = client.unusable.said
+        at = client.unusable.option or ("wsdl" if options.wsdl_file is None else "wsdl_file")
+        return [Note("fault", say("unusable", why=why, cure=why.cure), at=(at,))]
+    if not isinstance(service, SoapService):
+        return [Note.fault(say("wsdl"), service, aloud=aloud)]
+    told = {"service": service.name, "port": service.port, "version": service.version}
+    known = tuple(sorted(service.operations)[:_MOST_NAMED])
+    notes = [Note("ok", say("read_wsdl", **told, operations=known))]
+    for place, call in options.calls.items():
+        notes += _held(place, call, service)
+        notes += _headers(options, call, service)
     return notes
 
 
@@ -93,6 +103,18 @@ def _held(place: tuple[str, ...], call: SoapCall, service: SoapService) -> Itera
             told = {"where": where, "operation": operation.name, "name": ".".join(found.path)}
             said = say("misread", **told, cure=_meant(found, shape))
             yield Note("fault", said, at=(*place, *path))
+
+
+def _headers(options: SoapOptions, call: SoapCall, service: SoapService) -> Iterator[Note]:
+    """Yield the headers that an operation does not have: each goes along with each call."""
+    operation = service.operations.get(call.operation)
+    if operation is None or operation.headers.open:
+        return
+    for name in options.soap_header:
+        if name not in operation.headers.children:
+            told = {"operation": operation.name, "name": name}
+            cure = _cure(name, operation.headers)
+            yield Note("fault", say("no_header", **told, cure=cure), at=("soap_header", name))
 
 
 Seen = tuple[tuple[str, ...], RestExpression, Shape]
@@ -163,4 +185,4 @@ async def _searched(
             return [Note.fault(say("search"), failure, aloud=aloud)]
 
 
-__all__ = ["check_service"]
+__all__ = ["check_service", "check_wsdl"]

@@ -37,7 +37,6 @@ from gateway.sdk import (
     Context,
     File,
     FilePlaceholders,
-    Message,
     Misconfigured,
     Outcome,
     Refused,
@@ -91,7 +90,7 @@ class SoapClient:
         self._now = context.now
         self._kept: _KeptService | None = None
         #: Why the WSDL could not be used, when it was last read.
-        self.unusable: Message | None = None
+        self.unusable: UnusableWsdl | None = None
         #: The names of our own account: what they wrote is ours.
         self.accounts = frozenset(str(one) for one in options.accounts)
         self._secrets = secrets_in(options)
@@ -130,7 +129,7 @@ class SoapClient:
             make = partial(make_service, start, of, options.service, options.port)
             return await beside(_IN_A_THREAD, make)
         except UnusableWsdl as error:
-            self.unusable = error.said
+            self.unusable = error
             return Misconfigured("unusable_wsdl", error.said.what())
 
     async def _document(self, address: str) -> bytes | Outcome:

@@ -15,7 +15,8 @@ from urllib.parse import urljoin
 from xml.etree.ElementTree import Element
 
 from adapters.rest.expression import Json
-from adapters.soap.answers import NOTHING, Shape
+from adapters.soap.answers import NOTHING, AnswerElement, Shape
+from adapters.soap.arguments import find_nearest
 from adapters.soap.texts import say
 from gateway.sdk import ConfigFile, Message, Outcome, Unreadable, beside, read_xml
 
@@ -41,11 +42,12 @@ BESIDE: Final = "http://config.invalid/"
 
 
 class UnusableWsdl(Exception):
-    """The WSDL cannot be used. `said` says why, and holds nothing of it but names."""
+    """The WSDL cannot be used. `said` says why, and holds nothing of it but names; `option` is the
+    one that asks for what it lacks, empty where it is the WSDL itself."""
 
-    def __init__(self, said: Message) -> None:
+    def __init__(self, said: Message, option: str = "") -> None:
         super().__init__(said.what())
-        self.said = said
+        self.said, self.option = said, option
 
 
 async def read_documents(start: str, get: Get) -> dict[str, bytes] | Outcome:
@@ -152,13 +154,15 @@ class SoapService:
 
 @dataclass(frozen=True, slots=True)
 class ServiceOperation:
-    """One operation. `takes` and `gives` are what its messages hold; `answer` is the name of its
-    answer's element where the WSDL says it; one without an answer has no output."""
+    """One operation. `takes` and `gives` are what its messages hold, `headers` what may stand in
+    the header; `answer` is its answer's element where the WSDL says it; one without an answer has
+    no output."""
 
     name: str
     takes: Shape
     gives: Shape
-    answer: str | None
+    headers: Shape
+    answer: AnswerElement | None
     answers: bool
     action: str
     zeep: Any = field(repr=False, compare=False)
@@ -212,7 +216,6 @@ def parse_service(
     import zeep.xsd  # noqa: F401 - loaded here, so that no later thread does
     from zeep.settings import Settings
     from zeep.wsdl import Document
-    from zeep.wsdl.bindings.soap import Soap12Binding, SoapBinding
 
     settings = Settings(strict=True, forbid_dtd=True, forbid_entities=True, xml_huge_tree=False)
     try:
@@ -221,19 +224,46 @@ def parse_service(
         raise
     except Exception as error:  # of any kind: its texts may hold anything
         raise UnusableWsdl(say("zeep_cannot", error=type(error).__name__)) from None
-    for name, one in wsdl.services.items():
-        for port_name, at in one.ports.items():
-            if service in (None, name) and port in (None, port_name):
-                binding = at.binding
-                if isinstance(binding, SoapBinding):
-                    version = "1.2" if isinstance(binding, Soap12Binding) else "1.1"
-                    try:
-                        operations = _operations(binding.all())
-                    except Exception as error:  # zeep reads types only when they are looked at
-                        raise UnusableWsdl(say("zeep_cannot", error=type(error).__name__)) from None
-                    return SoapService(name, port_name, version, operations)
-    known = tuple(f"{name}/{at}" for name, one in wsdl.services.items() for at in one.ports)
-    raise UnusableWsdl(say("no_port", known=known[:20] or say("nothing")))
+    return _chosen({name: one.ports for name, one in wsdl.services.items()}, service, port)
+
+
+def _chosen(
+    services: Mapping[str, Mapping[str, Any]], service: str | None, port: str | None
+) -> SoapService:
+    """Return the service at the first SOAP port of those that are named. Raises UnusableWsdl."""
+    from zeep.wsdl.bindings.soap import Soap12Binding, SoapBinding
+
+    if service is not None:
+        if service not in services:
+            cure = _nearest_of(service, services)
+            raise UnusableWsdl(say("no_service_named", name=service, cure=cure), "service")
+        services = {service: services[service]}
+    ports = [(name, at, one.binding) for name, all_ in services.items() for at, one in all_.items()]
+    if port is not None:
+        named = [at for _, at, _ in ports]
+        ports = [one for one in ports if one[1] == port]
+        if not ports:
+            cure = _nearest_of(port, named)
+            raise UnusableWsdl(say("no_port_named", name=port, cure=cure), "port")
+    for name, at, binding in ports:
+        if isinstance(binding, SoapBinding):
+            version = "1.2" if isinstance(binding, Soap12Binding) else "1.1"
+            try:
+                operations = _operations(binding.all())
+            except Exception as error:  # zeep reads types only when they are looked at
+                raise UnusableWsdl(say("zeep_cannot", error=type(error).__name__)) from None
+            return SoapService(name, at, version, operations)
+    if port is not None:
+        raise UnusableWsdl(say("no_soap_port", name=port), "port")
+    raise UnusableWsdl(say("no_soap"))
+
+
+def _nearest_of(name: str, known: Iterable[str]) -> Message:
+    shape = Shape(dict.fromkeys(known, NOTHING))
+    near = find_nearest(name, shape)
+    if near is not None:
+        return say("meant", name=near)
+    return say("there_is", known=tuple(sorted(shape.children)[:20]) or say("nothing"))
 
 
 def _operations(operations: Mapping[str, Any]) -> dict[str, ServiceOperation]:
@@ -246,12 +276,20 @@ def _operations(operations: Mapping[str, Any]) -> dict[str, ServiceOperation]:
             name=name,
             takes=_Shapes().of(one.input.body.type) if one.input.body is not None else NOTHING,
             gives=_Shapes().of(body.type) if body is not None else NOTHING,
-            answer=body.name if body is not None and one.style == "document" else None,
+            headers=_Shapes().of(getattr(one.input.header, "type", None)),
+            answer=_answer_element(body) if one.style == "document" else None,
             answers=body is not None,
             action=one.soapaction or "",
             zeep=one,
         )
     return found
+
+
+def _answer_element(body: Any) -> AnswerElement | None:
+    """Return the element that an answer's body begins with, in the style `document`."""
+    if body is None:
+        return None
+    return AnswerElement(body.name, body.qname.namespace or "")
 
 
 @dataclass(slots=True)

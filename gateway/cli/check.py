@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import httpx
 import typer
 
 from gateway.catalogue import registry
@@ -75,7 +76,8 @@ def check(
     """Check configuration, mappings, adapters, then every GRU and portal (reads only), and the
     object store of the attachments and the virus scanner.
 
-    --offline holds the mappings against the forms saved beside them (`portal form`). Exit code 3
+    --offline holds the mappings against the forms saved beside them (`portal form`), and the
+    settings against the files that they name, as a WSDL. Exit code 3
     for faults in the configuration, 4 when a far end cannot be used.
     """
     try:
@@ -86,7 +88,10 @@ def check(
         emit(_document(error.faults, (), ()))
         raise typer.Exit(Exit.CONFIGURATION) from None
     warnings = _warnings(catalogue, config, mappings)
-    saved = _saved_forms(catalogue, mappings) if offline else ()
+    saved: tuple[CheckLine, ...] = ()
+    if offline:
+        own = asyncio.run(_own_files(catalogue))
+        saved = (*own, *_saved_forms(catalogue, mappings))
     if answers is not None:
         saved = tuple(asyncio.run(_recorded(catalogue, answers, commune)))
     asked = not offline and answers is None
@@ -306,11 +311,32 @@ async def _recorded(catalogue: Catalogue, file: Path, insee: str | None) -> list
     return lines
 
 
-async def _gru(catalogue: Catalogue, adapter: Adapter, lane: str) -> list[CheckLine]:
+async def _own_files(catalogue: Catalogue) -> list[CheckLine]:
+    """Check the GRUs' settings against the files that they name. Nobody is asked."""
+    lines: list[CheckLine] = []
+    async with open_far_ends(catalogue, transport=lambda lane: _Nobody()) as far_ends:
+        for lane, adapter in far_ends.adapters.items():
+            lines += await _gru(catalogue, adapter, lane, files=True)
+    return lines
+
+
+class _Nobody(httpx.AsyncBaseTransport):
+    """Reaches nobody, whatever an adapter tries."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("offline", request=request)
+
+
+async def _gru(
+    catalogue: Catalogue, adapter: Adapter, lane: str, *, files: bool = False
+) -> list[CheckLine]:
+    """Check one GRU; with `files`, only what its settings say of files."""
+    taken = None
     try:
         async with asyncio.timeout(PATIENCE):
-            notes = await adapter.check()
-            taken = await adapter.taken_names()
+            notes = await adapter.check_files() if files else await adapter.check()
+            if not files:
+                taken = await adapter.taken_names()
     except TimeoutError:
         return [CheckLine(lane, "fault", say("no_answer", seconds=f"{PATIENCE:.0f}"))]
     except Exception as error:  # an adapter's bug must not hide what the others say

@@ -325,6 +325,11 @@ class Adapter(ABC):
     async def check(self) -> Sequence[Note]:
         """Check address, credentials and settings, without altering any data at the GRU."""
 
+    async def check_files(self) -> Sequence[Note]:
+        """Check the settings against the files that they name (`ConfigFile`), asking nobody: for
+        `check --offline`."""
+        return ()
+
     async def taken_names(self) -> frozenset[str] | None:
         """Return the targets of a mapping that the GRU takes in a creation, with all below them:
         `check` names those that it would drop in silence. None: it does not say."""

@@ -24,7 +24,7 @@ import pytest
 
 import adapters.soap
 from adapters.soap import SoapAdapter
-from adapters.soap.answers import NOTHING, Shape, SoapFault, read_answer
+from adapters.soap.answers import NOTHING, AnswerElement, Shape, SoapFault, read_answer
 from adapters.soap.wsdl import BESIDE, UnusableWsdl, make_service, parse_service
 from adapters.soap.xop import read_parts
 from gateway.sdk import (
@@ -232,7 +232,7 @@ async def test_the_text_of_a_fault_is_shown_masked_and_decides_nothing() -> None
 
 
 async def test_an_answer_that_says_its_failure_in_a_field_is_judged_by_errors() -> None:
-    said = envelope(element("creerDemandeResponse", element("numero", "KO-12")))
+    said = envelope(element("tns:creerDemandeResponse", element("numero", "KO-12")))
     rule = {"when": "starts_with(numero, 'KO')", "outcome": "refused", "reason": "refused"}
     outcome = await submitted(said, errors=[{**rule, "code": "numero"}])
     assert outcome == Refused("refused", "HTTP 200, code KO-12")
@@ -295,8 +295,8 @@ async def test_files_go_beside_the_envelope_and_come_back_so() -> None:
         part = by_id["<" + include.attrib["href"].removeprefix("cid:") + ">"]
         assert (part.get_content_type(), part.get_content()) == ("image/png", b"\x00PNG\r\n--x")
         listed = envelope(
-            '<creerDemandeResponse><numero><x:Include href="cid:a%40b" xmlns:x="urn:x"/></numero>'
-            "</creerDemandeResponse>"
+            '<tns:creerDemandeResponse><numero><x:Include href="cid:a%40b" xmlns:x="urn:x"/>'
+            "</numero></tns:creerDemandeResponse>"
         )
         body = (
             b"\r\n--limite\r\nContent-Type: application/xop+xml\r\nContent-ID: <r>\r\n\r\n"
@@ -328,10 +328,10 @@ def test_parts_that_are_named_again_and_again_do_not_swell_an_answer() -> None:
         head = b"--x\r\nContent-ID: <r>\r\n\r\n" + envelope(f"<r>{named}</r>")
         return head + b"\r\n--x\r\nContent-ID: <a>\r\n\r\n" + b"z" * 10_000 + b"\r\n--x--"
 
-    read: Any = read_answer(NOTHING, "r", package(2))
+    read: Any = read_answer(NOTHING, AnswerElement("r"), package(2))
     assert len(read["f"]) == 2
     with pytest.raises(Unreadable, match="too often"):
-        read_answer(NOTHING, "r", package(100))
+        read_answer(NOTHING, AnswerElement("r"), package(100))
 
 
 def test_a_sentence_in_the_place_of_a_code_is_told_nowhere() -> None:
@@ -379,7 +379,7 @@ def test_what_may_repeat_is_a_list_and_what_is_not_known_is_read() -> None:
     shape = Shape({"rows": rows, "total": NOTHING})
 
     def read(inside: str) -> Any:
-        return read_answer(shape, "r", envelope(f"<r xmlns:i='urn:i'>{inside}</r>"))
+        return read_answer(shape, AnswerElement("r"), envelope(f"<r xmlns:i='urn:i'>{inside}</r>"))
 
     assert read("") == {"rows": {"row": []}}
     assert read("<rows i:nil='true'/>") == {"rows": {"row": []}}
@@ -532,6 +532,60 @@ async def test_check_names_each_thing_that_the_wsdl_has_not() -> None:
         ),
     ]
     assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "at", "said"),
+    [
+        (
+            {"service": "Demande"},
+            ("service",),
+            "pas de service Demande (peut-être Demandes)",
+        ),
+        ({"port": "Demandes13"}, ("port",), "il n'a pas de port Demandes13 (peut-être Demandes1"),
+        (
+            {"soap_header": {"acces": {"cle": "x"}}},
+            ("soap_header", "acces"),
+            "soap_header : l'opération creerDemande n'a pas d'en-tête acces",
+        ),
+        (
+            {"check": {"operation": "versions"}},
+            ("check", "operation"),
+            "check.operation : le WSDL n'a pas d'opération versions (peut-être version)",
+        ),
+    ],
+)
+async def test_a_file_says_what_is_wrong_and_nobody_is_asked(
+    wrong: dict[str, Any], at: tuple[str, ...], said: str
+) -> None:
+    async with service(**wrong) as (adapter, calls):
+        notes = [note for note in await adapter.check_files() if note.level == "fault"]
+        assert notes
+        assert notes[0].at == at
+        assert said in notes[0].said.told("fr")
+        assert calls == []
+    async with service() as (adapter, calls):
+        assert {note.level for note in await adapter.check_files()} == {"ok"}
+    async with service(wsdl_file=None) as (adapter, calls):
+        assert await adapter.check_files() == ()
+    assert calls == []
+
+
+@pytest.mark.parametrize(
+    ("written", "taken"),
+    [
+        ("<tns:versionResponse><tns:version>3</tns:version></tns:versionResponse>", True),
+        ('<versionResponse xmlns="urn:exemple:demandes"/>', True),
+        ('<a:versionResponse xmlns:a="urn:exemple:demandes"/>', True),
+        ('<versionResponse xmlns="urn:exemple:autre"/>', False),
+        ("<t:versionResponse/>", False),
+        ("<versionResponse/>", False),
+    ],
+)
+async def test_an_answer_of_another_namespace_proves_nothing(written: str, taken: bool) -> None:
+    async with service(envelope(written)) as (adapter, _):
+        notes = [note for note in await adapter.check() if note.said.word == "answers"]
+        assert bool(notes) is taken
 
 
 def grouped(depth: int, last: str) -> tuple[tuple[str, bytes], ...]:

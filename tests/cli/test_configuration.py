@@ -49,6 +49,27 @@ def test_check_tells_every_fault_at_its_line(home: Home) -> None:
     assert [fault["line"] > 0 for fault in faults] == [True, True, True]
 
 
+def test_offline_the_options_are_held_against_the_wsdl_that_they_name(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DECINES_MOT_DE_PASSE", "mot-de-passe-de-test")
+    (home.config / "files").mkdir()
+    for name in ("demandes.wsdl", "types.xsd"):
+        text = (life.ROOT / "tests/adapters/recorded/soap" / name).read_text("utf-8")
+        (home.config / "files" / name).write_text(text, "utf-8")
+    example = (life.ROOT / "config/communes.example/decines-charpieu.yaml").read_text("utf-8")
+    named = example.replace("wsdl: https://gru.decines", "wsdl_file: demandes.wsdl # https://gru")
+    wrong = named.replace("operation: creerDemande", "operation: creerDemandes")
+    file = home.config / "communes" / "69275-decines-charpieu.yaml"
+    for text, code in ((named, 0), (wrong, 3)):
+        file.write_text(text, "utf-8")
+        told = home.run("check", "--offline", "--lang", "fr")
+        assert told.exit_code == code, told.output
+    line = 1 + wrong[: wrong.index("creerDemandes")].count("\n")
+    said = "create.operation : le WSDL n'a pas d'opération creerDemandes (peut-être creerDemande)"
+    assert f"{file}:{line} : {said}" in told.stderr or f"{file}:{line}: {said}" in told.stderr
+
+
 def test_check_names_the_far_ends_that_cannot_be_used(home: Home) -> None:
     told = home.run("check", "--json")
     assert told.exit_code == 4

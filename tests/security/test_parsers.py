@@ -74,6 +74,10 @@ BOUNDED: dict[str, dict[str, str]] = {
     "gateway/sandbox/http.py": {"parse_qsl": "a form of at most 64 kB and 20 fields"},
     "gateway/sandbox/memory.py": {"loads": "the sandbox's own file"},
     "gateway/sandbox/pushing.py": {"loads": "our own messages"},
+    "adapters/soap/answers.py": {
+        "ParserCreate": "an answer that `read_xml` has read, to the first element of its body",
+        "Parse": "an answer that `read_xml` has read, to the first element of its body",
+    },
     "adapters/demo/ledger.py": {"model_validate_json": "the demonstration's own file"},
     "adapters/email/mailbox.py": {"reader": "a stream; it parses nothing"},
     "adapters/sftp/formats.py": {"reader": "a return, bounded in bytes, `beside`"},
