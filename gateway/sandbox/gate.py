@@ -52,6 +52,13 @@ _PLANTED = "sandbox."
 _PAGE = "<!doctype html><html><body><h1>502 Bad Gateway</h1><hr>proxy</body></html>"
 #: What a claim of a half-connector gave, to be followed: references, and seconds of the lease.
 Claimed = Callable[[list[str], int], Awaitable[None]]
+#: Called with a reference whose end is on the way.
+Ending = Callable[[str], Awaitable[None]]
+_ENDS = frozenset({"done", "refused", "cancelled"})
+
+
+async def _nobody_waits(*_: object) -> None:
+    """Do nothing: no sandbox follows the calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,8 @@ class CapturedCall:
     told: bytearray = field(default_factory=bytearray)
     status: int = 0
     headers: list[tuple[str, str]] = field(default_factory=list)
+    #: The case that it met.
+    case: SandboxCase | None = None
 
 
 @dataclass(slots=True)
@@ -80,7 +89,8 @@ class PivotGate:
     app: ASGIApp
     ledger: ExchangeLog
     now: Callable[[], datetime]
-    claimed: Claimed
+    claimed: Claimed = _nobody_waits
+    ending: Ending = _nobody_waits
     slow: float = SLOW
     armed: list[SandboxCase] = field(default_factory=list)
     planted: dict[str, str] = field(default_factory=dict)
@@ -96,12 +106,12 @@ class PivotGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         operation = _operation(scope["method"], scope["path"])
-        case, begun, at = self._due(operation), time.monotonic(), self.now()
-        seen = CapturedCall()
+        begun, at = time.monotonic(), self.now()
+        seen = CapturedCall(case=self._due(operation))
         try:
-            await self._answer(scope, _listening_to(receive, seen), send, seen, operation, case)
+            await self._answer(scope, _listening_to(receive, seen), send, seen, operation)
         finally:
-            self._record(scope, seen, case, at, time.monotonic() - begun)
+            self._record(scope, seen, at, time.monotonic() - begun)
 
     def _due(self, operation: str) -> SandboxCase | None:
         for n, case in enumerate(self.armed):
@@ -116,8 +126,8 @@ class PivotGate:
         send: Send,
         seen: CapturedCall,
         operation: str,
-        case: SandboxCase | None,
     ) -> None:
+        case = seen.case
         word = "" if case is None else case.word
         noting = _noting(send, seen)
         if case is not None and case.problem is not None:
@@ -128,15 +138,63 @@ class PivotGate:
         elif word == "proxy_page":
             await Response(_PAGE, 502, media_type="text/html")(scope, receive, noting)
         elif word == "lost_answer":
-            await self.app(scope, receive, _noting(_drop, seen))
-            await cut_answer(scope, receive)
+            await self._lose(scope, receive, noting, seen, operation)
         else:
             if word == "slow_answer":
-                await asyncio.sleep(self.slow)
+                noting = self._slowed(noting, seen)
             if operation == "claim":
                 await self._claim(scope, receive, noting)
-            else:
-                await self.app(scope, receive, noting)
+                return
+            if operation == "tell_change":
+                receive = await self._heard(scope, receive)
+            await self.app(scope, receive, noting)
+
+    def _spare(self, seen: CapturedCall) -> None:
+        """Let a case wait on: the call did not count, as one whose token is no good."""
+        if seen.case is not None:
+            self.armed.insert(0, seen.case)
+            seen.case = None
+
+    def _slowed(self, send: Send, seen: CapturedCall) -> Send:
+        async def slowly(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                if message["status"] >= 400:
+                    self._spare(seen)
+                else:
+                    await asyncio.sleep(self.slow)
+            await send(message)
+
+        return slowly
+
+    async def _lose(
+        self, scope: Scope, receive: Receive, send: Send, seen: CapturedCall, operation: str
+    ) -> None:
+        """Lose the answer of a call that was taken, and from which something came; pass on any
+        other."""
+        answer = CapturedCall()
+        await self.app(scope, receive, _keeping(answer))
+        content = bytes(answer.told)
+        counts = answer.status < 400
+        if counts and operation == "claim":
+            told = await beside(len(content), partial(read_json, content))
+            counts = bool(told["items"] or told["settled"])
+        if counts:
+            seen.status, seen.headers, seen.told = answer.status, answer.headers, answer.told
+            await cut_answer(scope, receive)
+            return
+        self._spare(seen)
+        await _answered(answer, content)(scope, receive, send)
+
+    async def _heard(self, scope: Scope, receive: Receive) -> Receive:
+        """Bring about what must come before the end of a request, where a change tells that."""
+        body = await _whole(receive, _LOOKED_INTO)
+        told = None
+        if isinstance(body, bytes):
+            with suppress(Unreadable):
+                told = await beside(len(body), partial(read_json, body))
+        if isinstance(told, dict) and told.get("status") in _ENDS:
+            await self.ending(scope["path"].split("/")[-2])
+        return _replayed(body, receive)
 
     # --- claims -------------------------------------------------------------------------------
 
@@ -155,9 +213,7 @@ class PivotGate:
                 asked["settled"] = [one for one in settled if not _is_planted(one)]
                 body = json.dumps(asked).encode()
         answer = CapturedCall()
-        pieces = [body] if isinstance(body, bytes) else list(body)
-        passing = _replayed(pieces, receive)
-        await self.app(_sized(scope, pieces), passing, _keeping(answer))
+        await self.app(_sized(scope, body), _replayed(body, receive), _keeping(answer))
         content = bytes(answer.told)
         lease, references = 0, []
         if answer.status == 200 and isinstance(asked, dict):
@@ -167,9 +223,7 @@ class PivotGate:
             told["items"] += self._plant(told["items"])
             lease = int(asked.get("lease", 600))
             content = await beside(len(content), partial(_written_json, told))
-        headers = {name: value for name, value in answer.headers if name != "content-length"}
-        media_type = headers.pop("content-type", None)
-        await Response(content, answer.status, headers, media_type)(scope, receive, send)
+        await _answered(answer, content)(scope, receive, send)
         if references:
             await self.claimed(references, lease)
 
@@ -218,10 +272,10 @@ class PivotGate:
         self,
         scope: Scope,
         seen: CapturedCall,
-        case: SandboxCase | None,
         at: datetime,
         seconds: float,
     ) -> None:
+        case = seen.case
         verdict, why = judge_answer(seen.status, bytes(seen.told))
         if case is not None:
             verdict = ExchangeVerdict.NEUTRAL
@@ -283,10 +337,10 @@ async def _whole(receive: Receive, most: int) -> bytes | list[bytes]:
     return pieces
 
 
-def _replayed(pieces: list[bytes], receive: Receive) -> Receive:
-    """Return a receiver that gives these pieces first, and goes on where they were not all."""
-    left = list(pieces)
-    whole = len(pieces) == 1
+def _replayed(body: bytes | list[bytes], receive: Receive) -> Receive:
+    """Return a receiver that gives what was read first, and goes on where it was not all."""
+    whole = isinstance(body, bytes)
+    left = [body] if isinstance(body, bytes) else list(body)
 
     async def again() -> Message:
         if left:
@@ -297,11 +351,11 @@ def _replayed(pieces: list[bytes], receive: Receive) -> Receive:
     return again
 
 
-def _sized(scope: Scope, pieces: list[bytes]) -> Scope:
-    if len(pieces) != 1:
+def _sized(scope: Scope, body: bytes | list[bytes]) -> Scope:
+    if not isinstance(body, bytes):
         return scope
     kept = [(name, value) for name, value in scope["headers"] if name != b"content-length"]
-    return {**scope, "headers": [*kept, (b"content-length", str(len(pieces[0])).encode())]}
+    return {**scope, "headers": [*kept, (b"content-length", str(len(body)).encode())]}
 
 
 def _listening_to(receive: Receive, seen: CapturedCall) -> Receive:
@@ -339,5 +393,8 @@ def _note(message: Message, seen: CapturedCall, most: int | None) -> None:
         seen.told += message.get("body", b"")
 
 
-async def _drop(message: Message) -> None:
-    """Drop an answer."""
+def _answered(answer: CapturedCall, content: bytes) -> Response:
+    """Return an answer that was kept, with this content."""
+    headers = {name: value for name, value in answer.headers if name != "content-length"}
+    media_type = headers.pop("content-type", None)
+    return Response(content, answer.status, headers, media_type)

@@ -20,10 +20,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.core.errors import Conflict, GatewayError, NotFound
 from gateway.core.messages import Language
+from gateway.sandbox.acts import FiledRequest
 from gateway.sandbox.cases import SandboxCase, all_cases
 from gateway.sandbox.exchanges import MOST, ShownPart, VendorExchange
 from gateway.sandbox.files import CLIENT_ID
-from gateway.sandbox.sandbox import FiledRequest, Sandbox
+from gateway.sandbox.sandbox import Sandbox
 from gateway.sandbox.texts import say
 from gateway.sdk import LARGE, Unreadable, beside, read_json
 
@@ -206,9 +207,20 @@ class SandboxApp:
                         "reference": one.reference,
                         "teleservice": one.teleservice,
                         "case": one.case,
-                        "citizen_sees": sandbox.status_at_portal(one),
+                        "citizen_sees": sandbox.acts.status_at_portal(one),
                     }
                     for one in sandbox.requests
+                ],
+                "acts": [
+                    {
+                        "reference": one.filed.reference,
+                        "kind": one.kind,
+                        "comes": comes,
+                        "why": one.why.what(language_of(request)),
+                        "todo": one.why.remedy(language_of(request)),
+                    }
+                    for acts, comes in ((sandbox.acts.waiting, True), (sandbox.acts.never, False))
+                    for one in acts
                 ],
                 "cases": {
                     one.word: {"mode": one.mode, "does": one.text.what(), "todo": one.text.remedy()}
@@ -263,9 +275,10 @@ class SandboxApp:
             groups=_groups(lang, sandbox.mode),
             chosen=request.query_params.get("done", ""),
             requests=[
-                {"filed": one, "status": sandbox.status_at_portal(one)}
+                {"filed": one, "status": sandbox.acts.status_at_portal(one)}
                 for one in _newest(sandbox.requests)
             ],
+            acts=[*sandbox.acts.never, *sandbox.acts.waiting[:_SHOWN]],
             kinds=_KINDS,
             moves=_MOVES,
             most=MOST,

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -13,7 +11,7 @@ from gateway.core.messages import Message, Messages, Text
 from gateway.sandbox.exchanges import ExchangeVerdict
 from gateway.sdk import Unreadable, read_json
 from gateway.sdk.pivot_models import Acknowledgement
-from gateway.web.pivot_problems import BY_WORD, TYPE
+from gateway.web.pivot_problems import BY_WORD, TYPE, tell_problem
 
 # fmt: off
 say = Messages(
@@ -42,7 +40,9 @@ say = Messages(
          "check webhook-signature, webhook-timestamp and recipient before anything else",
          "il a répondu {status} : il a pris ce qu'il doit refuser",
          "vérifier d'abord webhook-signature, webhook-timestamp et recipient"),
-    Text("refusal", "{detail} (`{word}`)", "{remedy}", "{detail} (`{word}`)", "{remedy}"),
+    # The answer's own detail is French.
+    Text("refusal", "{title}{at} (`{word}`)", "{cure}", "{detail} (`{word}`)", "{cure}"),
+    Text("odd_refusal", "{detail} (`{word}`)", "", "{detail} (`{word}`)", ""),
     Text("provoked", "the sandbox made it so: case `{case}`", "{todo}",
          "le bac à sable l'a fait : cas `{case}`", "{todo}"),
     Text("wrong_result", "the result is `{result}`", "tell `{wanted}` of it",
@@ -105,14 +105,13 @@ def judge_answer(status: int, body: bytes) -> tuple[ExchangeVerdict, Message | N
     told = told if isinstance(told, dict) else {}
     problem = BY_WORD.get(str(told.get("type", "")).removeprefix(TYPE))
     if problem is None:
-        return ExchangeVerdict.FAILED, _refusal(told, str(told.get("error", status)), "")
+        detail, word = str(told.get("detail", "")), str(told.get("error", status))
+        return ExchangeVerdict.FAILED, say("odd_refusal", detail=detail[:500], word=word[:100])
     # A token that ends is asked for anew; what is ours is not the vendor's fault.
     fault = problem.fault == "yours" and problem.retry == "never"
     verdict = ExchangeVerdict.FAILED if fault else ExchangeVerdict.NEUTRAL
-    return verdict, _refusal(told, problem.word, problem.remedy)
-
-
-def _refusal(told: Mapping[str, Any], word: str, remedy: str) -> Message:
-    pointer = told.get("pointer")
-    detail = f"{told.get('detail', '')} {pointer or ''}".strip()
-    return say("refusal", detail=detail[:500], word=word[:100], remedy=remedy)
+    pointer = str(told.get("pointer") or "")[:200]
+    detail = f"{told.get('detail', '')} {pointer}".strip()[:500]
+    named = {"word": problem.word, "detail": detail, "at": f" {pointer}".rstrip()}
+    said = tell_problem(problem)
+    return verdict, say("refusal", title=said, cure=said.cure, **named)

@@ -22,6 +22,7 @@ from gateway.demo.files import shipped_mappings
 from gateway.demo.stage import import_workflows
 from gateway.flow.engine import Engine, open_engine
 from gateway.ops.metrics import Metrics
+from gateway.sandbox.acts import LANE, CitizenActs
 from gateway.sandbox.clock import FastClock
 from gateway.sandbox.exchanges import ExchangeLog
 from gateway.sandbox.files import (
@@ -35,7 +36,7 @@ from gateway.sandbox.files import (
 from gateway.sandbox.gate import PivotGate
 from gateway.sandbox.memory import SandboxMemory
 from gateway.sandbox.pushing import PushLine
-from gateway.sandbox.sandbox import LANE, Sandbox, SandboxOptions
+from gateway.sandbox.sandbox import Sandbox, SandboxOptions
 from gateway.sim.glc import SimulatedGlc
 from gateway.sim.portal import SimulatedPortal
 from gateway.store import schema
@@ -74,11 +75,6 @@ async def open_sandbox(
         engine, app = await _gateway(stack, catalogue, clock, _transports(portal, glc, pushing))
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app))
         portal.client = await stack.enter_async_context(client)
-        sandbox: Sandbox
-
-        async def followed(references: list[str], lease: int) -> None:
-            await sandbox.followed(references, lease)
-
         sandbox = Sandbox(
             options=options,
             folder=folder,
@@ -91,11 +87,13 @@ async def open_sandbox(
             portal=portal,
             glc=glc,
             line=pushing,
-            gate=PivotGate(app, ledger, clock.now, followed),
+            gate=PivotGate(app, ledger, clock.now),
             ledger=ledger,
             memory=memory,
+            acts=CitizenActs(engine, portal, glc),
             dice=random.Random(options.seed),
         )
+        sandbox.gate.claimed, sandbox.gate.ending = sandbox.followed, sandbox.before_the_end
         sandbox.recall()
         if options.seeded and not sandbox.requests:
             await _seed(sandbox)

@@ -10,7 +10,6 @@ import asyncio
 import json
 import random
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -18,29 +17,21 @@ from pathlib import Path
 import structlog
 from fastapi import FastAPI
 
-from gateway.core.delivery import State
 from gateway.core.errors import Conflict, GatewayError, NotFound
 from gateway.core.ids import REFERENCE
-from gateway.core.lane_name import GruLane
 from gateway.demo.stage import intake
 from gateway.flow.engine import Engine
+from gateway.sandbox.acts import LANE, LATER, CitizenActs, FiledRequest, LaterAct
 from gateway.sandbox.cases import SandboxCase, all_cases
 from gateway.sandbox.citizens import INSEE, TEXTS, CitizenFiling, fill_in, sample_of
 from gateway.sandbox.clock import FastClock
 from gateway.sandbox.exchanges import ExchangeLog
-from gateway.sandbox.files import (
-    GRU,
-    SandboxSecrets,
-)
+from gateway.sandbox.files import SandboxSecrets
 from gateway.sandbox.former import half_connector, settle_as_former
 from gateway.sandbox.gate import PivotGate
 from gateway.sandbox.memory import FiledRow, SandboxMemory
 from gateway.sandbox.pushing import FORMER_NUMBER, PushLine
 from gateway.sandbox.texts import say
-from gateway.sdk.pivot_models import (
-    PivotChange,
-    PivotStatus,
-)
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.glc import SimulatedGlc
 from gateway.sim.portal import SimulatedPortal
@@ -54,7 +45,6 @@ MOST_REQUESTS = 500
 BEAT = 0.25
 #: Real seconds between two looks at erasures and citizens' acts, in beats.
 _SLOW_BEATS = 4
-LANE = str(GruLane(INSEE, GRU))
 #: Cases whose request is altered, doubled or forged on its way.
 _ON_THE_WAY = frozenset(
     {
@@ -64,23 +54,8 @@ _ON_THE_WAY = frozenset(
 )  # fmt: skip
 #: Those of them that a mailbox meets too.
 _PLANTED = frozenset({"unknown_event", "unknown_field", "other_recipient"})
-#: What the citizen does once the commune has taken the request, by case.
-_LATER = {
-    "message": "message",
-    "change": "change",
-    "cancellation": "cancellation",
-    "out_of_order": "message",
-    "erasure": "erasure",
-    "erasure_unknown": "erasure",
-    "history": "history",
-}
 #: Cases whose request another half-connector has taken, long ago.
 _FORMER = frozenset({"history", "erasure_unknown"})
-_HISTORY = (
-    (PivotStatus.ACCEPTED, "Votre demande est enregistrée."),
-    (PivotStatus.IN_PROGRESS, "Une équipe est passée ce matin."),
-    (PivotStatus.DONE, "C'est fait."),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +69,6 @@ class SandboxOptions:
     keep: Path | None = None
     #: Requests that there are from the start.
     seeded: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class FiledRequest:
-    """A request that a citizen filed: ours, and what it is for."""
-
-    reference: str
-    teleservice: str
-    id: str
-    account: str
-    case: str
-
-
-@dataclass(slots=True)
-class LaterAct:
-    """An act that a citizen does once the commune has taken the request."""
-
-    filed: FiledRequest
-    kind: str
 
 
 @dataclass(slots=True)
@@ -133,9 +89,9 @@ class Sandbox:
     gate: PivotGate
     ledger: ExchangeLog
     memory: SandboxMemory
+    acts: CitizenActs
     dice: random.Random
     requests: list[FiledRequest] = field(default_factory=list)
-    _later: list[LaterAct] = field(default_factory=list)
     _leases: dict[str, str] = field(default_factory=dict)
     _acting: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -181,19 +137,14 @@ class Sandbox:
         self._look_again()
 
     async def act(self, reference: str, kind: str) -> None:
-        """Have the citizen of a request do something: see `_LATER`. Raises NotFound, Conflict."""
+        """Have the citizen of a request do something: see `LATER`. Raises NotFound, Conflict."""
         found = next((one for one in self.requests if one.reference == reference), None)
-        if found is None or kind not in _LATER.values():
+        if found is None or kind not in LATER.values():
             raise NotFound(say("no_request", reference=reference[:60]))
-        if len(self._later) >= MOST_REQUESTS:
+        if len(self.acts.waiting) >= MOST_REQUESTS:
             raise Conflict(say("too_many"))
-        self._later.append(LaterAct(found, kind))
+        self.acts.waiting.append(LaterAct(found, kind))
         await self.work()
-
-    def status_at_portal(self, one: FiledRequest) -> str:
-        """Return where the citizen sees the request, in the portal's words."""
-        item = self.portal.get(one.teleservice, one.id)
-        return item.form.status(item.status).name
 
     async def waiting(self) -> tuple[int, int]:
         """Return how much the half-connector has still to take, and for how many days it has
@@ -231,8 +182,8 @@ class Sandbox:
                     await settle_as_former(self.engine, filed.reference, FORMER_NUMBER)
         self.requests.append(filed)
         self.memory.append(FiledRow(filed.reference, case.word, item.id, filing))
-        if case.word in _LATER:
-            self._later.append(LaterAct(filed, _LATER[case.word]))
+        if case.word in LATER:
+            self.acts.waiting.append(LaterAct(filed, LATER[case.word]))
         return filed
 
     def _submit(self, filing: CitizenFiling, id: str | None = None) -> SimulatedFormdata:
@@ -273,6 +224,11 @@ class Sandbox:
             if case == "taken_by_another":
                 await settle_as_former(self.engine, reference, "AUTRE-1")
 
+    async def before_the_end(self, reference: str) -> None:
+        """Bring about what a citizen can do only while this request is open."""
+        async with self._acting:
+            await self.acts.before_the_end(reference)
+
     # --- by the clock -----------------------------------------------------------------------------
 
     async def run_clock(self) -> None:
@@ -291,10 +247,7 @@ class Sandbox:
     async def work(self) -> None:
         """Do what citizens have still to do, and bring erasures on, once."""
         async with self._acting:
-            later, self._later = self._later, []
-            for one in later:
-                if not await self._done_later(one):
-                    self._later.append(one)
+            await self.acts.bring_about()
             await self.engine.eraser.advance()
             gru, _ = half_connector(self.engine)
             await self.engine.changes.review(gru)
@@ -306,46 +259,6 @@ class Sandbox:
         for bells in self.engine.lanes.bells.values():
             for bell in bells:
                 bell.set()
-
-    async def _done_later(self, act: LaterAct) -> bool:
-        one = act.filed
-        item = self.portal.get(one.teleservice, one.id)
-        if item.processing is not None or not await self._taken(one.reference):
-            return False
-        if act.kind == "erasure":
-            self.glc.delete(one.account)
-            if self.engine.identity is not None:
-                await self.engine.identity.poll()
-            return True
-        if act.kind == "history":
-            gru, _ = half_connector(self.engine)
-            for n, (status, text) in enumerate(_HISTORY):
-                change = PivotChange.model_validate(
-                    {"key": f"{one.reference}-{n}", "status": status, "public": text}
-                )
-                await self.engine.pivot.record_change(gru, one.reference, change)
-            return True
-        with suppress(KeyError):
-            await self._citizen(act.kind, one)
-            return True
-        return item.form.status(item.status).endpoint
-
-    async def _taken(self, reference: str) -> bool:
-        """Has the commune taken the request?"""
-        done = await self.engine.store.read(
-            backlog.listing, states=[State.DONE], request_id=reference
-        )
-        return any(one.lane == LANE for one in done)
-
-    async def _citizen(self, kind: str, one: FiledRequest) -> None:
-        """Raises KeyError where the portal does not let the citizen do it now."""
-        if kind == "message":
-            await self.portal.write(one.teleservice, one.id, "Le tas a encore grossi. 🙁")
-        elif kind == "change":
-            changed = {"adresse_voie": "Rue du Rêve"}
-            await self.portal.amend(one.teleservice, one.id, changed)
-        else:
-            await self.portal.cancel(one.teleservice, one.id)
 
     # --- what is kept -----------------------------------------------------------------------------
 

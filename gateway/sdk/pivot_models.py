@@ -20,7 +20,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 #: Of the contract: major in the address, minor for what is added, patch for words.
-API_VERSION = "1.1.0"
+API_VERSION = "1.2.0"
 LONGEST_KEY = 100
 #: Items of a claim, of a page of events, of what is settled at once.
 MOST_ITEMS = 100
@@ -117,7 +117,10 @@ class PivotFile(OutgoingModel):
     filename: str
     content_type: str = Field(description="Its true type, found in its bytes.")
     size: int = Field(description="Bytes.")
-    sha256: str = Field(description="Of the bytes, 64 digits in hexadecimal.")
+    sha256: str = Field(
+        description="Of the bytes, 64 hexadecimal digits. Where what came has another, read the"
+        " file again."
+    )
     content: str | None = Field(None, description="Base64, for a small file.")
     url: str | None = Field(
         None, description="A signed link, good until `expires_at`; it takes `Range`."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,64 @@ async def test_a_lease_ends_and_another_worker_takes_it(tmp_path: Path, template
         await town.provoke("taken_by_another", teleservice=SLUG)
         (two,) = (await town.claim())["items"]
         assert await _settle(town, two) == "lost"
+
+
+async def test_the_citizen_writes_before_a_half_connector_ends_the_request(
+    tmp_path: Path, template: Path
+) -> None:
+    """However fast it says `done`: its case is about what comes before."""
+    async with open_town(tmp_path, template) as town:
+        filed = (await town.provoke("message", teleservice=SLUG)).json()
+        changes = f"/pivot/v1/requests/{filed['reference']}/changes"
+        (item,) = (await town.claim())["items"]
+        await town.claim(max=0, settled=_done([item]))
+        done = await town.client.post(
+            changes, json={"key": "k", "status": "done"}, headers=await town.token()
+        )
+        assert done.status_code == 201, done.text
+        (written,) = (await town.claim(wait=20))["items"]
+        assert written["event"]["type"] == "request.message"
+        state = (await town.client.get("/sandbox/v1/state")).json()
+        assert state["acts"] == []
+
+
+async def test_what_a_citizen_can_do_no_more_is_told(tmp_path: Path, template: Path) -> None:
+    async with open_town(tmp_path, template) as town:
+        filed = (await town.provoke("plain", teleservice=SLUG)).json()
+        one = f"/requests/{filed['reference']}"
+        await town.client.post(f"/sandbox/v1{one}/acts", json={"kind": "message"})
+        (waits,) = (await town.client.get("/sandbox/v1/state")).json()["acts"]
+        assert (waits["kind"], waits["comes"]) == ("message", True)
+        assert "ayez pris" in waits["why"]
+        town.sandbox.acts.waiting.clear()
+        (item,) = (await town.claim())["items"]
+        await town.claim(max=0, settled=_done([item]))
+        change = {"key": "k", "status": "done"}
+        await town.client.post(f"/pivot/v1{one}/changes", json=change, headers=await town.token())
+        filed_one = town.sandbox.requests[0]
+        portal = town.sandbox.portal
+        async with asyncio.timeout(60):
+            while True:
+                item = portal.get(filed_one.teleservice, filed_one.id)
+                if item.processing is None and item.form.status(item.status).endpoint:
+                    break
+                await asyncio.sleep(0.01)
+        await town.client.post(f"/sandbox/v1{one}/acts", json={"kind": "message"})
+        (never,) = (await town.client.get("/sandbox/v1/state")).json()["acts"]
+        assert never["comes"] is False
+        page = await town.client.get("/", headers={"Accept-Language": "en"})
+        assert "it never comes: the request has ended" in page.text
+
+
+async def test_the_english_page_has_english_remedies(tmp_path: Path, template: Path) -> None:
+    async with open_town(tmp_path, template) as town:
+        header = await town.token()
+        await town.client.get("/pivot/v1/events?limit=x", headers=header)
+        for language, wanted, other in (("en", "mend the", "corriger"), ("fr", "corriger", "mend")):
+            page = await town.client.get("/", headers={"Accept-Language": language})
+            why = page.text.partition('class="why"')[2].partition("</p>")[0]
+            assert wanted in why
+            assert other not in why
 
 
 async def _settle(town: Town, item: dict[str, Any]) -> str:

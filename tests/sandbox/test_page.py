@@ -104,8 +104,17 @@ async def test_answers_are_lost_slow_or_a_proxy_s(tmp_path: Path, template: Path
         )
         assert (await town.client.get("/pivot/v1/events", headers=header)).status_code == 200
         await town.provoke("lost_answer")
+        await town.provoke("slow_answer")
+        # What does not count uses no case up: a token that is no good, and a claim of nothing.
+        claim, bad = "/pivot/v1/mailbox/claim", {"Authorization": "Bearer x"}
+        for _ in range(3):
+            assert (await town.client.post(claim, json={}, headers=bad)).status_code == 401
+        assert (await town.claim(max=0))["items"] == []
+        assert [one.word for one in town.sandbox.gate.armed] == ["lost_answer", "slow_answer"]
+        assert {one.case for one in [*town.sandbox.ledger.exchanges][:5]} == {""}
         with pytest.raises(httpx.RemoteProtocolError):
             await town.claim()
+        assert town.sandbox.ledger.exchanges[0].case == "lost_answer"
         assert (await town.claim())["items"] == []  # it was taken: its lease has to end
         town.sandbox.move(61)
         (again,) = (await town.claim(wait=20))["items"]

@@ -1,13 +1,13 @@
 <?php
 
-// The bodies of the pivot contract 1.1.0.
+// The bodies of the pivot contract 1.2.0.
 // Generated from docs/pivot/openapi.json by `python -m clients.generate .`: not to be edited.
 
 declare(strict_types=1);
 
 namespace Toodego\Pivot;
 
-const VERSION = '1.1.0';
+const VERSION = '1.2.0';
 
 /**
  * The things that happen to a request, as the commune is told of them.
@@ -685,7 +685,7 @@ final class PivotFile
     /**
      * @param string $content_type Its true type, found in its bytes.
      * @param string $field The form's field.
-     * @param string $sha256 Of the bytes, 64 digits in hexadecimal.
+     * @param string $sha256 Of the bytes, 64 hexadecimal digits. Where what came has another, read the file again.
      * @param int $size Bytes.
      * @param ?string $content Base64, for a small file.
      * @param ?string $url A signed link, good until `expires_at`; it takes `Range`.

@@ -1,6 +1,6 @@
 <?php
 
-// The calls of the pivot contract 1.1.0.
+// The calls of the pivot contract 1.2.0.
 // Generated from docs/pivot/openapi.json by `python -m clients.generate .`: not to be edited.
 
 declare(strict_types=1);

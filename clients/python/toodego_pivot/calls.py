@@ -1,4 +1,4 @@
-"""The calls of the pivot contract 1.1.0.
+"""The calls of the pivot contract 1.2.0.
 
 Generated from docs/pivot/openapi.json by `python -m clients.generate .`: not to be edited.
 """

@@ -1,4 +1,4 @@
-"""The bodies of the pivot contract 1.1.0.
+"""The bodies of the pivot contract 1.2.0.
 
 Generated from docs/pivot/openapi.json by `python -m clients.generate .`: not to be edited.
 """
@@ -13,7 +13,7 @@ from typing import Any, Final
 from toodego_pivot import reading as r
 from toodego_pivot.reading import Unknown
 
-VERSION: Final = "1.1.0"
+VERSION: Final = "1.2.0"
 
 
 class PivotEventType:
@@ -484,7 +484,7 @@ class PivotFile:
     #: The form's field.
     field: str
     filename: str
-    #: Of the bytes, 64 digits in hexadecimal.
+    #: Of the bytes, 64 hexadecimal digits. Where what came has another, read the file again.
     sha256: str
     #: Bytes.
     size: int
