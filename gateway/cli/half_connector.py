@@ -145,8 +145,8 @@ def _print(report: HalfReport) -> None:
         _print_results(report)
     counts = {state.value: report.count(state) for state in HalfState}
     print_message(say("summary", **counts, seconds=f"{report.seconds:.1f}"))
-    if not report.reached:
-        print_message(say("unreached_fetching" if report.where is None else "unreached"))
+    if report.silence is not None:
+        print_message(report.silence)
         return
     print_message(say("conform" if report.passed else "not_conform"))
 

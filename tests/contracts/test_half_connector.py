@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import dataclasses
+import hashlib
+import html
+import http.client
 import io
 import json
 import sqlite3
@@ -27,12 +30,13 @@ from toodego_pivot import PivotClient, PivotError, Problem, Unknown, Unreachable
 from toodego_pivot.models import (
     ClaimResultTold,
     PivotChange,
+    PivotClaim,
     PivotErasure,
     PivotEvent,
     PivotFile,
 )
 
-from gateway.contracts.half_connector import fetching, pushing
+from gateway.contracts.half_connector import fetching, pushing, reached
 from gateway.contracts.half_connector.checks import CHECKS, HalfReport, HalfResult, HalfState
 from gateway.contracts.half_connector.report import (
     ReportedHalf,
@@ -157,6 +161,31 @@ async def proven(
         return await run_half_connector(pushed, listening=begin, only=only)
 
 
+class Thorough(Desk):
+    """Looks at a file before it reads it, and keeps for a while what it has fetched."""
+
+    def _file(self, file: PivotFile, folder: Path) -> bytes:
+        if file.url:
+            with urllib.request.urlopen(urllib.request.Request(file.url, method="HEAD")) as answer:
+                assert int(answer.headers["Content-Length"]) == file.size
+        return super()._file(file, folder)
+
+    def fetch(self) -> int:
+        self.keep()
+        return super().fetch()
+
+    def keep(self) -> None:
+        with self.open() as db:
+            tokens = [one for (one,) in db.execute("SELECT token FROM result LIMIT 100")]
+        if not tokens:
+            return
+        kept = tuple(ClaimResultTold(token=one, result="extend") for one in tokens)
+        answer = self.client.claim(PivotClaim(max=0, lease=120, settled=kept))
+        lost = [(one.token,) for one in answer.settled if one.outcome == "lost"]
+        with self.open() as db:
+            db.executemany("DELETE FROM result WHERE token = ?", lost)
+
+
 async def test_a_right_half_connector_passes_every_check(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,7 +193,7 @@ async def test_a_right_half_connector_passes_every_check(
     folders = [tmp_path / name for name in ("push", "mailbox")]
     for folder in folders:
         folder.mkdir()
-    runs = (proven(Half(f), mailbox=f.name == "mailbox", wait=20.0) for f in folders)
+    runs = (proven(Half(f, Thorough), mailbox=f.name == "mailbox", wait=20.0) for f in folders)
     for report in await asyncio.gather(*runs):
         odd = [(r.check.name, str(r.said)) for r in report.results if not is_passed(r)]
         assert odd == []
@@ -435,6 +464,48 @@ class HalfFiles(Desk):
         return into.getvalue()
 
 
+class AppendsAnew(Desk):
+    """Takes whatever comes for the rest of the file."""
+
+    def _file(self, file: PivotFile, folder: Path) -> bytes:
+        if file.url is None:
+            return super()._file(file, folder)
+        found = b""
+        for _ in range(2):
+            request = urllib.request.Request(file.url, headers={"Range": f"bytes={len(found)}-"})
+            with (
+                suppress(OSError, http.client.HTTPException),
+                urllib.request.urlopen(request) as answer,
+            ):
+                while piece := answer.read1(1000):
+                    found += piece
+        if hashlib.sha256(found).hexdigest() != file.sha256:
+            raise Refused("another file")
+        return found
+
+
+class LooksAlone(Desk):
+    """Takes the head of a file for the file."""
+
+    def _file(self, file: PivotFile, folder: Path) -> bytes:
+        if file.url is None:
+            return super()._file(file, folder)
+        with urllib.request.urlopen(urllib.request.Request(file.url, method="HEAD")) as answer:
+            found: bytes = answer.read()
+        return found
+
+
+class TellsOfTheLost(Thorough):
+    """Tells its result of what it could not keep, all the same."""
+
+    def keep(self) -> None:
+        with self.open() as db:
+            rows = db.execute("SELECT token, body FROM result LIMIT 100").fetchall()
+        super().keep()
+        with self.open() as db:
+            db.executemany("INSERT OR REPLACE INTO result VALUES (?, ?)", rows)
+
+
 class AltersLink(Desk):
     def _file(self, file: PivotFile, folder: Path) -> bytes:
         url = (file.url or "").partition("?")[0] or None
@@ -507,6 +578,12 @@ class AcceptsAfterwards(PivotClient):
             change = PivotChange(key=f"{body.key}-{status}", status=status)
             told = super().tell_change(reference, change)
         return told
+
+
+class WrongSecret(PivotClient):
+    def _bearer(self) -> str:
+        self.client_secret = "un-autre-secret"
+        return super()._bearer()
 
 
 class OtherSecret(PivotClient):
@@ -684,6 +761,8 @@ PUSH_BUGS: list[Bug] = [
     ("file.link", "not_taken", {"desk_class": AltersLink}),
     ("file.checksum", "other_kept", {"desk_class": NoChecksum}),
     ("file.broken", "half_kept", {"desk_class": HalfFiles}),
+    ("file.anew", "anew_refused", {"desk_class": AppendsAnew}),
+    ("file.looked_at", "head_unread", {"desk_class": LooksAlone}),
 ]
 BACK_BUGS: list[Bug] = [
     ("back.unavailable", "not_told_again", {"desk_class": TellsOnce}),
@@ -710,6 +789,7 @@ MAILBOX_BUGS: list[Bug] = [
     ("claim.pace", "no_pause", {"pause": 0.0}),
     ("claim.answer_unsaid", "not_settled", {"desk_class": AbandonsFetched}),
     ("claim.lost", "two_numbers", {"desk_class": NewNumberEachTime}),
+    ("claim.extend", "extend_lost", {"desk_class": TellsOfTheLost}),
     ("claim.unavailable", "no_patience", {"desk_class": ClaimsAgainAtOnce}),
     ("claim.secret", "bad_secret", {"client_class": OtherSecret}),
     ("claim.settles_each", "two_results", {"desk_class": ChangesItsMind}),
@@ -783,7 +863,61 @@ async def test_where_nobody_answers_nothing_is_judged(tmp_path: Path) -> None:
     assert not report.reached
     assert not report.passed
     assert {one.state for one in report.results} == {HalfState.NOT_SHOWN}
-    assert "Rien n'a répondu" in half_html(ReportedHalf(report))
+    assert "Rien n'a répondu" in html.unescape(half_html(ReportedHalf(report)))
+    assert half_json(ReportedHalf(report), "fr")["silence"] == "silent_nobody"
+
+
+@pytest.mark.parametrize(
+    ("said", "silence"), [(b"HTTP/1.1 200 OK\r\nContent-Le", "cut"), (b"HTTP/1.1 200 OK", "slow")]
+)
+async def test_who_breaks_off_or_is_slow_is_told_from_nobody(
+    monkeypatch: pytest.MonkeyPatch, said: bytes, silence: str
+) -> None:
+    monkeypatch.setattr(reached, "ANSWER_TIME", 0.3)
+    over = asyncio.Event()
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(said)
+        await writer.drain()
+        if silence == "slow":
+            await over.wait()
+        writer.close()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    report = await run_half_connector(HalfSetting(url, "69029", "x", [NEW], wait=0.1))
+    over.set()
+    server.close()
+    assert (report.reached, half_json(ReportedHalf(report), "fr")["silence"]) == (
+        False,
+        f"silent_{silence}",
+    )
+    page = half_html(ReportedHalf(report))
+    assert "Rien n'a répondu" not in html.unescape(page)
+    assert "Quelqu'un est là" in html.unescape(page)
+
+
+async def test_a_wrong_secret_is_told_from_silence(tmp_path: Path) -> None:
+    half = Half(tmp_path, client_class=WrongSecret)
+    report = await proven(half, mailbox=True, only={"claim.pace"}, wait=0.5)
+    assert half_json(ReportedHalf(report), "en")["silence"] == "silent_secret"
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown"),
+    [
+        ("urn:toodego-gru:pivot:unknown_teleservice", "HTTP 422 (unknown_teleservice)"),
+        ("https://exemple.invalid/problemes#doublon", "HTTP 422 (doublon)"),
+        ("about:blank", "HTTP 422"),
+        ("Zoé <b>", "HTTP 422"),
+        (["x"], "HTTP 422"),
+    ],
+)
+def test_a_refusal_is_shown_with_the_word_of_its_problem(kind: object, shown: str) -> None:
+    seen = reached.SeenAnswer(422, 0.1, 10, "application/problem+json")
+    told = reached._read(seen, json.dumps({"type": kind}).encode())  # noqa: SLF001
+    assert (told.told, told.shown) == ("refused", shown)
 
 
 def test_each_check_says_what_it_proves_in_both_languages() -> None:

@@ -75,7 +75,7 @@ class HalfResult:
 @dataclass(frozen=True, slots=True)
 class HalfReport:
     """A whole run against a half-connector. `where` is its address, None for one that fetches;
-    `version` is the contract's."""
+    `version` is the contract's; `silence` says why nothing was judged, where nothing was."""
 
     at: datetime
     seconds: float
@@ -84,7 +84,12 @@ class HalfReport:
     commune: str
     version: str
     results: tuple[HalfResult, ...]
-    reached: bool
+    silence: Message | None
+
+    @property
+    def reached(self) -> bool:
+        """Did it answer, or ask, anything?"""
+        return self.silence is None
 
     def count(self, state: HalfState) -> int:
         return sum(one.state is state for one in self.results)

@@ -79,6 +79,32 @@ async def lost(bench: HalfBench) -> None:
 
 
 @shows(
+    "claim.extend",
+    _CLAIM,
+    "what cannot be kept any longer (`extend` is answered `lost`) is dropped",
+    "ce qui ne peut plus être gardé (`extend` reçoit `lost`) est abandonné",
+    Mode.MAILBOX,
+    late=True,
+)
+async def extend(bench: HalfBench) -> None:
+    reference, first = await bench.request()
+    offer = bench.ours.mailbox.offer(bench.citizens.created(reference))
+    offer.no_longer = True
+    if not await bench.until(lambda: offer.settled.is_set() or bool(offer.ended)):
+        raise Broken(say("not_settled", seen=reference))
+    offer.no_longer = False
+    if not offer.ended:
+        raise Unshown(say("no_extend"))
+    if not await bench.until(offer.settled.is_set) or offer.told is None:
+        raise Broken(say("not_settled", seen=reference))
+    results = bench.ours.mailbox.results
+    told = sum(len(results.get(token, ())) for token in offer.ended)
+    if told:
+        raise Broken(say("extend_lost", count=told))
+    same_number(first, offer.told)
+
+
+@shows(
     "claim.unavailable",
     _CLAIM,
     "a 503 is waited out as `Retry-After` says",

@@ -33,6 +33,10 @@ class Offer:
     settled: asyncio.Event = field(default_factory=asyncio.Event)
     #: So many results are answered `lost`, as if somebody else had fetched it since.
     lose: int = 0
+    #: An `extend` is answered `lost`, as if it had been kept for too long.
+    no_longer: bool = False
+    #: The tokens whose `extend` was answered so.
+    ended: set[str] = field(default_factory=set)
 
     @property
     def reference(self) -> str:
@@ -100,7 +104,7 @@ class OurMailbox:
             return None
         if self.faults[0] == "unheard" and not told.settled:
             return None
-        if self.faults[0] == "unsaid" and not self._free():
+        if self.faults[0] == "unsaid" and not (told.max and self._free()):
             return None
         return self.faults.popleft()
 
@@ -154,7 +158,12 @@ class OurMailbox:
             one.lose -= 1
             one.free_at = time.monotonic() + 0.2
             outcome = "lost"
-        elif one.tokens[-1] != told.token:
+        elif one.tokens[-1] != told.token or told.token in one.ended:
+            outcome = "lost"
+        elif told.result == "extend" and one.no_longer:
+            one.ended.add(told.token)
+            one.free_at = time.monotonic() + 0.2
+            self.results[told.token].pop()
             outcome = "lost"
         elif told.result == "extend":
             one.free_at = one.lease_until = time.monotonic() + lease

@@ -67,13 +67,16 @@ def problem(word: str, detail: str, pointer: str | None = None) -> Response:
 @dataclass(slots=True)
 class OfferedFile:
     """A file to be read by its link. `first` is what the first read gets: `whole`, `half` (then the
-    connection ends) or `other` bytes. `got` counts the bytes of each read."""
+    connection ends), `anew` (the same; what goes on gets all of it again) or `other` bytes. `got`
+    counts the bytes of each read, `resumed` those that went on, `looked` the calls of HEAD."""
 
     content: bytes
     query: str
     first: str = "whole"
     got: list[tuple[int, int]] = field(default_factory=list)
     altered: int = 0
+    resumed: int = 0
+    looked: int = 0
 
     @property
     def whole(self) -> bool:
@@ -245,7 +248,13 @@ class OurSide:
             found.altered += 1
             return problem("bad_link", "ce lien a été altéré")
         begin, end = 0, len(found.content)
+        etag = f'"{request.path_params["sha256"]}"'
         asked = _RANGE.match(request.headers.get("range", ""))
+        found.looked += request.method == "HEAD"
+        if asked is not None and found.got and int(asked[1]):
+            found.resumed += 1
+        if found.first == "anew" or request.headers.get("if-range", etag) != etag:
+            asked = None
         if asked is not None:
             begin = int(asked[1])
             end = min(end, int(asked[2]) + 1) if asked[2] else end
@@ -255,7 +264,7 @@ class OurSide:
         headers = {
             "Content-Length": str(end - begin),
             "Accept-Ranges": "bytes",
-            "ETag": f'"{request.path_params["sha256"]}"',
+            "ETag": etag,
         }
         if asked is not None:
             headers["Content-Range"] = f"bytes {begin}-{end - 1}/{len(found.content)}"
@@ -272,7 +281,7 @@ class OurSide:
         content = found.content
         if first == "other":
             content = bytes(255 - one for one in content)
-        if first == "half":
+        if first in ("half", "anew"):
             middle = (begin + end) // 2
             found.got.append((begin, middle))
             yield content[begin:middle]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ ANSWER_TIME: Final = 20.0
 #: Statuses that mean a wrong setting: the gateway tries again, slowly, and tells a person.
 SETTING: Final = frozenset({401, 403, 404, 405, 410})
 PASSING: Final = frozenset({408, 425, 429})
+#: A problem's own word: the end of its `type`.
+_WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,15 @@ class HalfAnswer:
     """The answer of a half-connector to a message, as the gateway reads it.
 
     `told`: done, refused, later, setting (401, 403, 404, 405, 410), redirect, unreadable, large,
-    slow, lost (no whole answer came) or nothing (it was not fetched or settled).
+    slow, lost (no whole answer came) or nothing (it was not fetched or settled). `word` is that of
+    the problem that it answered, where it names one.
     """
 
     told: str
     status: int | None = None
     reference: str | None = None
     erasure: ErasureReceipt | None = None
+    word: str = ""
 
     @classmethod
     def of_result(cls, told: ClaimResultTold) -> HalfAnswer:
@@ -48,8 +53,10 @@ class HalfAnswer:
 
     @property
     def shown(self) -> str:
-        """Return what was seen, in a word of the contract: a status or a result."""
-        return f"HTTP {self.status}" if self.status is not None else self.told
+        """Return what was seen: a status with the problem's word, or a result of the contract."""
+        if self.status is None:
+            return self.told
+        return f"HTTP {self.status}" + (f" ({self.word})" if self.word else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +91,17 @@ async def give_until_over(half: Half, message: Mapping[str, Any]) -> HalfAnswer:
 
 @dataclass(slots=True)
 class PushedHalf:
-    """A half-connector at an address. `secrets` are the signing secrets, the new one first."""
+    """A half-connector at an address. `secrets` are the signing secrets, the new one first.
+
+    `silence` says why the last call had no whole answer: `nobody`, `cut` or `slow`.
+    """
 
     url: str
     secrets: Sequence[str]
     client: httpx.AsyncClient
     patience: float
     seen: list[SeenAnswer] = field(default_factory=list)
+    silence: str = "nobody"
 
     async def give(self, message: Mapping[str, Any]) -> HalfAnswer:
         body = orjson.dumps(message)
@@ -127,9 +138,14 @@ class PushedHalf:
                     if len(content) > MOST_BYTES:
                         break
                 await answer.aclose()
-        except TimeoutError:
+        except (TimeoutError, httpx.ReadTimeout, httpx.WriteTimeout):
+            self.silence = "slow"
             return HalfAnswer("slow")
-        except (httpx.HTTPError, httpx.InvalidURL, OSError):
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL):
+            self.silence = "nobody"
+            return HalfAnswer("lost")
+        except (httpx.HTTPError, OSError):
+            self.silence = "cut"
             return HalfAnswer("lost")
         kind = answer.headers.get("content-type", "")
         one = SeenAnswer(answer.status_code, time.monotonic() - began, len(content), kind)
@@ -145,11 +161,13 @@ def _read(one: SeenAnswer, content: bytes) -> HalfAnswer:
         return _acknowledged(status, content)
     if status < 400:
         return HalfAnswer("redirect", status)
+    problem = _problem(content)
+    told = "refused"
     if status in SETTING:
-        return HalfAnswer("setting", status)
-    if status >= 500 or status in PASSING or _says_again(content):
-        return HalfAnswer("later", status)
-    return HalfAnswer("refused", status)
+        told = "setting"
+    elif status >= 500 or status in PASSING or problem.get("retry") in ("after", "now"):
+        told = "later"
+    return HalfAnswer(told, status, word=_word(problem.get("type")))
 
 
 def _acknowledged(status: int, content: bytes) -> HalfAnswer:
@@ -162,12 +180,20 @@ def _acknowledged(status: int, content: bytes) -> HalfAnswer:
     return HalfAnswer("done", status, found.reference, found.erasure)
 
 
-def _says_again(content: bytes) -> bool:
+def _problem(content: bytes) -> Mapping[str, Any]:
     try:
         told = read_json(content)
     except Unreadable:
-        return False
-    return isinstance(told, dict) and told.get("retry") in ("after", "now")
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _word(kind: object) -> str:
+    """Return the word of a problem by its `type`, which is a URN or an address."""
+    if not isinstance(kind, str) or kind == "about:blank":
+        return ""
+    word = re.split(r"[:/#]", kind[-200:])[-1]
+    return word if _WORD.match(word) else ""
 
 
 @dataclass(slots=True)

@@ -41,6 +41,7 @@ def half_json(told: ReportedHalf, language: Language) -> dict[str, Any]:
         "commune": report.commune,
         "contract": report.version,
         "reached": report.reached,
+        "silence": None if report.silence is None else report.silence.word,
         "checks": [_check_json(one, language) for one in report.results],
     }
 

@@ -32,6 +32,7 @@ from gateway.contracts.half_connector.our_side import OurSide
 from gateway.contracts.half_connector.reached import ANSWER_TIME, FetchingHalf, PushedHalf
 from gateway.contracts.half_connector.texts import say
 from gateway.core.error_place import error_place
+from gateway.core.messages import Message
 from gateway.sdk.pivot_models import API_VERSION
 from gateway.sim.server import run_server
 
@@ -80,8 +81,8 @@ async def run_half_connector(
         if bench.ours.base_url is not None:
             listening(bench.ours.base_url)
         results = await _Run(bench, setting.mode, step, clock + LONGEST).all(chosen)
-        reached = _reached(bench)
-    if not reached:
+        silence = _silence(bench)
+    if silence is not None:
         results = [HalfResult(r.check, HalfState.NOT_SHOWN, say("not_reached"), 0) for r in results]
     return HalfReport(
         began,
@@ -91,7 +92,7 @@ async def run_half_connector(
         setting.commune,
         API_VERSION,
         tuple(results),
-        reached,
+        silence,
     )
 
 
@@ -129,10 +130,13 @@ async def _bench(setting: HalfSetting) -> AsyncIterator[HalfBench]:
             yield bench
 
 
-def _reached(bench: HalfBench) -> bool:
+def _silence(bench: HalfBench) -> Message | None:
+    """Return why there is nothing to judge; None where there is."""
     if isinstance(bench.half, PushedHalf):
-        return bool(bench.half.seen)
-    return bool(bench.ours.asked_tokens)
+        return None if bench.half.seen else say(f"silent_{bench.half.silence}")
+    if bench.ours.asked_tokens:
+        return None
+    return say("silent_secret" if bench.ours.bad_secrets else "silent_mailbox")
 
 
 @dataclass(slots=True)

@@ -282,9 +282,46 @@ async def checksum(bench: HalfBench) -> None:
         raise Broken(say("other_kept" if offered.got else "link_unread", seconds=bench.wait))
 
 
-def _still_wanted(answer: HalfAnswer) -> None:
+def _still_wanted(answer: HalfAnswer, otherwise: str = "broken_refused") -> None:
     if answer.told in ("refused", "setting"):
-        raise Broken(say("broken_refused", seen=answer.shown))
+        raise Broken(say(otherwise, seen=answer.shown))
+
+
+@shows(
+    "file.anew",
+    _FILE,
+    "a read that goes on and gets the whole file (200) begins anew",
+    "une lecture reprise qui reçoit le fichier entier (200) repart du début",
+)
+async def anew(bench: HalfBench) -> None:
+    reference = bench.citizens.reference()
+    told, offered = bench.linked(reference, "anew")
+    answer = await bench.give(bench.citizens.created(reference, files=[told]))
+    if offered.resumed:
+        _still_wanted(answer, "anew_refused")
+    if not await bench.until(lambda: offered.whole):
+        raise Broken(say("half_kept" if offered.got else "link_unread", seconds=bench.wait))
+    if not offered.resumed:
+        raise Unshown(say("no_range"))
+
+
+@shows(
+    "file.looked_at",
+    _FILE,
+    "a file that is looked at (`HEAD`) is read all the same",
+    "un fichier que l'on a regardé (`HEAD`) est lu tout de même",
+)
+async def looked_at(bench: HalfBench) -> None:
+    reference = bench.citizens.reference()
+    told, offered = bench.linked(reference)
+    await bench.give(bench.citizens.created(reference, files=[told]))
+    if await bench.until(lambda: offered.whole):
+        if not offered.looked:
+            raise Unshown(say("no_head"))
+    elif offered.looked:
+        raise Broken(say("head_unread"))
+    else:
+        raise Broken(say("link_unread", seconds=bench.wait))
 
 
 # --- erasure --------------------------------------------------------------------------------------
