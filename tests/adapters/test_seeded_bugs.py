@@ -237,6 +237,75 @@ SEEDS: dict[str, tuple[str, str, str]] = {
         '.encode("latin-1", "replace"),',
         "text.travels",
     ),
+    "a creation is sent again after a 408": (
+        SENT,
+        SENT.replace("return", "first =")
+        + "        if isinstance(first, kit.Unsure) and '408' in first.detail:\n    "
+        + SENT.replace(", sent=sent", "")
+        + "        return first\n",
+        "submit.sent_once",
+    ),
+    "a redirect is followed with the token": (
+        SENT,
+        "        answer = await client.send(whole)\n"
+        "        if answer.is_redirect:\n"
+        "            there = answer.headers['location']\n"
+        "            again = client.build_request(method, there, json=body, headers=headers)\n"
+        "            answer = await client.send(again)\n"
+        "        return into.model_validate(answer.json())\n",
+        "submit.stays_here",
+    ),
+    "a webhook without a proof is kept": (
+        PROOF,
+        'proof = hook.headers.get("x-signature", "").encode()\n'
+        "        if proof and not hmac.compare_digest(right, proof):",
+        "webhook.forged",
+    ),
+    "a status that is not known is taken for accepted": (
+        "status=one.status,",
+        'status=one.status if one.status in ("en_cours", "ouvert") else "ouvert",',
+        "poll.unknown_status",
+    ),
+    "an event that may be there is sent again": (
+        "        return made if isinstance(made, kit.Outcome) else"
+        " kit.Accepted(amendment.gru_reference)\n",
+        "        if isinstance(made, kit.Unsure):\n"
+        '            made = await self._call("POST", path, Any, body, amendment.files)\n'
+        "        return made if isinstance(made, kit.Outcome) else"
+        " kit.Accepted(amendment.gru_reference)\n",
+        "amend.sent_once",
+    ),
+    "an event that may be there is refused": (
+        "        return made if isinstance(made, kit.Outcome) else"
+        " kit.Accepted(amendment.gru_reference)\n",
+        "        if isinstance(made, kit.Unsure):\n"
+        '            return kit.Refused("refused")\n'
+        "        return made if isinstance(made, kit.Outcome) else"
+        " kit.Accepted(amendment.gru_reference)\n",
+        "amend.proves_nothing",
+    ),
+    "a note has another key at each reading": (
+        "key=entry.id,",
+        "key=f'{entry.id}-{id(entry)}',",
+        "poll.repeats",
+    ),
+    "a poll that is cancelled tells nothing": (
+        '        found = await self._call("GET", "tickets", list[ExampleTicket], params=since)\n',
+        "        try:\n            found = await self._call(\n"
+        '                "GET", "tickets", list[ExampleTicket], params=since\n            )\n'
+        "        except BaseException:\n            return kit.Changes(cursor=cursor)\n",
+        "poll.cancelled",
+    ),
+    "check says that all is well": (
+        'return [kit.Note.fault(say("tickets"), found, aloud=not self.context.production)]',
+        'return [kit.Note("ok", say("tickets"))]',
+        "check.tells_status",
+    ),
+    "an error while asking for an event is an absence": (
+        "            return kit.cannot_tell(found)\n        held",
+        "            return kit.Absent()\n        held",
+        "find.error",
+    ),
     "the client is used by itself": (
         SENT,
         "        answer = await client.send(whole)\n"

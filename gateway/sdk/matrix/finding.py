@@ -102,6 +102,10 @@ async def error(suite: AdapterUnderTest) -> None:
             must(finding, CannotTell)
             forever = isinstance(finding, CannotTell) and finding.forever
             holds(forever is not adapter.capabilities.find, f"{kind.__name__} lasts for ever")
+            for event in sorted(adapter.capabilities.find_amend):
+                told = await adapter.find_amend(suite.amendment(event))
+                if not (isinstance(told, Absent) and not told.called):  # sent again, it counts once
+                    must(told, CannotTell)
 
     await asyncio.gather(*map(under, HTTPX_ERRORS))
 

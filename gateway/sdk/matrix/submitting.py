@@ -79,7 +79,7 @@ async def lost_reply(suite: AdapterUnderTest) -> None:
 )
 async def sent_once(suite: AdapterUnderTest) -> None:
     plays = [raising(httpx.ReadTimeout), raising(httpx.RemoteProtocolError)]
-    for status in (500, 503):
+    for status in (408, 500, 502, 503, 504):
         plays.append(lambda _, status=status: httpx.Response(status))  # type: ignore[misc]
     for play in plays:
         async with playing(suite) as (adapter, far_end):
