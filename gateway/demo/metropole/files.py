@@ -58,7 +58,7 @@ version: 1
 description: Signalement d'une anomalie, vers une GRU qui n'existe pas.
 submit:
   reference: {path: id, required: true}
-  texte: {path: fields.description, strip_html: true, required: true}
+  texte: {path: fields.description, rich_text: text, required: true}
 amend:
   message: {texte: event.message}
 statuses:
