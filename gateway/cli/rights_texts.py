@@ -55,6 +55,10 @@ say = Messages(
          "{option} : {given} n'est pas une date", "comme 2026-03-12 ou 2026-03-12 08:41"),
     Text("no_time_between", "--since is not before --until", "",
          "--since n'est pas avant --until", ""),
+    Text("file_unread", "file {id} cannot be read", "see that the object store answers, and begin"
+         " again in another folder",
+         "le fichier {id} ne peut être lu", "vérifier que le dépôt d'objets répond, et recommencer"
+         " dans un autre dossier"),
     # --- one person ------------------------------------------------------------------------
     Text("account_or_request", "say which person", "--account UUID, or --request ID",
          "dire quelle personne", "--account UUID, ou --request ID"),

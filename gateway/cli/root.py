@@ -23,6 +23,7 @@ from gateway.cli import (
     mapping,
     outbox,
     pack,
+    person,
     pivot,
     portal,
     reconcile,
@@ -98,6 +99,7 @@ app.add_typer(glc.app, name="glc", cls=CommandGroup)
 app.add_typer(secrets.app, name="secrets", cls=CommandGroup)
 app.add_typer(erasure.app, name="erasure", cls=CommandGroup)
 app.add_typer(retention.app, name="retention", cls=CommandGroup)
+app.add_typer(person.app, name="person", cls=CommandGroup)
 app.add_typer(register.app, name="personal-data", cls=CommandGroup)
 db.app.command("restored")(backup.restored)
 app.add_typer(db.app, name="db", cls=CommandGroup)

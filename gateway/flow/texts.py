@@ -18,6 +18,14 @@ say = Messages(
          "", "le rôle {role} demande PostgreSQL ; avec SQLite il y a un seul processus", ""),
     Text("not_listening", "cannot listen on {host}:{port}: the address is in use or not ours", "",
          "impossible d'écouter à {host}:{port} : l'adresse est prise ou n'est pas la nôtre", ""),
+    # --- one person ------------------------------------------------------------------------
+    Text("no_request", "there is no request {id}", "", "il n'y a pas de demande {id}", ""),
+    Text("several_requests", "{id} is the number of several requests: {ids}", "give one of these",
+         "{id} est le numéro de plusieurs demandes : {ids}", "donner l'une de celles-ci"),
+    Text("no_account", "no request of this account is here", "",
+         "aucune demande de ce compte n'est ici", ""),
+    Text("too_many_requests", "{count} requests are of this account, more than {most}", "",
+         "{count} demandes sont de ce compte, plus que {most}", ""),
     # --- erased accounts -------------------------------------------------------------------
     Text("key_missing", "the key of erased accounts is missing; without it erased people would be"
          " taken in again", "restore erasure.key into data_dir, or the secret of erasure_key",

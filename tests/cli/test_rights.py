@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from sqlalchemy import update
 
+from gateway.store import person, trail
 from gateway.store.engine import Database
 from gateway.store.tables import DELIVERY, EVENT, REQUEST
 from tests.cli.conftest import MAPPINGS, run
 from tests.cli.test_requests import PERSONAL, Kept, kept
 
 __all__ = ["kept"]
+BY = ("--by", "Ana Inventée", "--why", "demande 2026-12")
 
 
 def test_the_plan_and_a_dry_run_change_nothing_and_the_run_does(kept: Kept) -> None:
@@ -42,6 +46,53 @@ def test_the_plan_and_a_dry_run_change_nothing_and_the_run_does(kept: Kept) -> N
     shown = kept.home.run("request", "show", kept.id)
     assert (shown.exit_code, kept.id in shown.stdout) == (0, True)
     assert json.loads(kept.home.run("retention", "plan", "--json").stdout)["contents"] == []
+
+
+def test_a_person_is_given_all_and_the_trail_keeps_who_did_it(kept: Kept, tmp_path: Path) -> None:
+    to = tmp_path / "acces"
+    told = kept.home.run("person", "export", "--request", "37-1042", "--to", str(to), *BY)
+    assert told.exit_code == 0, told.output
+    assert not [text for text in PERSONAL if text in told.output], "the terminal is no place for it"
+    data = json.loads((to / "donnees.json").read_text("utf-8"))
+    assert [one["request"]["id"] for one in data["requests"]] == [kept.id]
+    page = (to / "donnees.html").read_text("utf-8")
+    for text in PERSONAL:
+        assert text in json.dumps(data, ensure_ascii=False)
+        assert text in page
+    (photo,) = (to / "fichiers").iterdir()
+    assert photo.stat().st_size == data["requests"][0]["attachment"][0]["size"]
+    for place in (to, *to.rglob("*")):
+        mode = stat.S_IMODE(place.stat().st_mode)
+        assert mode == (0o700 if place.is_dir() else 0o600), place
+    ledger = kept.work(lambda database: database.read(trail.entries, person.STREAM))
+    assert [(one.kind, one.data["by"], one.data["requests"]) for one in ledger] == [
+        ("exported", "Ana Inventée", [kept.id])
+    ]
+    again = kept.home.run("person", "export", "--request", kept.id, "--to", str(to), *BY)
+    assert again.exit_code == 3, "what is there is not written over"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("--account", "0" * 32, "--request", "37-1042"),
+        (),
+        ("--request", "37-1042", "--by", " "),
+        ("--request", "37-1042", "--why", "x" * 201),
+    ],
+)
+def test_a_person_is_named_once_and_so_is_who_asks(
+    kept: Kept, tmp_path: Path, wrong: tuple[str, ...]
+) -> None:
+    to = ("--to", str(tmp_path / "x"))
+    assert kept.home.run("person", "export", *to, *BY, *wrong).exit_code == 2
+
+
+def test_nobody_is_found(kept: Kept, tmp_path: Path) -> None:
+    to = ("--to", str(tmp_path / "x"))
+    for who in (("--account", "f" * 32), ("--request", "99-9")):
+        assert kept.home.run("person", "export", *who, *to, *BY).exit_code == 1
+    assert not (tmp_path / "x").exists()
 
 
 def test_the_register_of_the_shipped_mappings_is_whole(tmp_path: Path) -> None:

@@ -1,0 +1,148 @@
+"""`person`: all that is held about one person, given to them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.catalogue.catalogue import Catalogue
+from gateway.cli.output import AsJson, as_plain, emit, print_message, writing
+from gateway.cli.private import private_bytes, private_file
+from gateway.cli.rights_texts import say
+from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, open_database
+from gateway.cli.usage import Misuse
+from gateway.contracts.person_page import END, page_head, page_part
+from gateway.core.errors import GatewayError
+from gateway.flow import person
+from gateway.flow.attachments import open_attachments
+from gateway.flow.environment import Environment
+from gateway.flow.files import FileOpener
+from gateway.flow.person import HeldPerson
+from gateway.store.engine import Database
+
+app = typer.Typer(help="The rights of one person (RGPD).", no_args_is_help=True)
+
+#: Characters of what the trail keeps.
+LONGEST = 200
+FILES = "fichiers"
+#: Seconds for one file: an object store that does not answer is asked again until then.
+FILE_WITHIN = 300.0
+
+Account = Annotated[
+    str | None, typer.Option("--account", metavar="UUID", help="The account at GLC.")
+]
+Request = Annotated[
+    str | None,
+    typer.Option("--request", metavar="ID", help="A request by any of its numbers: its person."),
+]
+By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who does so; kept in the trail.")]
+Why = Annotated[
+    str,
+    typer.Option("--why", metavar="TEXT", help="The ground, as a file number; kept in the trail."),
+]
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Option("--to", metavar="DIR", help="A folder that is not there.")],
+    by: By,
+    why: Why,
+    account: Account = None,
+    request: Request = None,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Write all that is held about a person: donnees.json, a French page, and the files.
+
+    For an account all of its requests; for a request without account that one. The folder is for
+    its owner alone. The trail keeps who did it and why.
+    """
+    who, ground = _trail_text(by, "by"), _trail_text(why, "why")
+    if (account is None) == (request is None):
+        raise Misuse(say("account_or_request"))
+    catalogue = load_settings(config, mappings)
+    with open_database(catalogue.settings) as database, writing(to):
+        found = asyncio.run(person.find_person(database, account=account, request=request))
+        # The folder must not be there. Then the trail: nothing is given that is not in it.
+        to.mkdir(mode=0o700)
+        (to / FILES).mkdir(mode=0o700)
+        asyncio.run(person.record_export(database, found, who, ground, Environment()))
+        files = asyncio.run(_write(catalogue, database, to, found))
+    if as_json:
+        emit({"to": str(to), "requests": found.requests, "files": files})
+        return
+    print_message(say("exported", to=str(to), requests=len(found.requests), files=files))
+
+
+async def _write(catalogue: Catalogue, database: Database, to: Path, found: HeldPerson) -> int:
+    """Write the page, the JSON and the files; return how many of these."""
+    environment = Environment()
+    attachments = open_attachments(catalogue.settings.attachments, database, environment)
+    opener = FileOpener(database, environment, attachments)
+    now, count = environment.now(), 0
+    with private_file(to / "donnees.json") as data, private_file(to / "donnees.html") as page:
+        head = {
+            "at": now,
+            "account": found.account,
+            **await person.rows_of_account(database, found),
+        }
+        data.write(f'{{"person": {_json(head)},\n "requests": [')
+        page.write(page_head(found.account, len(found.requests), now))
+        first = True
+        async for one in person.held_requests(database, found):
+            names: dict[str, str] = {}
+            for row in one.attachment:
+                count += 1
+                name = f"{FILES}/{count:04}{_ending(str(row['filename']))}"
+                if await _write_file(opener, to / name, row):
+                    names[row["id"]] = name
+            rows = as_plain(one) | {"files": names}
+            data.write(("" if first else ",") + "\n" + _json(rows))
+            page.write(page_part(one, names))
+            first = False
+        data.write("\n]}\n")
+        page.write(END)
+    return count
+
+
+async def _write_file(opener: FileOpener, place: Path, row: Mapping[str, Any]) -> bool:
+    """Write one file piece by piece. False where its bytes are gone."""
+    try:
+        with private_bytes(place) as file:
+            async with asyncio.timeout(FILE_WITHIN):
+                async for piece in person.file_pieces(opener, row):
+                    file.write(piece)
+    except LookupError:
+        _remove(place)
+        return False
+    except TimeoutError:
+        raise GatewayError(say("file_unread", id=str(row["id"]))) from None
+    return True
+
+
+def _remove(place: Path) -> None:
+    place.unlink(missing_ok=True)
+
+
+def _ending(filename: str) -> str:
+    """Return the ending of a file's name, where it is a plain one."""
+    ending = Path(filename).suffix.lower()
+    return ending if ending[1:].isascii() and ending[1:].isalnum() and len(ending) < 8 else ""
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=as_plain)
+
+
+def _trail_text(text: str, option: str) -> str:
+    """Return what the trail is to keep, on one line. Raises Misuse when it is empty or long."""
+    flat = " ".join(text.split())
+    if not flat or len(flat) > LONGEST:
+        raise Misuse(say("empty_told", option=f"--{option}", most=LONGEST))
+    return flat

@@ -1,0 +1,109 @@
+"""All that is held about a person: the account's requests, and every row about each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Table, select
+
+from gateway.core.account import normal_account
+from gateway.store import requests, trail, untold
+from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
+from gateway.store.tables import (
+    ATTACHMENT,
+    ATTEMPT,
+    DELIVERY,
+    EVENT,
+    HEARD,
+    PASSED_OVER,
+    REQUEST,
+    UNTOLD,
+)
+
+#: The trail of what was told to and asked by people about their rights.
+STREAM = "rights"
+Rows = tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRequest:
+    """All rows about one request, by table, each as its columns. The bodies of `event` and `untold`
+    are values; the bytes of `attachment` are read apart."""
+
+    request: Mapping[str, Any]
+    event: Rows
+    attachment: Rows
+    untold: Rows
+    heard: Rows
+    delivery: Rows
+    attempt: Rows
+    passed_over: Rows
+    erasure_target: Rows
+
+
+def requests_of(connection: Connection, account: str) -> list[str]:
+    """Return the ids of an account's requests, oldest first. `account` may be written any way."""
+    mine = REQUEST.c.account == normal_account(account)
+    rows = connection.execute(select(REQUEST.c.id).where(mine).order_by(REQUEST.c.received_at))
+    return list(rows.scalars())
+
+
+def account_of(connection: Connection, request_id: str) -> str | None:
+    """Return the account of a request; None where it has none, or is unknown."""
+    found: str | None = connection.execute(
+        select(REQUEST.c.account).where(REQUEST.c.id == request_id)
+    ).scalar()
+    return found
+
+
+def rows_of_account(connection: Connection, account: str) -> dict[str, Rows]:
+    """Return the rows that name the account itself, but those of its requests, by table."""
+    mine = normal_account(account)
+    return {
+        "suspect": _rows(connection, SUSPECT, SUSPECT.c.account == mine),
+        "erasure": _rows(connection, ERASURE, ERASURE.c.account == mine),
+    }
+
+
+def held(connection: Connection, request_id: str) -> HeldRequest | None:
+    """Return all that the tables have about a request; None for an unknown one."""
+    found = _rows(connection, REQUEST, REQUEST.c.id == request_id)
+    if not found:
+        return None
+    (request,) = found
+    deliveries = _rows(connection, DELIVERY, DELIVERY.c.request_id == request_id)
+    tried = ATTEMPT.c.delivery_id.in_([one["id"] for one in deliveries])
+    looked = (PASSED_OVER.c[name] == request[name] for name in ("portal", "teleservice", "ref"))
+    return HeldRequest(
+        request,
+        tuple(
+            {**one, "body": requests.event_body(connection, one["id"])}
+            for one in _rows(connection, EVENT, EVENT.c.request_id == request_id)
+        ),
+        _rows(connection, ATTACHMENT, ATTACHMENT.c.request_id == request_id),
+        tuple(
+            {**one, "body": untold.body(connection, one["id"])}
+            for one in _rows(connection, UNTOLD, UNTOLD.c.request_id == request_id)
+        ),
+        _rows(connection, HEARD, HEARD.c.request_id == request_id),
+        deliveries,
+        _rows(connection, ATTEMPT, tried),
+        _rows(connection, PASSED_OVER, *looked),
+        _rows(connection, TARGET, TARGET.c.request_id == request_id),
+    )
+
+
+def record_export(
+    connection: Connection, ids: Sequence[str], by: str, why: str, now: datetime
+) -> None:
+    """Record in the trail that somebody is given all that is held about a person."""
+    data = {"by": by, "why": why, "requests": list(ids)}
+    trail.append(connection, STREAM, "exported", data, now)
+
+
+def _rows(connection: Connection, table: Table, *where: ColumnElement[bool]) -> Rows:
+    rows = connection.execute(select(table).where(*where).order_by(*table.primary_key))
+    return tuple(dict(row._mapping) for row in rows)
