@@ -84,8 +84,8 @@ class CallExpected(StrictModel):
     """One HTTP call to the GRU: `POST: /path`, then what it carries.
 
     `json`, `form` and `multipart` are the whole body, exactly; XML is read as an object, of a SOAP
-    envelope what its body holds. `has` are some of its fields, by dotted name, when the others do
-    not matter to the case.
+    envelope what its body holds, and so is a field of a form that holds a JSON object. `has` are
+    some of its fields, by dotted name, when the others do not matter to the case.
     """
 
     model_config = ConfigDict(populate_by_name=True)

@@ -12,7 +12,7 @@ from gateway.contracts.case_bodies import LENGTH
 from gateway.contracts.case_model import CallExpected, FileExpected, PortalExpected
 from gateway.contracts.case_player import Consequences, StoppedDelivery
 from gateway.contracts.cases import Case
-from gateway.contracts.fake_far_ends import FileSeen, PortalReport, RecordedCall
+from gateway.contracts.fake_far_ends import FileSeen, PortalReport, RecordedCall, as_texts
 from gateway.contracts.texts import say
 from gateway.core.mapping import PerRow, RequestMapping, Rule, canonical
 from gateway.core.messages import Language, Message
@@ -131,7 +131,7 @@ class _Comparison:
         if (expected.method, expected.path) != (sent.method, sent.path):
             yield Mismatch(say("call"), "", where, f"{sent.method} {sent.path}")
             return
-        yield from self._object(where, _as_texts(expected.query), sent.query, parameters=True)
+        yield from self._object(where, as_texts(expected.query), sent.query, parameters=True)
         whole: Mapping[str, Json] = {
             "json": expected.json_body,
             "form": expected.form,
@@ -153,7 +153,7 @@ class _Comparison:
             else:
                 body = whole.get(kind)
                 texts = kind in ("form", "multipart")
-                yield from self._object(where, _as_texts(body) if texts else body, sent.body)
+                yield from self._object(where, as_texts(body) if texts else body, sent.body)
         if expected.files is not None or sent.kind == "multipart":
             yield from self._files(where, expected.files or (), sent.files)
 
@@ -161,7 +161,7 @@ class _Comparison:
         got = flat(sent.body)
         texts = sent.kind in ("form", "multipart")
         for name, value in (expected.has or {}).items():
-            wanted = flat(_as_texts(value) if texts else value, name)
+            wanted = flat(as_texts(value) if texts else value, name)
             for field, one in wanted.items():
                 if not _same(one, got.get(field, ABSENT)):
                     yield self._difference(where, field, one, got.get(field, ABSENT))
@@ -322,17 +322,6 @@ def _same(one: Any, other: Any) -> bool:
     if isinstance(one, bool) is not isinstance(other, bool):
         return False
     return bool(one == other)
-
-
-def _as_texts(value: Json) -> Json:
-    """Turn numbers and booleans into texts: forms carry texts."""
-    if isinstance(value, Mapping):
-        return {name: _as_texts(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_as_texts(one) for one in value]
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value) if isinstance(value, int | float) else value
 
 
 def _extra(sent: RecordedCall) -> Message:

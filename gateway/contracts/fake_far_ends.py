@@ -148,7 +148,7 @@ class GruFarEnd(httpx.AsyncBaseTransport):
             except ValueError:
                 pass
         if media == "application/x-www-form-urlencoded":
-            body = plain(_pairs(content.decode()))
+            body = plain(_fields(content.decode()))
             return RecordedCall(request.method, path, query, "form", body, planned=planned)
         if media in _XML and (tree := _tree(content)) is not None:
             return RecordedCall(request.method, path, query, "json", plain(tree), planned=planned)
@@ -239,6 +239,31 @@ def _headers(request: httpx.Request, constants: Constants) -> dict[str, str]:
 def _fits(answer: AnswerFile, method: str, path: str, body: bytes) -> bool:
     said = answer.contains is None or answer.contains.encode() in body
     return said and answer.method in ("*", method) and fnmatchcase(path, answer.path)
+
+
+def _fields(text: str) -> dict[str, Json]:
+    """Parse the fields of a form; what is written as a JSON object in one is read as that."""
+    return {name: _object(value) for name, value in _pairs(text).items()}
+
+
+def _object(value: Json) -> Json:
+    if not isinstance(value, str) or not value.startswith("{"):
+        return value
+    try:
+        return as_texts(json.loads(value))
+    except ValueError:
+        return value
+
+
+def as_texts(value: Json) -> Json:
+    """Turn numbers and booleans into texts: forms carry texts."""
+    if isinstance(value, Mapping):
+        return {name: as_texts(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [as_texts(one) for one in value]
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int | float) else value
 
 
 def _pairs(text: str) -> dict[str, Json]:
