@@ -7,6 +7,9 @@ namespace Toodego\Pivot;
 /** Reads the values of a JSON object, each of its kind. All of them throw Unreadable. */
 final class Reading
 {
+    /** A moment with its offset from UTC (RFC 3339). */
+    private const MOMENT = '/\A\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)\z/';
+
     /** @param array<string, mixed> $raw */
     public static function text(array $raw, string $name): string
     {
@@ -54,10 +57,13 @@ final class Reading
     /** @param array<string, mixed> $raw */
     public static function moment(array $raw, string $name): \DateTimeImmutable
     {
+        $text = self::text($raw, $name);
+        // PHP itself would take "tomorrow", and a time without its offset.
+        if (preg_match(self::MOMENT, $text) !== 1) {
+            throw self::not($name);
+        }
         try {
-            return new \DateTimeImmutable(self::text($raw, $name));
-        } catch (Unreadable $error) {
-            throw $error;
+            return new \DateTimeImmutable($text);
         } catch (\Exception) {
             throw self::not($name);
         }

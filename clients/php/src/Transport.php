@@ -11,6 +11,8 @@ abstract class Transport
     public const LARGEST_ANSWER = 64_000_000;
     /** A token that has so many seconds left is renewed. */
     private const MARGIN = 60;
+    /** A token is used for so many seconds at most, whatever its answer says. */
+    private const LONGEST_LIFE = 86_400;
     /** Reads of one file before it is given up. */
     private const TRIES = 4;
 
@@ -67,7 +69,7 @@ abstract class Transport
      */
     public function download(PivotFile $file, $into): void
     {
-        if (preg_match('~\Ahttps?://~', $file->url ?? '') !== 1) {
+        if (preg_match('~\Ahttps?://[!-\~]+\z~i', $file->url ?? '') !== 1) {
             throw new Unreadable('`url` is no address of the web: are the bytes in `content`?');
         }
         for ($try = 0; $try < self::TRIES && ftell($into) < $file->size; $try++) {
@@ -127,8 +129,12 @@ abstract class Transport
         ]);
         $headers = ['Content-Type: application/x-www-form-urlencoded'];
         $found = AccessToken::read(self::decoded($this->send('POST', '/pivot/v1/token', $headers, $form)));
+        if (preg_match('/\A[!-~]{1,8000}\z/', $found->access_token) !== 1) {
+            throw new Unreadable('`access_token` is no token');
+        }
         $this->token = $found->access_token;
-        $this->tokenUntil = hrtime(true) / 1e9 + max(0, $found->expires_in - self::MARGIN);
+        $life = min(max(0, $found->expires_in - self::MARGIN), self::LONGEST_LIFE);
+        $this->tokenUntil = hrtime(true) / 1e9 + $life;
 
         return $this->token;
     }

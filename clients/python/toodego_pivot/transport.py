@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import http.client
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +21,11 @@ from toodego_pivot.reading import Unreadable
 LARGEST_ANSWER = 64_000_000
 #: A token that has so many seconds left is renewed.
 _MARGIN = 60
+#: A token is used for so many seconds at most, whatever its answer says.
+_LONGEST_LIFE = 86_400
+#: What a header and an address may bear as it stands (RFC 6750, 2.1; RFC 3986).
+_TOKEN = re.compile(r"[!-~]{1,8000}\Z")
+_ADDRESS = re.compile(r"https?://[!-~]+\Z", re.IGNORECASE)
 #: Reads of one file before it is given up.
 _TRIES = 4
 _PIECE = 65_536
@@ -109,9 +115,9 @@ class Transport:
     def download(self, file: PivotFile, into: IO[bytes]) -> None:
         """Write the bytes of a file that a message names, whole and proven by their SHA-256.
 
-        A read that breaks goes on where it was. Raises Broken, Problem, Unreachable.
+        A read that breaks goes on where it was. Raises Broken, Problem, Unreadable.
         """
-        if urlsplit(file.url or "").scheme not in ("http", "https"):
+        if not _is_address(file.url or ""):
             raise Unreadable("`url` is no address of the web: are the bytes in `content`?")
         for _ in range(_TRIES):
             try:
@@ -138,7 +144,7 @@ class Transport:
                         return
         except urllib.error.HTTPError as error:
             _refused(error)
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException, UnicodeError):
             raise Unreachable("the file did not come whole") from None
 
     def _bearer(self) -> str:
@@ -152,8 +158,11 @@ class Transport:
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         raw = self._send("POST", "/pivot/v1/token", headers, urlencode(form).encode())
         found = AccessToken.read(_object(raw))
+        if not _TOKEN.match(found.access_token):
+            raise Unreadable("`access_token` is no token")
         self._token = found.access_token
-        self._token_until = time.monotonic() + max(0, found.expires_in - _MARGIN)
+        life = min(max(0, found.expires_in - _MARGIN), _LONGEST_LIFE)
+        self._token_until = time.monotonic() + life
         return self._token
 
     def _send(
@@ -165,6 +174,7 @@ class Transport:
         try:
             with self._opener.open(request, timeout=self.timeout) as answer:
                 found: bytes = answer.read(LARGEST_ANSWER + 1)
+                missing = answer.length
         except urllib.error.HTTPError as error:
             _refused(error)
         except (OSError, http.client.HTTPException) as error:
@@ -172,6 +182,8 @@ class Transport:
             raise Unreachable(f"{host}: {type(error).__name__}") from None
         if len(found) > LARGEST_ANSWER:
             raise Unreadable("the answer is too large")
+        if missing:
+            raise Unreachable("the answer did not come whole")
         return found
 
 
@@ -180,10 +192,18 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text) if _ADDRESS.match(text) else None
+        return parts is not None and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
 def _object(raw: bytes) -> Mapping[str, Any]:
     try:
         found = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Unreadable("the answer is not JSON") from None
     if not isinstance(found, dict):
         raise Unreadable("the answer is not a JSON object")
