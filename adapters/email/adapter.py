@@ -47,6 +47,7 @@ from gateway.sdk import (
     beside,
     cannot_tell,
     rehearse,
+    secrets_in,
 )
 
 #: What is written of an event that has no words of its own.
@@ -174,9 +175,12 @@ class EmailAdapter(Adapter):
         size = len(letter.whole_text) + sum(map(len, read))
         message = await beside(size, partial(composed, letter, read, options, now))
         copies = [options.copy_to] if options.copy_to is not None else []
+        # Filters name the files that they refuse.
+        words = [letter.subject, letter.whole_text, *(one.filename for one in letter.files)]
+        words += secrets_in(options)
         # What cannot be delivered comes back to the request's own address.
         return await self._server(connector).send(
-            message, letter.reply_to, [letter.to, *copies], [letter.subject, letter.whole_text]
+            message, letter.reply_to, [letter.to, *copies], words
         )
 
     def _server(self, connector: Connector) -> MailServer:

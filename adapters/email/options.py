@@ -54,7 +54,7 @@ def server_of(url: str) -> Server:
 
 def _url(*schemes: str) -> Callable[[str], str]:
     def checked(text: str) -> str:
-        said = refuse(say("mail_server", schemes=f"{schemes[0]}://"))
+        said = refuse(say("mail_server", first=f"{schemes[0]}://", other=f"{schemes[1]}://"))
         try:
             parts = urlsplit(text)
             port = parts.port
@@ -195,9 +195,13 @@ class EmailOptions(Options):
         return int(self.max_mb * 1_000_000)
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _finds(self) -> Self:
         if self.find is not None and (self.copy_to is None or self.imap is None):
             raise refuse(say("find_needs_copy"))
+        return self
+
+    @model_validator(mode="after")
+    def _reads(self) -> Self:
         if self.replies is not None and self.imap is None:
             raise refuse(say("replies_need_imap"))
         return self

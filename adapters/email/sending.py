@@ -28,6 +28,7 @@ from gateway.sdk import (
     Unreached,
     Unsure,
     masked,
+    secrets_in,
     unreached,
 )
 
@@ -65,6 +66,7 @@ class MailServer:
         self._connector = connector
         self._own_name = own_name
         self._server = server_of(options.url)
+        self._secrets = secrets_in(options)
 
     async def send(
         self, message: bytes, sender: str, recipients: Sequence[str], said: Iterable[str]
@@ -97,8 +99,8 @@ class MailServer:
     ) -> Outcome:
         async with self._greeted(said) as smtp:
             size = [f"SIZE={len(message)}"] if smtp.supports_extension("size") else []
-            allowed = smtp.esmtp_extensions.get("size", "0").strip()
-            if allowed.isdigit() and 0 < int(allowed[:18]) < len(message):
+            allowed = _largest(smtp)
+            if 0 < allowed < len(message):
                 return Refused("message_too_large", f"the server takes {allowed} bytes")
             await _envelope(smtp, sender, recipients, size, said)
             code, text = await conversation.send(smtp, message, self._connector)
@@ -114,11 +116,10 @@ class MailServer:
         try:
             async with (
                 asyncio.timeout(self._connector.timeout),
-                self._greeted(()) as smtp,
+                self._greeted(self._secrets) as smtp,
             ):
-                await _envelope(smtp, sender, [recipient], [], ())
-                allowed = smtp.esmtp_extensions.get("size", "0").strip()
-                return Accepted(), int(allowed[:18]) if allowed.isdigit() else 0
+                await _envelope(smtp, sender, [recipient], [], self._secrets)
+                return Accepted(), _largest(smtp)
         except _ConversationEnded as told:
             return told.outcome, 0
         except TimeoutError:
@@ -172,6 +173,12 @@ class MailServer:
         except (aiosmtplib.SMTPException, ssl.SSLError, ConnectionError) as error:
             # Before anything of a message: what came of `yield` has told its own outcome.
             raise _ConversationEnded(unreached(error).outcome) from None
+
+
+def _largest(smtp: aiosmtplib.SMTP) -> int:
+    """Return the bytes that a message may have (RFC 1870); 0 where the server does not say."""
+    said = smtp.esmtp_extensions.get("size", "").strip()[:18]
+    return int(said) if said.isascii() and said.isdigit() else 0
 
 
 class _Conversation:

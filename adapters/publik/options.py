@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from adapters.publik.texts import say
 from gateway.sdk import BaseAddress, Duration, EventKind, Options, Secret, Secrets, refuse
@@ -66,9 +66,14 @@ class PublikOptions(Options):
     def _fits(self) -> PublikOptions:
         if EventKind.CREATION in self.hooks:
             raise refuse(say("creation_hook"))
-        if any(len(one.get_secret_value()) < 8 for one in self.webhook_key or ()):
-            raise refuse(say("short_key"))
         return self
+
+    @field_validator("webhook_key")
+    @classmethod
+    def _long(cls, keys: Secrets | None) -> Secrets | None:
+        if any(len(one.get_secret_value()) < 8 for one in keys or ()):
+            raise refuse(say("short_key"))
+        return keys
 
 
 __all__ = ["PublikOptions"]

@@ -23,6 +23,7 @@ from gateway.sdk import (
     Outcome,
     Patience,
     Refused,
+    TookTooLong,
     Tracked,
     TryLater,
     beside,
@@ -34,6 +35,14 @@ from gateway.sdk.publik.localtime import filter_text, parse_aware, parse_local
 
 #: So long after it was changed, a request may show in the list only now.
 OVERLAP = timedelta(minutes=2)
+#: Failures that concern one request alone: the others are read all the same.
+_ALONE = frozenset(
+    {"answer_too_large", "unreadable_answer", "far_end_error", "access_denied", "took_too_long"}
+)
+#: After so many of them one after the other, the rest waits for the next poll.
+_IN_A_ROW = 5
+#: So long after it was changed, a request whose files cannot be had is read without them.
+_WITHOUT_FILES = timedelta(days=1)
 #: What a row of the list tells besides its number and times.
 TOLD = {"include-evolution": "on", "include-workflow": "on"}
 #: A request with the files of its history, and without those of its fields.
@@ -45,7 +54,11 @@ WITH_FILES = {
 @dataclass(slots=True)
 class PublikPoll:
     """One poll. Its cursor: `since`, the last change that was read; of a list that was too long for
-    one poll `after`, the last id of it that was read, and `latest`, the last change so far."""
+    one poll `after`, the last id of it that was read, and `latest`, the last change so far.
+
+    `lost`: the failure of the first request that could not be read, though the others were. `held`:
+    one of them is to be read again, so that the cursor stays.
+    """
 
     options: PublikOptions
     wcs: WcsClient
@@ -56,6 +69,9 @@ class PublikPoll:
     seen: set[str] = field(default_factory=set)
     latest: datetime = field(init=False)
     names: Mapping[str, str] = field(default_factory=dict)
+    lost: Outcome | None = None
+    held: bool = False
+    in_a_row: int = 0
 
     async def run(self) -> Changes:
         """Ask, and tell what was read. The cursor moves no further than that."""
@@ -74,11 +90,12 @@ class PublikPoll:
             latest = self.latest.isoformat()
             cursor = json.dumps({"since": since.isoformat(), "after": after, "latest": latest})
         if failure is None:
-            cursor = json.dumps({"since": self.latest.isoformat()})
+            reached = since if self.held else self.latest
+            cursor = json.dumps({"since": reached.isoformat()})
         return Changes(
             self.items,
             cursor,
-            failure,
+            failure or self.lost,
             asked=[one.reference for one in asked],
             seen=[one.reference for one in asked if one.gru_reference in self.seen],
         )
@@ -88,9 +105,19 @@ class PublikPoll:
         if isinstance(schema, Outcome):
             return schema
         self.names = status_names(schema)
-        numbers = ",".join(one.gru_reference for one in asked)
-        rows = await self.wcs.rows({**TOLD, "filter-identifier": numbers})
-        return rows if isinstance(rows, Outcome) else await self._read_rows(rows, begin)
+        return await self._these([one.gru_reference for one in asked], begin)
+
+    async def _these(self, numbers: Sequence[str], begin: datetime) -> Outcome | None:
+        """Read the requests of these numbers, by halves where they are too large for one answer."""
+        rows = await self.wcs.rows({**TOLD, "filter-identifier": ",".join(numbers)})
+        if not isinstance(rows, Outcome):
+            return await self._read_rows(rows, begin)
+        if not _too_large(rows):
+            return rows
+        if len(numbers) == 1:
+            return self._lost(rows, held=False)
+        half = len(numbers) // 2
+        return await self._these(numbers[:half], begin) or await self._these(numbers[half:], begin)
 
     async def _moved(self, begin: datetime, after: int) -> tuple[Outcome | None, int]:
         """Read all that moved since, page by page: an id never moves within the list. Return the
@@ -99,20 +126,30 @@ class PublikPoll:
         patience, size = Patience(), self.options.batch
         while not patience.over:
             page = {"limit": str(size), "filter-internal-id": str(after)}
-            rows = await self.wcs.rows(
-                {**TOLD, **window, **page, "filter-internal-id-operator": "gt"}
-            )
+            asked = {**window, **page, "filter-internal-id-operator": "gt"}
+            rows = await self.wcs.rows({**TOLD, **asked})
+            if _too_large(rows) and size > 1:
+                size = max(1, size // 4)
+                continue
+            alone = rows if isinstance(rows, Outcome) and _too_large(rows) else None
+            if alone is not None:  # its number is still to be known, to go on behind it
+                rows = await self.wcs.rows(asked)
             if isinstance(rows, Outcome):
                 return rows, after
             ids = [_id(row) for row in rows]
             if any(one <= before for before, one in pairwise([after, *ids])):
                 # An older w.c.s. does not know the bound, and gives other rows.
                 return TryLater("unreadable_answer", "the list is not in the order asked"), after
-            if (failure := await self._read_rows(rows, begin)) is not None:
+            if alone is None:
+                failure = await self._read_rows(rows, begin)
+            else:
+                failure = self._lost(alone, held=False)
+            if failure is not None:
                 return failure, after
             after = max(ids, default=after)
             if len(rows) < size:
                 return None, after
+            size = min(self.options.batch, size * 2)
         return TryLater("poll_too_long", "the list was not read to its end"), after
 
     async def _read_rows(self, rows: Sequence[Any], begin: datetime) -> Outcome | None:
@@ -122,23 +159,55 @@ class PublikPoll:
                 continue
             moved = _moved_at(row)
             if self.options.public_messages and (moved is None or moved >= begin):
-                # Only the answer about one request holds its files.
-                whole = await self.wcs.formdata(number, WITH_FILES)
+                whole = await self._whole(number, row, moved)
                 if isinstance(whole, Refused):
                     continue  # it is gone since
                 if isinstance(whole, Outcome):
-                    return whole
-                if request_number(whole) != number:
-                    return TryLater("unreadable_answer", "another request than the one asked for")
+                    if (failure := self._lost(whole)) is not None:
+                        return failure
+                    continue
                 row = whole
+            try:
+                self.items += await beside(weight(row), partial(self._changes, row))
+            except TookTooLong as error:
+                if (failure := self._lost(TryLater("took_too_long", error.text))) is not None:
+                    return failure
+                continue
+            self.in_a_row = 0
             self.seen.add(number)
-            self.items += await beside(weight(row), partial(self._changes, row))
             if moved is not None and moved > self.latest:
                 self.latest = moved
         return None
 
+    async def _whole(self, number: str, row: Any, moved: datetime | None) -> Any:
+        """Return a request with its files, which the answer about one request alone holds; as the
+        list has it where they are too large, or could not be had for long."""
+        whole = await self.wcs.formdata(number, WITH_FILES)
+        if not isinstance(whole, Outcome) and request_number(whole) != number:
+            whole = TryLater("unreadable_answer", "another request than the one asked for")
+        old = moved is not None and self.now - moved > _WITHOUT_FILES
+        return row if _too_large(whole) or (old and _reason(whole) in _ALONE) else whole
+
+    def _lost(self, failure: Outcome, *, held: bool = True) -> Outcome | None:
+        """Pass over a request that could not be read. Return the failure where that ends the
+        poll."""
+        if _reason(failure) not in _ALONE:
+            return failure
+        self.in_a_row += 1
+        self.lost, self.held = self.lost or failure, self.held or held
+        return failure if self.in_a_row >= _IN_A_ROW else None
+
     def _changes(self, row: Mapping[str, Any]) -> list[Change]:
         return [*read_changes(row, self.names, self.options)]
+
+
+def _reason(told: Any) -> str:
+    """Return the reason of a failure; empty for what is none."""
+    return getattr(told, "reason", "") if isinstance(told, Outcome) else ""
+
+
+def _too_large(told: Any) -> bool:
+    return _reason(told) == "answer_too_large"
 
 
 def _moved_at(row: Mapping[str, Any]) -> datetime | None:

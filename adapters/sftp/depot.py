@@ -13,7 +13,16 @@ from urllib.parse import unquote, urlsplit
 import asyncssh
 
 from adapters.sftp.options import SftpOptions
-from gateway.sdk import Clock, Connector, File, Misconfigured, Outcome, TryLater, Unreached
+from gateway.sdk import (
+    Clock,
+    Connector,
+    File,
+    Misconfigured,
+    Outcome,
+    TryLater,
+    Unreached,
+    decoded,
+)
 
 _PIECE: Final = 32 * 1024
 #: Entries of a folder that are looked at, and of one of our own unfinished ones.
@@ -34,11 +43,17 @@ class NotThere(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A plain file of a folder."""
+    """A plain file of a folder. `name` is as the server has it: what of it is no UTF-8 is kept as
+    halves of characters."""
 
     name: str
     size: int
     changed: int
+
+    @property
+    def shown(self) -> str:
+        """Return the name for people: one that is no UTF-8 is of Windows."""
+        return decoded(self.name.encode("utf-8", "surrogateescape"))
 
 
 class Depot:
@@ -175,7 +190,8 @@ async def open_depot(
                 login_timeout=connector.timeout,
             )
             try:
-                async with connection.start_sftp_client() as client:
+                # One name that is no UTF-8 would make the whole folder unreadable.
+                async with connection.start_sftp_client(path_errors="surrogateescape") as client:
                     yield Depot(client, clock)
             finally:
                 connection.abort()
@@ -206,7 +222,7 @@ def _keys(options: SftpOptions) -> list[asyncssh.SSHKey] | None:
     try:
         return [asyncssh.import_private_key(options.key.get_secret_value())]
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-        raise DepotFailed(Misconfigured("access_denied", type(error).__name__)) from None
+        raise DepotFailed(Misconfigured("unusable_key", type(error).__name__)) from None
 
 
 __all__ = [

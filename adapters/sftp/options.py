@@ -114,9 +114,13 @@ class SftpOptions(Options):
     returns: Returns | None = None
 
     @model_validator(mode="after")
-    def _fits(self) -> Self:
+    def _logs_in(self) -> Self:
         if (self.key is None) == (self.password is None):
             raise refuse(say("one_login"))
+        return self
+
+    @model_validator(mode="after")
+    def _encodes(self) -> Self:
         if self.format == "json" and self.encoding != "utf-8":
             raise refuse(say("json_encoding"))
         return self

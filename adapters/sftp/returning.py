@@ -132,6 +132,7 @@ class ReturnPoll:
 
     async def _read(self, depot: Depot, state: ReturnCursor) -> Outcome | None:
         there = {one.name: one for one in await depot.entries(self._returns.folder)}
+        called = {one.shown: one for one in there.values()} | there
         before, state.sizes = state.sizes, {}
         ending = f".{self._options.format}"
         patience, read = Patience(), 0
@@ -148,7 +149,7 @@ class ReturnPoll:
                 continue
             if read >= MOST or patience.over:
                 return TryLater("poll_too_long", f"{read} returns were read, more wait")
-            await self._read_return(depot, one, there, state)
+            await self._read_return(depot, one, called, state)
             read += 1
         return None
 
@@ -202,9 +203,9 @@ class ReturnPoll:
             if known is None or known.size > self._most:
                 unreadable += 1
                 continue
-            raw = await depot.read(f"{self._returns.folder}/{name}", self._most)
-            documents.append(Document(name, _media(name), raw))
-            names.append(name)
+            raw = await depot.read(f"{self._returns.folder}/{known.name}", self._most)
+            documents.append(Document(known.shown, _media(known.shown), raw))
+            names.append(known.name)
         text = _text(row, "message")
         return Change(
             _text(row, "cle") or key,

@@ -33,6 +33,7 @@ from adapters.soap.wsdl import (
     read_documents,
 )
 from gateway.sdk import (
+    Accepted,
     Answer,
     Context,
     File,
@@ -47,6 +48,7 @@ from gateway.sdk import (
     beside,
     classify_error,
     classify_status,
+    masked,
     same_host,
     secrets_in,
     send,
@@ -195,7 +197,8 @@ class SoapClient:
         if known and isinstance(answer.value, SoapFault) and absent & {*answer.value.codes}:
             return replace(answer, status=404, value=None)
         outcome = await beside(answer.size, partial(self._judge, operation, answer, safe))
-        return answer if outcome is None else await self.with_answer(outcome, answer, scope)
+        sent = {**scope, "files": [one.filename for one in files]}
+        return answer if outcome is None else await self.with_answer(outcome, answer, sent)
 
     def _build(
         self,
@@ -283,8 +286,13 @@ class SoapClient:
         def answered_so() -> Outcome:
             sent = [*self._secrets, *texts_in(scope)]
             fault = answer.value
-            said = fault.text.encode() if isinstance(fault, SoapFault) else answer.content
-            return answered(outcome, answer.response, said, sent)
+            if not isinstance(fault, SoapFault):
+                return answered(outcome, answer.response, answer.content, sent)
+            told = answered(outcome, answer.response, fault.text.encode(), sent)
+            if isinstance(told, Accepted):
+                return told
+            # A code may be a text in the wrong place.
+            return replace(told, detail=masked(told.detail, sent))
 
         return await beside(weight(scope), answered_so)
 

@@ -196,11 +196,19 @@ class SoapOptions(Options):
         return _usable(address)
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
+    def _on_its_host(self) -> Self:
         if self.wsdl is not None and same_host(self.wsdl, [self.address]) is None:
             raise refuse(say("wsdl_elsewhere"))
+        return self
+
+    @model_validator(mode="after")
+    def _one_wsdl(self) -> Self:
         if self.wsdl is not None and self.wsdl_file is not None:
             raise refuse(say("one_wsdl"))
+        return self
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
         if EventKind.CREATION in self.amend:
             raise refuse(say("creation_amend"))
         for template in self.soap_header.values():

@@ -205,7 +205,9 @@ class _Builder:
             glc=None
             if entry.glc is None
             else read_glc(entry.glc, located, self.networks, self.warnings),
-            mail=None if entry.mail is None else read_mail(entry.mail, located, self.networks),
+            mail=None
+            if entry.mail is None
+            else read_mail(entry.mail, located, self.networks, self.warnings),
             erasure_key=entry.erasure_key,
             attachments=self._attachments(entry.attachments, located),
             antivirus=self._antivirus(entry.antivirus, located),
@@ -217,7 +219,9 @@ class _Builder:
         try:
             return None if entry is None else Clamd(entry.address, entry.timeout)
         except BadScannerAddress:
-            self.faults.append(located.fault(("antivirus", "address"), say("antivirus_address")))
+            said = say("antivirus_address")
+            named = say("of_value", name="antivirus.address", said=said, cure=said.cure)
+            self.faults.append(located.fault(("antivirus", "address"), named))
             return None
 
     def _attachments(

@@ -10,7 +10,8 @@ from typing import Any, Final, TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.catalogue.patterns import FIELD, MAIL_ADDRESS, MAPPING, NAME, SLUG, WORD
+from gateway.catalogue.model_rules import broken_rules
+from gateway.catalogue.patterns import FIELD, HOST, MAIL_ADDRESS, MAPPING, NAME, SLUG, WORD
 from gateway.catalogue.secrets import SecretSource
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import LocatedData, Path
@@ -21,6 +22,8 @@ from gateway.sdk.secrets import IN_THE_CLEAR, NO_SECRET, types_in
 M = TypeVar("M", bound=BaseModel)
 #: More levels than any of our files has.
 _ROUNDS = 8
+#: Of a model with more faults, the rules about several keys wait until some are mended.
+_MOST_RULED = 30
 #: Faults of secrets that cannot be read.
 _SECRETS = frozenset({IN_THE_CLEAR, NO_SECRET})
 
@@ -63,6 +66,7 @@ PATTERNS: Final = {
     FIELD: "pattern_field",
     WORD: "pattern_word",
     MAIL_ADDRESS: "pattern_mail",
+    HOST: "pattern_host",
 }
 
 
@@ -94,7 +98,33 @@ def validate(
                 for one in error.errors(include_url=False)
                 if (one["loc"], one["type"]) not in known and one["loc"] not in lacking
             ]
-    raise ConfigurationFault([_fault(model, located, detail, told) for detail in details])
+    details = _without_echoes(located.value, details)
+    faults = [_fault(model, located, detail, told) for detail in details]
+    if len(details) <= _MOST_RULED:
+        faulty = [_existing(located.value, detail["loc"]) for detail in details]
+        forgiven = None if secrets is None else secrets.forgiven()
+        for path, said in broken_rules(model, located.value, faulty, forgiven):
+            faults.append(located.fault(path, told(_of(path, said))))
+    raise ConfigurationFault(faults)
+
+
+def _without_echoes(value: Any, details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Return the errors without those that only repeat others: of a list that is too short without
+    its entries at fault, and of a type where the value is right for another of several types."""
+    places = [_existing(value, one["loc"]) for one in details]
+    values = {at for at, one in zip(places, details, strict=True) if not _is_of_type(one)}
+
+    def echoes(at: Path, one: ErrorDetails) -> bool:
+        below = any(len(other) > len(at) and other[: len(at)] == at for other in places)
+        if one["type"] == "too_short":
+            return below
+        return _is_of_type(one) and (below or at in values)
+
+    return [one for at, one in zip(places, details, strict=True) if not echoes(at, one)]
+
+
+def _is_of_type(error: ErrorDetails) -> bool:
+    return error["type"].endswith("_type")
 
 
 def validate_all(
@@ -177,7 +207,7 @@ def _sentence(model: type[BaseModel], path: Path, detail: ErrorDetails) -> Messa
     name: str | Message = ".".join(map(str, path)) or say("whole_file")
     last = str(loc[-1]) if loc else ""
     if isinstance(own := context.get("said"), Message):
-        return say("of_value", name=name, said=own, cure=own.cure)
+        return _of(path, own)
     if kind == "missing":
         return say("missing", key=last, where=say("in", name=name) if path else say("at_top"))
     if kind == "extra_forbidden":
@@ -207,6 +237,8 @@ def _sentence(model: type[BaseModel], path: Path, detail: ErrorDetails) -> Messa
         word = PATTERNS.get(pattern)
         cure = say(word) if word else say("pattern_other", pattern=pattern)
         return say("pattern", name=name, cure=cure)
+    if kind in ("too_short", "too_long") and isinstance(detail["input"], str):
+        kind = f"string_{kind}"  # a secret counts as what has entries
     if kind in PYDANTIC:
         word, places = PYDANTIC[kind]
         return say(word, name=name, **{place: _plainly(context[of]) for place, of in places})
@@ -216,6 +248,13 @@ def _sentence(model: type[BaseModel], path: Path, detail: ErrorDetails) -> Messa
         text = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
         return say("of_value", name=name, said=plain(text[:1].lower() + text[1:]), cure="")
     return say("unfit", name=name)
+
+
+def _of(path: Path, said: Message) -> Message:
+    """Return a validator's sentence with the key that it is about."""
+    if not path:
+        return say("of_whole", said=said, cure=said.cure)
+    return say("of_value", name=".".join(map(str, path)), said=said, cure=said.cure)
 
 
 def _plainly(value: object) -> str | int | float:

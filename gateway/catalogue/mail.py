@@ -7,22 +7,26 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from gateway.catalogue.network import NetworkEntry, NetworkReader
-from gateway.catalogue.patterns import MAIL_ADDRESS
+from gateway.catalogue.patterns import HOST, MAIL_ADDRESS
 from gateway.catalogue.scalars import StrictModel, Text
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import LocatedData
+from gateway.core.errors import Fault
 from gateway.sdk.refusing import refuse
 from gateway.sdk.secrets import Secret
 from gateway.wire.mail import MailSettings
 
 _PORTS: Final = {"implicit": 465, "starttls": 587, "none": 25}
+_USUAL: Final = frozenset(_PORTS.values())
 MailAddress = Annotated[str, Field(pattern=MAIL_ADDRESS, max_length=254)]
 
 
 class MailEntry(StrictModel):
     """The relay by which the gateway tells people: communes that fetch nothing, so far."""
 
-    host: Text = Field(description="Name of the relay, or its address.")
+    host: Annotated[str, Field(pattern=HOST, max_length=253)] = Field(
+        description="Name of the relay, or its address."
+    )
     port: int | None = Field(
         None, ge=1, le=65535, description="null: 465, 587 or 25, as `tls` says."
     )
@@ -41,8 +45,14 @@ class MailEntry(StrictModel):
         return self
 
 
-def read_mail(entry: MailEntry, located: LocatedData, networks: NetworkReader) -> MailSettings:
-    """Return the relay of the settings."""
+def read_mail(
+    entry: MailEntry, located: LocatedData, networks: NetworkReader, warnings: list[Fault]
+) -> MailSettings:
+    """Return the relay of the settings. Adds to `warnings` what is hardly meant."""
+    if (entry.port == _PORTS["implicit"]) != (entry.tls == "implicit") and entry.port in _USUAL:
+        meant = "implicit" if entry.port == _PORTS["implicit"] else "starttls"
+        said = say("mail_port", port=entry.port, tls=entry.tls, meant=meant)
+        warnings.append(located.fault(("mail", "port"), said))
     return MailSettings(
         host=entry.host,
         port=entry.port or _PORTS[entry.tls],

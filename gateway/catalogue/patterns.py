@@ -11,5 +11,7 @@ MAPPING: Final = r"^[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*$"
 #: A form's field, a file within a block: `photo`, `enfants_raw[*].carnet`.
 FIELD: Final = r"^[^\s.\[\]]+((\[\*\])?\.[^\s.\[\]]+)*$"
 WORD: Final = r"^[A-Za-z][A-Za-z0-9_]*$"
+#: A server's name or address alone, without `https://`, port or path.
+HOST: Final = r"^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]+)$"
 #: What is sent to: one address, no name beside it.
 MAIL_ADDRESS: Final = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$"

@@ -142,10 +142,12 @@ def load_yaml(text: str, file: str) -> LocatedData:
         line = min(mark.line + 1, last) if mark else 1
         for sign, word in (("\t", "tab"), ("\u00a0", "odd_blank")):
             if (indented := _indented_with(sign, text, line)) is not None:
-                _refuse(file, indented, say(word))
+                lines = text.split("\n")
+                _refuse(file, indented, say(word), lines[indented - 1].index(sign) + 1)
         if why == "not_yaml_colon" and mark and _first_colon(text, mark):
             why = "not_yaml_indent"
-        _refuse(file, line, say(why))
+        column = mark.column + 1 if mark and mark.line + 1 == line else 0
+        _refuse(file, line, say(why), column)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         _refuse(file, line, say("unprintable"))
@@ -203,8 +205,8 @@ def _why(problem: str) -> str:
     return next((word for text, word in _PROBLEMS if text in problem), "not_yaml")
 
 
-def _refuse(file: str, line: int, said: Message) -> NoReturn:
-    raise ConfigurationFault([Fault(file, line, said)]) from None
+def _refuse(file: str, line: int, said: Message, column: int = 0) -> NoReturn:
+    raise ConfigurationFault([Fault(file, line, said, column)]) from None
 
 
 class _Builder:
@@ -225,13 +227,13 @@ class _Builder:
         self.columns.setdefault(path, node.start_mark.column + 1)
         self.counted(1, line)
         if node.tag not in _OURS:
-            self.fault(line, say("tagged", tag=node.tag))
+            self.fault(node, say("tagged", tag=node.tag))
             return None
         if isinstance(node, yaml.ScalarNode):
             self.printed(node)
             return _plain(node.value) if node.tag == _PLAIN else node.value
         if id(node) in self.open:
-            self.fault(line, say("alias_loop"))
+            self.fault(node, say("alias_loop"))
             return None
         self.open.add(id(node))
         try:
@@ -248,7 +250,7 @@ class _Builder:
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if not _is_text(key_node) or key_node.tag not in _OURS:
-                self.fault(line, say("odd_key"))
+                self.fault(key_node, say("odd_key"))
                 continue
             self.printed(key_node)
             key = key_node.value
@@ -257,7 +259,7 @@ class _Builder:
                 merged.extend(value_node.value if many else [value_node])
                 continue
             if key in seen:
-                self.fault(line, say("key_twice", key=key, line=seen[key]))
+                self.fault(key_node, say("key_twice", key=key, line=seen[key]))
                 continue
             seen[key] = line
             self.lines[(*path, key)] = line
@@ -266,10 +268,10 @@ class _Builder:
         for other in merged:
             line = other.start_mark.line + 1
             if not isinstance(other, yaml.MappingNode):
-                self.fault(line, say("odd_merge"))
+                self.fault(other, say("odd_merge"))
                 continue
             if id(other) in self.open:
-                self.fault(line, say("alias_loop"))
+                self.fault(other, say("alias_loop"))
                 continue
             # Keys that exist already are passed over, which takes time as well.
             self.counted(len(other.value), line)
@@ -291,8 +293,9 @@ class _Builder:
             word = "too_deep" if len(self.open) > _DEEPEST else "too_many_values"
             _refuse(self.file, line, say(word))
 
-    def fault(self, line: int, said: Message) -> None:
-        self.faults.append(Fault(self.file, line, said))
+    def fault(self, node: yaml.Node, said: Message) -> None:
+        mark = node.start_mark
+        self.faults.append(Fault(self.file, mark.line + 1, said, mark.column + 1))
         if len(self.faults) >= _MOST_FAULTS:
             raise ConfigurationFault(self.faults)
 

@@ -20,7 +20,14 @@ from gateway.catalogue.release import commune_files
 from gateway.catalogue.secrets import NeededSecrets
 from gateway.catalogue.texts import say as files_say
 from gateway.catalogue.yaml_reader import load_yaml
-from gateway.cli.check_own import CheckLine, check_antivirus, check_attachments, check_database
+from gateway.cli.check_own import (
+    CheckLine,
+    check_antivirus,
+    check_attachments,
+    check_database,
+    check_mail,
+)
+from gateway.cli.check_places import placed_lines
 from gateway.cli.faults import Exit
 from gateway.cli.glc_texts import say as say_glc
 from gateway.cli.glc_texts import what_is
@@ -34,8 +41,8 @@ from gateway.contracts.portal_check import check_form, check_saved
 from gateway.contracts.recorded import RecordedAnswers
 from gateway.contracts.texts import say as contracts_say
 from gateway.core.error_place import error_place
-from gateway.core.errors import ConfigurationFault, Fault, file_line
-from gateway.core.lane_name import GruLane, parse_lane
+from gateway.core.errors import ConfigurationFault, Fault
+from gateway.core.lane_name import parse_lane
 from gateway.core.messages import Message
 from gateway.flow.far_ends import FarEnds, open_far_ends
 from gateway.ops.at_rest import open_to_others
@@ -74,7 +81,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check configuration, mappings, adapters, then every GRU and portal (reads only), and the
-    object store of the attachments and the virus scanner.
+    object store of the attachments, the virus scanner and the mail relay.
 
     --offline holds the mappings against the forms saved beside them (`portal form`), and the
     settings against the files that they name, as a WSDL. Exit code 3
@@ -96,32 +103,13 @@ def check(
         saved = tuple(asyncio.run(_recorded(catalogue, answers, commune)))
     asked = not offline and answers is None
     lines = tuple(asyncio.run(_far_ends(catalogue))) if asked else saved
-    lines = _placed(lines, config, mappings)
+    lines = placed_lines(lines, config, mappings)
     if as_json:
         emit(_document((), warnings, lines))
     else:
         _print(catalogue, warnings, lines, offline=offline, verbose=verbose)
     if any(line.level == "fault" for line in lines):
         raise typer.Exit(Exit.CONFIGURATION if offline else Exit.FAR_END)
-
-
-def _placed(lines: tuple[CheckLine, ...], config: Path, mappings: Path) -> tuple[CheckLine, ...]:
-    """Return the lines with the places of the keys that they are about."""
-    if not any(line.at for line in lines):
-        return lines
-    bundle = read_bundle(config, mappings)
-    files = commune_files(bundle)
-
-    def placed(line: CheckLine) -> CheckLine:
-        lane = parse_lane(line.far_end) if line.at else None
-        if not isinstance(lane, GruLane):
-            return line
-        file = files[lane.commune]
-        path = ("gru", lane.gru, "options", *line.at)
-        fault = located(load_yaml(bundle[file], file).fault(path, line.said), config, mappings)
-        return replace(line, place=file_line(fault.file, fault.line))
-
-    return tuple(map(placed, lines))
 
 
 def _saved_forms(catalogue: Catalogue, mappings: Path) -> tuple[CheckLine, ...]:
@@ -211,7 +199,7 @@ def _print(
 ) -> None:
     """Print faults, then warnings (the same one only once, with all places), then the findings."""
     spoken = language()
-    told = [(file_line(one.file, one.line), one.said) for one in warnings]
+    told = [(one.place, one.said) for one in warnings]
     for level, word in (("fault", "fault"), ("warning", "warning")):
         found = [(line.place or line.far_end, line.said) for line in lines if line.level == level]
         for said, places in _together(found + (told if level == "warning" else [])):
@@ -286,7 +274,7 @@ async def _far_ends(catalogue: Catalogue) -> list[CheckLine]:
         checks = [_gru(catalogue, adapter, lane) for lane, adapter in far_ends.adapters.items()]
         checks += [_portal(far_ends, portal) for portal in catalogue.portals.values()]
         checks += [_glc(far_ends), check_attachments(catalogue)]
-        checks += [check_antivirus(catalogue), check_database(catalogue)]
+        checks += [check_antivirus(catalogue), check_mail(far_ends), check_database(catalogue)]
         return [line for lines in await asyncio.gather(*checks) for line in lines]
 
 

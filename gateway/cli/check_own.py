@@ -1,10 +1,10 @@
-"""`check` of what the gateway itself is given: object store, virus scanner, database."""
+"""`check` of what the gateway itself is given: object store, scanner, mail relay, database."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from gateway.catalogue.catalogue import Catalogue
 from gateway.cli.texts import say
@@ -12,7 +12,21 @@ from gateway.core.errors import Unavailable
 from gateway.core.messages import Message
 from gateway.flow.antivirus import try_scanner
 from gateway.flow.attachments import attempt, open_objects
+from gateway.flow.far_ends import MAIL, FarEnds
+from gateway.sdk import Accepted, Note
 from gateway.store.postgres import PoolerFound, require_sessions
+
+#: The key of `mail` that each failure is about; `host` for the others.
+_RELAY_KEYS: Final = {
+    "access_denied": "username",
+    "refused": "from",
+    "connection_refused": "port",
+    "timeout": "port",
+    "not_tls": "tls",
+    "tls_refused": "tls",
+    "unknown_authority": "tls",
+    "wrong_certificate": "tls",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +67,20 @@ async def check_antivirus(catalogue: Catalogue) -> list[CheckLine]:
     return [CheckLine("antivirus", "ok", say("antivirus_finds", version=version))]
 
 
+async def check_mail(far_ends: FarEnds) -> list[CheckLine]:
+    relay = far_ends.mail_relay()
+    if relay is None:
+        return []
+    outcome = await relay.try_sender()
+    if isinstance(outcome, Accepted):
+        return [CheckLine(MAIL, "ok", say("relay_takes", sender=relay.settings.sender))]
+    note = Note.fault(say("relay"), outcome)
+    at = _RELAY_KEYS.get(getattr(outcome, "reason", ""), "host")
+    if at == "tls" and relay.settings.network.ca is not None:
+        return [CheckLine(MAIL, "fault", note.said, ("network", "ca"))]
+    return [CheckLine(MAIL, "fault", note.said, (at,))]
+
+
 async def check_database(catalogue: Catalogue) -> list[CheckLine]:
     url = catalogue.settings.database.get_secret_value()
     if not url.startswith("postgres"):
@@ -64,4 +92,4 @@ async def check_database(catalogue: Catalogue) -> list[CheckLine]:
     return []
 
 
-__all__ = ["CheckLine", "check_antivirus", "check_attachments", "check_database"]
+__all__ = ["CheckLine", "check_antivirus", "check_attachments", "check_database", "check_mail"]

@@ -38,7 +38,7 @@ def message(error: GatewayError) -> str:
     spoken = language()
     if not isinstance(error, ConfigurationFault):
         return say("error", said=plain(error.said.told(spoken))).what(spoken)
-    lines = [fault.told(spoken) for fault in error.faults]
+    lines = [fault.placed(spoken) for fault in error.faults]
     return "\n".join([*lines, counted("faults", len(error.faults)).what(spoken)])
 
 

@@ -95,7 +95,7 @@ def load_parts(
 def tell_left_out(faults: Iterable[Fault], config: Path, mappings: Path) -> None:
     """Print on the standard error, once each, why files are left out."""
     for fault in sorted(set(faults)):
-        told = located(fault, config, mappings).told(language())
+        told = located(fault, config, mappings).placed(language())
         print_message(say_cli("left_out", told=told), err=True)
 
 

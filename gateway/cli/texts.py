@@ -64,6 +64,9 @@ say = Messages(
          "load its signatures (freshclam), then start it again",
          "{version} ne reconnaît pas même le fichier d'essai (EICAR)",
          "charger ses signatures (freshclam), puis le relancer"),
+    Text("relay", "mail relay", "", "relais de courrier", ""),
+    Text("relay_takes", "the mail relay takes notes from {sender}", "",
+         "le relais de courrier prend les messages de {sender}", ""),
     Text("objects_tried", "a small object was put, read and deleted", "",
          "un petit objet a été posé, lu et supprimé", ""),
     Text("objects_keep", "of a file that is erased a version or an unfinished upload may live on"

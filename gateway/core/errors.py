@@ -88,10 +88,15 @@ class Fault:
         """Return the fault as a line: `file:line: what (remedy)`."""
         return f"{file_line(self.file, self.line)}: {self.said.told(language)}"
 
+    @property
+    def place(self) -> str:
+        """Return its place as `file:line:column`, as far as it is known."""
+        column = f":{self.column}" if self.line and self.column else ""
+        return f"{file_line(self.file, self.line)}{column}"
+
     def placed(self, language: Language = "en") -> str:
         """Return the fault as `told` does, with its column where that is known."""
-        column = f":{self.column}" if self.line and self.column else ""
-        return f"{file_line(self.file, self.line)}{column}: {self.said.told(language)}"
+        return f"{self.place}: {self.said.told(language)}"
 
     def __str__(self) -> str:
         return self.told()

@@ -24,13 +24,16 @@ MASK = "…"
 LONGEST = 2000
 #: So many bytes of it are looked at, so that masking and tags leave enough.
 _READ = 8 * LONGEST
-_WORD = re.compile(r"\w+")
+#: Names of files join words by `_`.
+_WORD = re.compile(r"[^\W_]+")
 #: The characters of an address, before its end.
 _NAMED = r"""[^\s"'<>()\[\]{},;:=&?/]"""
 _ALIKE = re.compile(
     # Looked for once from a word's beginning: from each of its letters would be quadratic.
     rf"""https?://[^\s"'<>]+|(?<!{_NAMED}){_NAMED}+@[\w.-]+|\+?\d(?:[\d .-]{{4,}}\d)"""
     r"|[A-Za-z0-9+/=_-]{40,}"
+    # A word of a mail's header, as it is written there (RFC 2047).
+    r"|=\?[A-Za-z0-9_-]{1,30}\?[BbQq]\?[!->@-~]{1,100}\?="
 )
 #: A value of more words is a text: its short words are everybody's. Of a name, each is masked.
 _NAME = 5

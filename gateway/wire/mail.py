@@ -50,6 +50,13 @@ class MailRelay:
         note["Message-ID"] = f"<{name}@{self.settings.sender.rpartition('@')[2]}>"
         note["Auto-Submitted"] = "auto-generated"
         note.set_content(text)
+        return await self._asked(note, recipients)
+
+    async def try_sender(self) -> Outcome:
+        """Would it take a note of ours? Ends before any recipient is named."""
+        return await self._asked(None, ())
+
+    async def _asked(self, note: EmailMessage | None, recipients: Sequence[str]) -> Outcome:
         try:
             async with asyncio.timeout(self.connector.timeout):
                 return await self._hand_over(note, recipients)
@@ -66,7 +73,7 @@ class MailRelay:
         except (aiosmtplib.SMTPException, ssl.SSLError, ConnectionError) as error:
             return unreached(error).outcome
 
-    async def _hand_over(self, note: EmailMessage, recipients: Sequence[str]) -> Outcome:
+    async def _hand_over(self, note: EmailMessage | None, recipients: Sequence[str]) -> Outcome:
         settings, lent = self.settings, self.connector
         tls = None if settings.tls == "none" else await lent.tls()
         async with lent.connection(settings.host, settings.port) as connected:
@@ -87,8 +94,16 @@ class MailRelay:
                         return Misconfigured("tls_refused", "the relay has no STARTTLS")
                     await smtp.starttls(server_hostname=settings.host)
                 if settings.username is not None and settings.password is not None:
+                    await smtp.ehlo()
+                    if not smtp.supported_auth_methods:
+                        return Misconfigured("access_denied", "the relay offers no login")
                     await smtp.login(settings.username, settings.password.get_secret_value())
-                await smtp.sendmail(settings.sender, list(recipients), note.as_bytes())
+                if note is None:
+                    if settings.username is None:
+                        await smtp.ehlo()
+                    await smtp.mail(settings.sender)
+                else:
+                    await smtp.sendmail(settings.sender, list(recipients), note.as_bytes())
             finally:
                 smtp.close()
         return Accepted()

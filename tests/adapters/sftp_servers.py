@@ -57,17 +57,17 @@ class SimulatedDepot:
 
         class Server(asyncssh.SFTPServer):
             def open(self, path: bytes, pflags: int, attrs: Any) -> Any:
-                depot.before("open", path.decode(), cut)
-                depot.done.append(("open", path.decode()))
+                depot.before("open", os.fsdecode(path), cut)
+                depot.done.append(("open", os.fsdecode(path)))
                 return super().open(path, pflags, attrs)
 
             def rename(self, oldpath: bytes, newpath: bytes) -> Any:
-                depot.before("rename", newpath.decode(), cut)
-                depot.done.append(("rename", newpath.decode()))
+                depot.before("rename", os.fsdecode(newpath), cut)
+                depot.done.append(("rename", os.fsdecode(newpath)))
                 if os.path.lexists(self.map_path(newpath)):
                     raise asyncssh.SFTPFailure("Failure")
                 super().rename(oldpath, newpath)
-                depot.after("rename", newpath.decode(), cut)
+                depot.after("rename", os.fsdecode(newpath), cut)
 
         return Server(channel, chroot=os.fsencode(self.folder))
 

@@ -352,3 +352,25 @@ async def test_check_tells_when_a_port_speaks_tls(tmp_path: Path, tls: bool) -> 
                 break
     assert len(faults) == 2
     assert all(wanted in fault for fault in faults), faults
+
+
+@pytest.mark.parametrize("size", ["²", "٣٤٥", "", "-1", "9" * 400])
+async def test_a_size_that_is_no_number_bounds_nothing(size: str) -> None:
+    server = SimulatedSmtp(says={"EHLO": f"250-vm\r\n250-SIZE {size}\r\n250 HELP"})
+    async with rig(server) as mail:
+        assert isinstance(await mail.adapter.submit(SUBMISSION), Accepted)
+        notes = await mail.adapter.check()
+    assert not [note for note in notes if note.level == "fault" and "SMTP" in note.said.what()]
+
+
+async def test_a_server_that_repeats_us_is_told_without_names_and_secrets() -> None:
+    letter = file(b"%PDF-1.4", filename="CNI_Zoe_Inventee.pdf")
+    sent = Submission(REFERENCE, {"subject": "Nid", "body": "Rue de l'Invention"}, [letter])
+    said = "554 CNI_Zoe_Inventee.pdf =?utf-8?q?Zo=C3=A9_I?= pass gateway-test key cle-d-essai"
+    async with rig(SimulatedSmtp(says={"dot": said})) as mail:
+        outcome = await mail.adapter.submit(sent)
+    assert isinstance(outcome, Refused)
+    assert outcome.answer is not None
+    for word in ("Zoe", "Inventee", "CNI", "Zo=", "gateway", "cle", "essai"):
+        assert word not in outcome.answer, word
+    assert "pass" in outcome.answer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -371,3 +372,44 @@ async def test_a_server_that_says_nothing_is_given_up() -> None:
         )
     assert isinstance(outcome, TryLater)
     assert time.monotonic() - begun < 5
+
+
+def drop_returns(returns: Path) -> None:
+    """Put two returns and a file down, as a Windows without UTF-8 names them."""
+    one = {"reference": REFERENCE, "message": "Fait.", "fichiers": ["réponse.pdf"]}
+    other = {"reference": REFERENCE, "message": "Encore."}
+    for name, content in (
+        (b"a.json", json.dumps([one]).encode()),
+        ("réponse.pdf".encode("latin-1"), b"%PDF-1.4"),
+        ("été.json".encode("latin-1"), json.dumps([other]).encode()),
+    ):
+        (returns / os.fsdecode(name)).write_bytes(content)
+
+
+async def test_a_name_that_is_no_utf8_stops_nothing(folder: Path) -> None:
+    returns = folder / "retours"
+    returns.mkdir(exist_ok=True)
+    drop_returns(returns)
+    async with depot(folder) as (_, port):
+        adapter = adapter_of(port, returns={})
+        first = await adapter.statuses([], None)
+        again = await adapter.statuses([], first.cursor)
+    assert first.failure is None
+    assert sorted(str(change.message) for change in first.items) == ["Encore.", "Fait."]
+    files = [document for change in first.items for document in change.documents]
+    assert [(file.filename, file.content) for file in files] == [("réponse.pdf", b"%PDF-1.4")]
+    assert (list(again.items), again.failure) == ([], None)
+    assert list(returns.iterdir()) == []
+
+
+@pytest.mark.parametrize("key", ["abc", "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n", "public"])
+async def test_a_key_that_is_none_is_told_as_that(folder: Path, key: str) -> None:
+    async with depot(folder) as (_, port):
+        key = public("client") if key == "public" else key
+        adapter = adapter_of(port, key=key)
+        outcome = await adapter.submit(SUBMISSION)
+        (fault,) = [one for one in await adapter.check() if one.level == "fault"]
+    assert isinstance(outcome, Misconfigured)
+    assert outcome.reason == "unusable_key"
+    assert "OpenSSH" in fault.said.remedy("fr")
+    assert key not in fault.said.told()

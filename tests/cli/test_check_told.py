@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Literal
 
@@ -90,6 +91,48 @@ def test_what_is_said_of_an_option_is_told_at_its_line(home: Home) -> None:
     )
     told = home.run("check", "--lang", "fr")
     assert (
-        f"{file}:11 : create.operation : le WSDL n'a pas d'opération creerDemandes"
+        f"{file}:11:9 : create.operation : le WSDL n'a pas d'opération creerDemandes"
         " (peut-être creerDemande)"
     ) in " ".join(told.stderr.split())
+
+
+def test_what_the_gateway_itself_is_given_is_told_at_its_line(home: Home) -> None:
+    settings = home.config / "gateway.yaml"
+    more = (
+        "antivirus: {address: tcp://127.0.0.1:9}\n"
+        "mail:\n  host: 127.0.0.1\n  port: 9\n  from: passerelle@exemple.fr\n"
+    )
+    settings.write_text(more + settings.read_text("utf-8"), "utf-8")
+    bron = home.config / "communes" / "69029-bron.yaml"
+    told = home.run("check", "--lang", "fr").stderr
+    assert f"anomalie : {settings}:1:1 : l'antivirus ne répond pas" in told
+    assert f"anomalie : {settings}:4:3 : relais de courrier : " in told
+    lines = told.splitlines()
+    assert any(line.startswith(f"anomalie : {bron}:") for line in lines), "its GRU is away"
+    assert not any("gru:69029" in line for line in lines)
+    assert "Traceback" not in told
+    far_ends = json.loads(home.run("check", "--json").stdout)["far_ends"]
+    (relay,) = (one for one in far_ends if one["far_end"] == "mail")
+    assert relay["place"] == f"{settings}:4:3"
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("host: smtp://relais.exemple.fr", "a server's name alone"),
+        ("host: relais.exemple.fr:587", "a server's name alone"),
+        ("host: relais exemple", "a server's name alone"),
+        ("host: relais.exemple.fr\n  port: 465", "perhaps `tls: implicit`"),
+        ("host: relais.exemple.fr\n  port: 587\n  tls: implicit", "perhaps `tls: starttls`"),
+    ],
+)
+def test_a_relay_that_is_written_as_something_else_is_told(
+    home: Home, entry: str, said: str
+) -> None:
+    settings = home.config / "gateway.yaml"
+    text = f"mail:\n  from: passerelle@exemple.fr\n  {entry}\n" + settings.read_text("utf-8")
+    settings.write_text(text, "utf-8")
+    told = home.run("check", "--offline").stderr
+    line = 4 if "port" in entry and "fr:587" not in entry else 3
+    assert f"{settings}:{line}:3: `mail." in told
+    assert said in told

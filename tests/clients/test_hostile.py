@@ -127,7 +127,9 @@ def test_a_link_that_is_no_address_is_told_as_that(url: str) -> None:
 async def test_an_answer_that_breaks_off_is_asked_for_again() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + json.dumps(TOKEN).encode())
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + json.dumps(TOKEN).encode()
+        )
         await writer.drain()
         writer.close()
 

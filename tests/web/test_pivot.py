@@ -299,6 +299,9 @@ async def test_the_head_of_a_file_tells_its_size_and_nothing_of_it(gw: Gateway) 
     whole = await gw.client.get(url)
     for name in ("content-length", "content-type", "etag", "accept-ranges"):
         assert answer.headers[name] == whole.headers[name]
+    assert whole.headers["content-disposition"].startswith("attachment;")
+    assert whole.headers["cache-control"] == "private, no-store"
+    assert whole.headers["content-security-policy"].startswith("sandbox;")
     assert (await gw.client.head(url.replace("signature=", "signature=0"))).status_code == 403
 
 

@@ -85,3 +85,24 @@ async def test_a_relay_that_says_nothing_is_given_up() -> None:
     async with listening(server.serve) as port:
         sent = await relay(port, timeout=0.05).send(TO, "x", "y", "n")
     assert getattr(sent, "reason", None) == "timeout"
+
+
+@pytest.mark.parametrize(
+    ("says", "tls", "reason"),
+    [
+        ({}, "none", None),
+        ({"AUTH": "535 no"}, "none", "access_denied"),
+        ({"EHLO": "250 vm"}, "none", "access_denied"),
+        ({"EHLO": "250 vm"}, "starttls", "tls_refused"),
+        ({"MAIL": "550 not you"}, "none", "refused"),
+    ],
+)
+async def test_it_is_tried_without_a_note(
+    says: dict[str, str | None], tls: Literal["starttls", "none"], reason: str | None
+) -> None:
+    server = SimulatedSmtp(says=says)
+    async with listening(server.serve) as port:
+        tried = await relay(port, tls=tls).try_sender()
+    assert getattr(tried, "reason", None) == reason
+    assert not any(line.startswith(("RCPT", "DATA")) for line in server.heard)
+    assert server.taken == []
