@@ -22,6 +22,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     update,
 )
 
@@ -129,20 +130,20 @@ def purge(
 ) -> Purged:
     """Delete the content of these requests, each with its cutoff, but of those that have changed
     since they were found or that something is owed of."""
-    if not chosen:
-        return Purged()
-    lock_requests(connection, [one.id for one, _ in chosen])
-    same = or_(
-        *(
-            and_(
-                REQUEST.c.id == one.id,
-                REQUEST.c.status == one.status,
-                _silent_since(cutoff),
-            )
-            for one, cutoff in chosen
-        )
-    )
-    ids = list(connection.execute(select(REQUEST.c.id).where(PURGEABLE, ~_OWED, same)).scalars())
+    aimed = {one.id: (one.status, cutoff) for one, cutoff in chosen}
+    lock_requests(connection, aimed)
+    # By their ids: of the conditions alone SQLite would walk through all that is here.
+    rows = connection.execute(
+        select(REQUEST.c.id, REQUEST.c.status, REQUEST.c.status_at, func.max(_LATER.c.received_at))
+        .join(_LATER, _LATER.c.request_id == REQUEST.c.id)
+        .where(REQUEST.c.id.in_([*aimed]), PURGEABLE, ~_OWED)
+        .group_by(REQUEST.c.id, REQUEST.c.status, REQUEST.c.status_at)
+    ).all()
+    ids = []
+    for request_id, status, status_at, last_at in rows:
+        found_as, cutoff = aimed[request_id]
+        if status == found_as and max(status_at, last_at) < cutoff:
+            ids.append(request_id)
     if not ids:
         return Purged()
     files = _drop_files(connection, ids)
@@ -204,21 +205,36 @@ def holdings(connection: Connection, cutoffs: Cutoffs) -> list[HeldContent]:
     """Count the contents that are here, by kind and route, against these cutoffs."""
     found = []
     is_due = _old(cutoffs)
+    route = ("portal", "commune", "teleservice", "gru")
+    # Each request is judged once, however much content it has.
+    judged = (
+        select(
+            REQUEST.c.id,
+            *(REQUEST.c[name] for name in route),
+            REQUEST.c.status_at,
+            _OVER.label("over"),
+            case((is_due, 1), else_=0).label("due"),
+            case((and_(is_due, _OWED), 1), else_=0).label("owed"),
+        )
+        .where(PURGEABLE)
+        .cte("judged")
+        .prefix_with("MATERIALIZED")
+    )
+    by = [judged.c[name] for name in (*route, "over")]
     for kind, table, there in (
         ("events", EVENT, EVENT.c.body.is_not(None)),
-        ("files", ATTACHMENT, literal(True)),
+        ("files", ATTACHMENT, true()),
     ):
-        by = (*(REQUEST.c[n] for n in ("portal", "commune", "teleservice", "gru")), _OVER)
         rows = connection.execute(
             select(
                 *by,
                 func.count(),
-                func.sum(case((is_due, 1), else_=0)),
-                func.sum(case((and_(is_due, _OWED), 1), else_=0)),
-                func.min(REQUEST.c.status_at),
+                func.sum(judged.c.due),
+                func.sum(judged.c.owed),
+                func.min(judged.c.status_at),
             )
-            .join(table, table.c.request_id == REQUEST.c.id)
-            .where(PURGEABLE, there)
+            .join(table, table.c.request_id == judged.c.id)
+            .where(there)
             .group_by(*by)
             .order_by(*by)
         )
