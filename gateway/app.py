@@ -33,6 +33,7 @@ from gateway.core.errors import GatewayError, Unavailable
 from gateway.core.system_errors import system_error
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.reconcile import SETTLE
+from gateway.flow.sealing import bind, open_sealer, seal_what_was_before
 from gateway.flow.texts import say
 from gateway.following import Following, log_refused
 from gateway.ops import supervisor
@@ -138,6 +139,7 @@ async def serve(
             raise GatewayError(say("data_dir", place=place, error=error.said)) from None
         if not alone:
             await asyncio.to_thread(require_sessions, url)
+        sealer = await asyncio.to_thread(open_sealer, catalogue.settings)
         if (await asyncio.to_thread(schema.status, url)).current is None:
             # Shows an operator who mistyped the place of another database.
             log.warning(
@@ -150,9 +152,10 @@ async def serve(
         log.info("gateway.data", data_dir=str(data_dir.absolute()))
         for found in open_to_others(catalogue.settings):
             log.warning("data.open", place=found.file, what=found.what, remedy=found.remedy)
-        database = Database(url)
+        database = Database(url, sealer)
         database.first = installation.notice_move
         try:
+            await bind(database, catalogue.settings)
             await _serve(catalogue, source, role, database, ready or asyncio.Event(), stop, settle)
         finally:
             database.close()
@@ -217,9 +220,11 @@ async def _run(
     settings = engine.catalogue.settings
     async with _http(app, listener) as port, asyncio.TaskGroup() as group:
         work: asyncio.Task[None] | None = None
+        sealing: asyncio.Task[None] | None = None
         scheduler = AsyncIOScheduler()
         if role is not Role.INTAKE:
             work = group.create_task(engine.lanes.run(), name="lanes")
+            sealing = group.create_task(_seal(engine), name="sealing")
             scheduler = timers.schedule(engine)
             engine.lanes.supervisor.on_clock_step = lambda: timers.restart(scheduler)
         scheduler.start()
@@ -249,8 +254,22 @@ async def _run(
         supervisor.notify_supervisor(supervisor.STOPPING)
         timers.end(scheduler)
         await engine.lanes.stop(settings.shutdown_grace)
-        if work is not None:
-            work.cancel()
+        for task in (work, sealing):
+            if task is not None:
+                task.cancel()
+
+
+async def _seal(engine: Engine) -> None:
+    """Seal what was stored before the sealing. Replicas may do it together."""
+    while True:
+        try:
+            await seal_what_was_before(engine.store, engine.environment)
+            return
+        except Unavailable:
+            await asyncio.sleep(10)
+        except Exception as error:  # what runs goes on
+            log.error("sealing.failed", error=type(error).__name__)
+            return
 
 
 def spare_the_collector() -> None:

@@ -178,8 +178,12 @@ class Following:
             faults += one.faults
         refused = both(*(one.message for one in faults)) or None
         now, owner = self.engine.environment.now(), self.engine.lanes.owner
+        sealer = self.engine.store.sealer
+        masters = () if sealer is None else [master.id for master in sealer.masters]
         with suppress(Unavailable):
-            await self.engine.store.write(renewals.record_answer, owner, self._asked, refused, now)
+            await self.engine.store.write(
+                renewals.record_answer, owner, self._asked, refused, now, masters
+            )
             self._answered = now
 
 

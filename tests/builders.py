@@ -15,7 +15,7 @@ from gateway.core.delivery import Kind
 from gateway.core.ids import request_id
 from gateway.core.lane_name import GruLane, PortalLane
 from gateway.core.request import Attachment, Event, EventKind, Person, ServiceRequest
-from gateway.store import blobs
+from gateway.store import blobs, sealed
 from gateway.store.engine import Store
 from gateway.store.outbox import claiming
 from gateway.store.outbox.claiming import Claimed
@@ -128,10 +128,18 @@ def take(
     return claiming.claim(connection, claiming.ClaimRequest(lane, limit, owner, now, lease)).claims
 
 
-async def stored(store: Store, sha256: str) -> bytes | None:
+async def stored(store: Store, address: str, size: int) -> bytes | None:
     """A file's bytes as the store gives them, piece by piece; None where there are none."""
+    file = await store.read(blobs.find, address)
+    if file is None:
+        return None
+    assert file.place is None, "it lies in an object store"
     pieces: list[bytes] = []
-    while (piece := await store.read(blobs.piece, sha256, len(pieces))) is not None:
-        assert isinstance(piece, bytes), "it lies in an object store"
+    while (piece := await store.read(blobs.piece, file, len(pieces), size)) is not None:
         pieces.append(piece)
-    return b"".join(pieces) if pieces else None
+    return b"".join(pieces)
+
+
+async def stored_of(store: Store, request_id: str, sha256: str, size: int) -> bytes | None:
+    """The same of a request's file with this hash."""
+    return await stored(store, await store.read(sealed.address, request_id, sha256), size)

@@ -26,6 +26,7 @@ from gateway.catalogue.glc import read_glc
 from gateway.catalogue.mail import read_mail
 from gateway.catalogue.mapping_files import load_mappings
 from gateway.catalogue.network import NetworkReader, without_tls
+from gateway.catalogue.sealing import is_database, read_sealing
 from gateway.catalogue.secrets import NeededSecrets, SecretSource
 from gateway.catalogue.settings import (
     AntivirusEntry,
@@ -182,12 +183,14 @@ class _Builder:
         database = SecretStr(f"sqlite:///{data_dir / 'gateway.db'}")
         if entry.database is not None:
             database = entry.database
-            if not database.get_secret_value().startswith(("postgresql:", "sqlite:///")):
+            if not is_database(database.get_secret_value()):
                 said = say("not_a_database", reference=entry.database.reference or "")
                 self.faults.append(located.fault(("database",), said))
         on_postgres = database.get_secret_value().startswith("postgresql:")
         if entry.erasure_key is None and entry.glc is not None and on_postgres:
             self.faults.append(located.fault(("glc",), say("erasure_key")))
+        if entry.sealing is None and on_postgres:
+            self.faults.append(located.fault(("database",), say("sealing_needed")))
         if entry.limits.file_mb > entry.limits.body_mb:
             self.faults.append(located.fault(("limits", "file_mb"), say("file_over_body")))
         return Settings(
@@ -213,6 +216,9 @@ class _Builder:
             antivirus=self._antivirus(entry.antivirus, located),
             retention=entry.retention.over(DEFAULT_RETENTION),
             attempts_kept=entry.retention.attempts,
+            sealing=None
+            if entry.sealing is None
+            else read_sealing(entry.sealing, located, self.secrets, self.faults),
         )
 
     def _antivirus(self, entry: AntivirusEntry | None, located: LocatedData) -> Clamd | None:

@@ -20,6 +20,7 @@ from gateway.core.mapping import RequestMapping
 from gateway.core.request import EventKind, Json
 from gateway.core.retention import ATTEMPTS, DEFAULT_RETENTION, RetentionPolicy
 from gateway.core.retry import RetryPolicy
+from gateway.core.sealing import MasterKey
 from gateway.sdk import Adapter, Capabilities, Options
 from gateway.wire.clamav import Clamd
 from gateway.wire.deletions import DeletionsShape
@@ -67,6 +68,16 @@ class AttachmentStore:
 
 
 @dataclass(frozen=True, slots=True)
+class SealingKeys:
+    """The master keys, and the address of the database of wrapped keys if it is one of its own;
+    `at` is their file and line."""
+
+    masters: tuple[MasterKey, ...]
+    keys: SecretStr | None
+    at: tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The daemon's own settings. `database` is an SQLAlchemy address; times are seconds. `glc`
     None: deleted accounts are not followed. `erasure_key` None: it is in the data directory."""
@@ -94,6 +105,8 @@ class Settings:
     retention: RetentionPolicy = DEFAULT_RETENTION
     #: Seconds that an attempt is kept, None for ever.
     attempts_kept: float | None = ATTEMPTS
+    #: None: the master key is in the data directory.
+    sealing: SealingKeys | None = None
 
 
 def self_contained(catalogue: Catalogue) -> Catalogue:

@@ -61,6 +61,10 @@ class SecretSource(SecretReader, ConfigFiles):
         self.given.discard("")
         return value
 
+    def is_read(self, secret: Secret) -> bool:
+        """Is this the secret itself, and no placeholder?"""
+        return secret.get_secret_value() not in (_UNREAD, _MISSING)
+
     def forgiven(self) -> SecretSource:
         """Return a forgiving copy."""
         return replace(self, forgiving=True)
@@ -96,8 +100,8 @@ def _database(value: Any, info: ValidationInfo) -> Any:
     return value
 
 
-#: A database's address, which is needed even where no far end is called.
-DatabaseSecret = Annotated[WholeSecret, BeforeValidator(_database)]
+#: A secret of our own store, which is needed even where no far end is called.
+StoreSecret = Annotated[WholeSecret, BeforeValidator(_database)]
 
 
 def file_bytes(name: str, most: int) -> bytes:

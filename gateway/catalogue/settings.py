@@ -32,7 +32,8 @@ from gateway.catalogue.scalars import (
     StrictModel,
     Text,
 )
-from gateway.catalogue.secrets import DatabaseSecret
+from gateway.catalogue.sealing import SealingEntry
+from gateway.catalogue.secrets import StoreSecret
 from gateway.catalogue.texts import say
 from gateway.core.lane_policy import LanePolicy
 from gateway.core.retention import ATTEMPTS, DEFAULT_RETENTION, RetentionPolicy
@@ -306,7 +307,7 @@ class SettingsFile(StrictModel):
         description="Database, and large bodies while they come in: on a disk, not in memory."
         " Relative to the folder of this file.",
     )
-    database: DatabaseSecret | None = Field(
+    database: StoreSecret | None = Field(
         None, description="null: SQLite in data_dir; or env:NAME holding postgresql://..."
     )
     attachments: AttachmentsEntry | None = Field(
@@ -338,6 +339,11 @@ class SettingsFile(StrictModel):
         None,
         description="Key of the hashes by which erased accounts are refused; null: made in"
         " data_dir. Needed with PostgreSQL; it may never change.",
+    )
+    sealing: SealingEntry | None = Field(
+        None,
+        description="Keys with which what is stored of people is sealed; null: a master key made"
+        " in data_dir. Needed with PostgreSQL.",
     )
     portals: dict[Name, PortalEntry] = Field(min_length=1)
 

@@ -302,6 +302,14 @@ say = Messages(
          "give erasure_key by reference, the same for all",
          "les comptes effacés doivent être refusés par toutes les répliques",
          "donner erasure_key par référence, la même pour toutes"),
+    Text("sealing_needed", "with PostgreSQL the master key of the sealing is given, the same for"
+         " all replicas: what it has sealed cannot be read without it",
+         "sealing: {{masters: [file:/etc/gru-gateway/secrets/master]}}, made by"
+         " `openssl rand -hex 32`; keep a copy in a safe",
+         "avec PostgreSQL, la clé maîtresse du scellement se donne, la même pour toutes les"
+         " répliques : sans elle, ce qu'elle a scellé ne peut être lu",
+         "sealing: {{masters: [file:/etc/gru-gateway/secrets/master]}}, faite par"
+         " `openssl rand -hex 32` ; en garder une copie au coffre"),
     Text("file_over_body", "a file cannot be larger than the body that holds it", "raise body_mb",
          "un fichier ne peut dépasser le message qui le contient", "augmenter body_mb"),
     Text("mail_port", "`mail.port`: {port} goes with `tls: {meant}` nearly everywhere, not {tls}",

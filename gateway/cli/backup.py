@@ -1,4 +1,5 @@
-"""`backup` and `restore`: the database and the key of erased accounts, in a separate folder."""
+"""`backup` and `restore`: the database and the key of erased accounts, in a separate folder; the
+keys with which it is sealed beside all backups, once."""
 
 from __future__ import annotations
 
@@ -18,20 +19,36 @@ from gateway.core.errors import Conflict, GatewayError, NotFound
 from gateway.core.messages import Message
 from gateway.core.system_errors import system_error
 from gateway.flow.erased_accounts import KEY_FILE
+from gateway.flow.sealing import KEYS_FILE, MASTER_FILE, keys_path, master_file
 from gateway.store import backup as store
 from gateway.store.opening import open_database_engine
 
 DATABASE = "gateway.db"
+Keys = Annotated[
+    Path | None,
+    typer.Option(
+        "--keys",
+        metavar="FILE",
+        help="Of the keys: one file for all backups, written anew each time (default: keys.db"
+        " beside FOLDER).",
+    ),
+]
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="Of this one backup.")]
 
 
 def backup(
-    folder: Folder, config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False
+    folder: Folder,
+    keys: Keys = None,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
 ) -> None:
     """Copy the database into a new folder, while the daemon works. PostgreSQL has pg_dump.
 
     Everything that was acknowledged when it began is in it, and so is the key of erased accounts.
-    Configuration, mappings, secrets and an object store of attachments are not.
+    The keys with which it is sealed are not: of them there is one copy, the newest, so that what is
+    erased from now on cannot be read in this backup either. Configuration, mappings, secrets and an
+    object store of attachments are not in it.
     """
     settings = load_settings(config, mappings).settings
     source = _sqlite(settings, say("postgres_dump"))
@@ -52,18 +69,22 @@ def backup(
             draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+    kept = _backup_keys(settings, keys or folder.parent / KEYS_FILE)
     size = (folder / DATABASE).stat().st_size
     apart = None if settings.attachments is None else settings.attachments.url
     if as_json:
-        emit({"folder": folder, "bytes": size, "attachments_apart": apart})
+        emit({"folder": folder, "bytes": size, "attachments_apart": apart, "keys": kept})
         return
     print_message(say("backed_up", place=str(folder), size=size))
+    for place in kept:
+        print_message(say("keys_backed_up", place=str(place)))
     if apart is not None:
         print_message(say("files_apart", place=apart))
 
 
 def restore(
     folder: Folder,
+    keys: Keys = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="Put what lies there now aside, in a folder.")
     ] = False,
@@ -71,7 +92,10 @@ def restore(
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
 ) -> None:
-    """Put a backup back, with the daemon stopped. Nothing that waits in it is sent unasked."""
+    """Put a backup back, with the daemon stopped. Nothing that waits in it is sent unasked.
+
+    Keys that are in place stay: they are the newest.
+    """
     from gateway.app import only_process
 
     settings = load_settings(config, mappings).settings
@@ -97,6 +121,7 @@ def restore(
             draft.rename(target)
             if (folder / KEY_FILE).is_file():
                 _copied(folder / KEY_FILE, settings.data_dir / KEY_FILE)
+            _restore_keys(settings, keys or folder.parent / KEYS_FILE)
         except OSError as error:
             why = system_error(error)
             raise GatewayError(say("not_replaced", place=str(target), error=why)) from None
@@ -120,6 +145,30 @@ def restored(config: Config = CONFIG, mappings: Mappings = MAPPINGS) -> None:
     url = settings.database.get_secret_value()
     require(url)
     print_message(_doubted(_doubt(url, datetime.now(UTC))))
+
+
+def _backup_keys(settings: Settings, target: Path) -> list[Path]:
+    """Copy the keys of requests, and the master key if it was made here; return the copies."""
+    keys, own = keys_path(settings), master_file(settings)
+    if keys is None or not keys.is_file():
+        return []
+    with writing(target):
+        target.parent.mkdir(0o700, parents=True, exist_ok=True)
+        store.copy_keys(keys, target)
+        if own is None or not own.is_file():
+            return [target]
+        copy = target.with_name(own.name)
+        if not copy.exists():
+            _copied(own, copy)
+    return [target, copy]
+
+
+def _restore_keys(settings: Settings, source: Path) -> None:
+    keys, own = keys_path(settings), master_file(settings)
+    for place in (keys, own):
+        copy = source if place == keys else source.with_name(MASTER_FILE)
+        if place is not None and copy.is_file() and not place.exists():
+            _copied(copy, place)
 
 
 def _doubted(count: int) -> Message:

@@ -26,6 +26,7 @@ from gateway.cli.check_own import (
     check_attachments,
     check_database,
     check_mail,
+    check_sealing,
 )
 from gateway.cli.check_places import placed_lines
 from gateway.cli.faults import Exit
@@ -275,6 +276,7 @@ async def _far_ends(catalogue: Catalogue) -> list[CheckLine]:
         checks += [_portal(far_ends, portal) for portal in catalogue.portals.values()]
         checks += [_glc(far_ends), check_attachments(catalogue)]
         checks += [check_antivirus(catalogue), check_mail(far_ends), check_database(catalogue)]
+        checks += [check_sealing(catalogue)]
         return [line for lines in await asyncio.gather(*checks) for line in lines]
 
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from gateway.catalogue.catalogue import Catalogue
+from gateway.cli.keys_texts import places
 from gateway.cli.texts import say
-from gateway.core.errors import Unavailable
+from gateway.core.errors import GatewayError, Unavailable
 from gateway.core.messages import Message
 from gateway.flow.antivirus import try_scanner
 from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import MAIL, FarEnds
+from gateway.flow.sealing import open_sealer
 from gateway.sdk import Accepted, Note
 from gateway.store.postgres import PoolerFound, require_sessions
 
@@ -92,4 +94,20 @@ async def check_database(catalogue: Catalogue) -> list[CheckLine]:
     return []
 
 
-__all__ = ["CheckLine", "check_antivirus", "check_attachments", "check_database", "check_mail"]
+async def check_sealing(catalogue: Catalogue) -> list[CheckLine]:
+    try:
+        sealer = await asyncio.to_thread(open_sealer, catalogue.settings)
+    except GatewayError as error:
+        return [CheckLine("sealing", "fault", error.said)]
+    sealer.close()
+    return [CheckLine("sealing", "ok", said) for said in places(catalogue.settings)]
+
+
+__all__ = [
+    "CheckLine",
+    "check_antivirus",
+    "check_attachments",
+    "check_database",
+    "check_mail",
+    "check_sealing",
+]

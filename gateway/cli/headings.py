@@ -33,6 +33,7 @@ _FRENCH: Final = {
     "how": "comment",
     "kept": "gardé",
     "id": "id",
+    "keys": "clés",
     "kind": "type",
     "lane": "voie",
     "line": "ligne",

@@ -20,6 +20,7 @@ from gateway.cli import (
     erasure,
     glc,
     health,
+    keys,
     mapping,
     outbox,
     pack,
@@ -97,6 +98,7 @@ portal.app.command("reconcile")(reconcile.reconcile)
 app.add_typer(portal.app, name="portal", cls=CommandGroup)
 app.add_typer(glc.app, name="glc", cls=CommandGroup)
 app.add_typer(secrets.app, name="secrets", cls=CommandGroup)
+app.add_typer(keys.app, name="keys", cls=CommandGroup)
 app.add_typer(erasure.app, name="erasure", cls=CommandGroup)
 app.add_typer(retention.app, name="retention", cls=CommandGroup)
 app.add_typer(person.app, name="person", cls=CommandGroup)

@@ -7,6 +7,7 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -31,6 +32,7 @@ from gateway.core.errors import ConfigurationFault, Fault, GatewayError
 from gateway.core.ids import is_insee
 from gateway.core.messages import Message
 from gateway.flow import operator
+from gateway.flow.sealing import open_sealer
 from gateway.store import releases
 from gateway.store.engine import Database
 from gateway.store.schema import require
@@ -70,7 +72,7 @@ def load_catalogue(
         bundle = read_bundle(config, mappings)
         found = build(bundle, environ=os.environ, secrets=secrets, folder=config)
     _left_behind(found.settings, config)
-    return found
+    return _placed(found, config, mappings)
 
 
 def load_parts(
@@ -89,7 +91,7 @@ def load_parts(
         )
     _left_behind(found.catalogue.settings, config)
     tell_left_out(found.faults(), config, mappings)
-    return found
+    return replace(found, catalogue=_placed(found.catalogue, config, mappings))
 
 
 def tell_left_out(faults: Iterable[Fault], config: Path, mappings: Path) -> None:
@@ -168,7 +170,7 @@ def load_settings(
         bundle = read_bundle(config, mappings)
         found = settings_of(bundle, os.environ, folder=config, secrets=secrets)
     _left_behind(found.settings, config)
-    return found
+    return _placed(found, config, mappings)
 
 
 async def read_connected(
@@ -208,6 +210,17 @@ def in_place(config: Path, mappings: Path) -> Iterator[None]:
         raise ConfigurationFault(
             [located(fault, config, mappings) for fault in error.faults]
         ) from None
+
+
+def _placed(found: Catalogue, config: Path, mappings: Path) -> Catalogue:
+    """Return the catalogue with the real path of the file that names the master keys: what is wrong
+    with these shows at the database only."""
+    sealing = found.settings.sealing
+    if sealing is None:
+        return found
+    file, line = sealing.at
+    sealing = replace(sealing, at=(real_path(file, config, mappings), line))
+    return replace(found, settings=replace(found.settings, sealing=sealing))
 
 
 def _left_behind(settings: Settings, config: Path) -> None:
@@ -274,7 +287,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
     if path != url and not Path(path).is_file():
         raise GatewayError(say_cli("no_database_yet", place=path))
     require(url)
-    database = Database(url)
+    database = Database(url, open_sealer(settings))
     try:
         yield database
     finally:

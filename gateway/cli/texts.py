@@ -395,6 +395,8 @@ say = Messages(
          "{place} existe déjà : chaque sauvegarde a son dossier", ""),
     Text("backed_up", "{place}: {size} bytes, whole; it holds personal data", "",
          "{place} : {size} octets, complète ; elle contient des données personnelles", ""),
+    Text("keys_backed_up", "the keys: {place}, one copy for all backups", "",
+         "les clés : {place}, une copie pour toutes les sauvegardes", ""),
     Text("files_apart", "the files of requests lie at {place}: back that up with it", "",
          "les fichiers des demandes sont en {place} : les sauvegarder avec elle", ""),
     Text("no_backup", "{place} holds no {name}", "name the folder of one backup",

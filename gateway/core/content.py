@@ -53,14 +53,15 @@ class InMemory(Content):
 
 
 class ObjectContent(Content):
-    """Bytes in the object store, at `place`."""
+    """Bytes in the object store, at `place`; sealed there with `key`, in clear without one."""
 
-    __slots__ = ("_content", "place")
+    __slots__ = ("_content", "key", "place")
 
-    def __init__(self, content: Content, place: str) -> None:
+    def __init__(self, content: Content, place: str, key: bytes | None = None) -> None:
         super().__init__(content.size, content.sha256)
         self._content = content
         self.place = place
+        self.key = key
 
     def read(self, at: int, length: int) -> bytes:
         return self._content.read(at, length)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -33,13 +34,14 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file by reference: its bytes lie in the blob store under `sha256`."""
+    """A file by reference: its bytes lie in the store at `address`, empty until they are there."""
 
     field: str
     filename: str
     content_type: str
     size: int
     sha256: str
+    address: str = dataclasses.field(default="", compare=False)
 
     def as_json(self) -> dict[str, Json]:
         return {

@@ -26,6 +26,7 @@ from gateway.demo.scenarios import scenario
 from gateway.demo.stage import BRON, Stage, intake
 from gateway.demo.story import Story
 from gateway.demo.texts import say
+from gateway.flow.sealing import open_sealer
 from gateway.sim.faults import FaultCondition
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.glc import Lie
@@ -77,7 +78,8 @@ class GatewayTables:
 
 @contextmanager
 def _watching(stage: Stage) -> Iterator[GatewayTables]:
-    database = Database(stage.catalogue.settings.database.get_secret_value())
+    settings = stage.catalogue.settings
+    database = Database(settings.database.get_secret_value(), open_sealer(settings))
     try:
         yield GatewayTables(stage, database)
     finally:

@@ -11,17 +11,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from secrets import token_bytes
 from typing import Final, Literal
 
 import structlog
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.content import Content, InMemory, ObjectContent
 from gateway.core.errors import GatewayError, Unavailable
+from gateway.core.sealing import KEY, SealedContent, sealed_size, unseal_piece
 from gateway.flow.environment import Environment
 from gateway.flow.texts import say as say_flow
 from gateway.store import blobs, object_gc
-from gateway.store.blobs import ObjectKey
+from gateway.store.blobs import StoredFile
 from gateway.store.engine import Store
 from gateway.store.objects import RANGE, Objects, new_place, say
 
@@ -69,19 +72,26 @@ class Attachments:
         return self.objects is not None and self.write
 
     async def put(
-        self, contents: Mapping[str, Content], within: float | None = None
+        self,
+        contents: Mapping[str, Content],
+        within: float | None = None,
+        *,
+        request_id: str | None = None,
     ) -> Mapping[str, Content]:
         """Put these contents (by SHA-256) in their place. Return them as the database is to keep
         them.
 
-        Raises Unavailable, also when all take more than `within` seconds. A file that is kept
-        already is not put again.
+        Raises Unavailable, also when all take more than `within` seconds. What is kept already of
+        the request that they belong to, if that is known, is not put again.
         """
         if not self.external or not contents:
             return contents
-        known = await self.store.read(blobs.stored_among, list(contents))
+        known: frozenset[str] = frozenset()
+        if request_id is not None:
+            known = await self.store.read(blobs.stored_among, request_id, list(contents))
+        sealed = self.store.sealer is not None
         fresh = {
-            sha256: ObjectContent(content, new_place())
+            sha256: ObjectContent(content, new_place(), token_bytes(KEY) if sealed else None)
             for sha256, content in contents.items()
             if sha256 not in known
         }
@@ -104,20 +114,26 @@ class Attachments:
         if left:
             await self.store.write(object_gc.condemn, left)
 
-    async def readable(self, sha256s: Iterable[str]) -> None:
+    async def readable(self, addresses: Iterable[str]) -> None:
         """Raises Unavailable when the object store does not give one of these files."""
         if self.objects is None:
             return
-        for sha256 in sha256s:
-            first = await self.store.read(blobs.piece, sha256, 0)
-            if isinstance(first, ObjectKey):
+        for address in addresses:
+            file = await self.store.read(blobs.find, address)
+            if file is not None and file.place is not None:
                 with self._asking("read") as objects:
-                    await objects.read(first, 0, 0)
+                    await objects.read(file.place, 0, 0)
 
-    async def read(self, place: ObjectKey, at: int, size: int) -> bytes:
-        """Return a range of a file of `size` bytes, from `at` on."""
+    async def read(self, file: StoredFile, n: int, size: int) -> bytes:
+        """Return the n-th piece of a file of `size` bytes that lies in the object store. Raises
+        NotOpened."""
+        lies = size if file.key is None else sealed_size(size, RANGE)
+        at = n * RANGE
         with self._asking("read") as objects:
-            return await objects.read(place, at, min(RANGE, size - at))
+            data = await objects.read(file.place or "", at, min(RANGE, lies - at))
+        if file.key is None:
+            return data
+        return await asyncio.to_thread(unseal_piece, AESGCM(file.key), n, size, data)
 
     async def sweep(self) -> int:
         """Delete the objects that no file refers to; return how many. A failed one waits."""
@@ -205,7 +221,9 @@ async def _put(objects: Objects, contents: Iterable[ObjectContent], within: floa
     try:
         async with asyncio.timeout(within):
             for content in contents:
-                await objects.put(content.place, content)
+                key = content.key
+                lies = content if key is None else SealedContent(content, key, RANGE)
+                await objects.put(content.place, lies)
     except TimeoutError:
         raise Unavailable("the files take too long to the object store") from None
 

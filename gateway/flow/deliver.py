@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -28,7 +28,7 @@ from gateway.core.outcome import (
     Unsure,
 )
 from gateway.core.render import Rendered, Unmappable, render
-from gateway.core.request import EventKind
+from gateway.core.request import Attachment, EventKind
 from gateway.core.richtext import clean_text
 from gateway.flow.claimed import NoRoute, UndecodableEvent, body_of, route_of
 from gateway.flow.erase import erase_at
@@ -168,7 +168,7 @@ class Deliverer:
                 if not isinstance(amendment, Amendment):
                     return amendment
                 adapter = self._adapter(claimed)
-                withheld = await self.files.withheld(amendment.files, timeout)
+                withheld = await self.files.withheld(_sent(claimed, amendment.files), timeout)
                 return withheld or await adapter.amend(amendment)
             case Kind.REPORT:
                 return await self._reporter.send(claimed, timeout)
@@ -207,7 +207,7 @@ class Deliverer:
         submission = await self._submission(claimed)
         if not isinstance(submission, Submission):
             return submission
-        withheld = await self.files.withheld(submission.files, timeout)
+        withheld = await self.files.withheld(_sent(claimed, submission.files), timeout)
         return withheld or await self._adapter(claimed).submit(submission)
 
     async def _submission(self, claimed: Claimed) -> Submission | Outcome:
@@ -322,6 +322,12 @@ def _filing(claimed: Claimed) -> Filing:
         request.received_at,
         claimed.delivery.seq,
     )
+
+
+def _sent(claimed: Claimed, files: Sequence[File]) -> list[Attachment]:
+    """Return the stored files that these were made of."""
+    chosen = {file.sha256 for file in files}
+    return [one for one in claimed.attachments if one.sha256 in chosen]
 
 
 def _unmappable(rendered: Unmappable) -> Refused:

@@ -115,7 +115,8 @@ class Engine:
     async def prove(self, following: Catalogue) -> list[str]:
         """Use the secrets and certificates of `following`. Return the names of those that changed.
 
-        They prove us to portals, GLC and the object store, and callers to us. Raises OSError and
+        They prove us to portals, GLC and the object store, and callers to us; the master keys of
+        the sealing are among them. Raises OSError and
         ssl.SSLError, and changes nothing then.
         """
         now, then = self.catalogue.settings.attachments, following.settings.attachments
@@ -127,6 +128,10 @@ class Engine:
             self.attachments.objects = objects
             self.far_ends.use_store(then)
             changed.append("attachments")
+        sealer, sealing = self.store.sealer, following.settings.sealing
+        if sealer is not None and sealing is not None and sealing.masters != sealer.masters:
+            sealer.masters = sealing.masters
+            changed.append("sealing")
         glc, source = self.catalogue.settings.glc, self.far_ends.identity
         if self.identity is not None and glc is not None and source is not None:
             self.identity.glc, self.identity.source = glc, source

@@ -6,17 +6,15 @@ Without it, late pushes of erased people cannot be refused.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
-import os
-import secrets
 from pathlib import Path
 
 from gateway.catalogue.catalogue import Settings
 from gateway.core.account import normal_account
 from gateway.core.errors import GatewayError
 from gateway.core.system_errors import system_error
+from gateway.flow.key_file import make_key_file
 from gateway.flow.texts import say
 
 KEY_FILE = "erasure.key"
@@ -83,24 +81,7 @@ def _read(path: Path) -> bytes | None:
 
 
 def _make(path: Path) -> bytes:
-    """Make the key file: whole or not at all, and once among all processes."""
-    path.parent.mkdir(0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_hex(32).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    make_key_file(path)
     key = _read(path)
     if key is None:
         raise BadKey(say("key_vanished", place=str(path)))

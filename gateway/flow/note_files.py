@@ -33,7 +33,7 @@ def new_files(
         called[file.filename] += 1
         name = f"named:{news.key or ''}:{short_hash(file.filename)}:{called[file.filename]}"
         same = f"file:{file.sha256[:32]}"
-        known = file.sha256 in memory.files()
+        known = memory.has_file(file.sha256)
         if known or not {name, same}.isdisjoint({*memory.heard, *names}):
             continue
         names += [name, same]

@@ -76,7 +76,7 @@ async def rows_of_account(store: Store, found: HeldPerson) -> dict[str, Any]:
 
 def file_pieces(opener: FileOpener, row: Mapping[str, Any]) -> AsyncIterator[bytes]:
     """Yield the bytes of a stored file."""
-    names = ("field", "filename", "content_type", "size", "sha256")
+    names = ("field", "filename", "content_type", "size", "sha256", "address")
     return opener.of(Attachment(**{name: row[name] for name in names})).pieces()
 
 

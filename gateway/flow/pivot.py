@@ -134,7 +134,7 @@ class PivotDesk:
         if kept is None:
             raise PivotRefusal(404, "unknown_file", "Cette demande n'a pas ce fichier.")
         file = self.files.of(kept)
-        if await self.files.withheld([file], PATIENCE) is not None:
+        if await self.files.withheld([kept], PATIENCE) is not None:
             raise Unavailable("the object store of the attachments does not answer")
         return file
 

@@ -250,7 +250,7 @@ class Receiver:
             return contents
         if await self.store.read(accepting.erased, request, marks):
             return contents
-        return await self.attachments.put(contents, UPLOAD_PATIENCE)
+        return await self.attachments.put(contents, UPLOAD_PATIENCE, request_id=request.id)
 
     async def _drop(self, blobs: Mapping[str, Content]) -> None:
         """Drop files. The answer stands even if this fails: a sweep deletes the rest."""

@@ -39,6 +39,19 @@ say = Messages(
          "la clé d'effacement {place} est trop courte", "la restaurer"),
     Text("key_vanished", "the erasure key {place} vanished as it was made", "",
          "la clé d'effacement {place} a disparu à sa création", ""),
+    # --- the keys of the sealing -----------------------------------------------------------
+    Text("master_missing", "the master key {place} is missing: nothing of people can be read"
+         " without it", "put it back from its copy",
+         "la clé maîtresse {place} manque : sans elle, rien de ce qui touche les personnes ne peut"
+         " être lu", "la remettre depuis sa copie"),
+    Text("master_unread", "the master key {place} cannot be read: {error}", "",
+         "la clé maîtresse {place} ne peut être lue : {error}", ""),
+    Text("masters_wrong", "{count} keys of requests are wrapped by the master key {ids}, which is"
+         " not among those given: nothing is written",
+         "add it to sealing.masters, after the one that is to wrap from now on",
+         "{count} clés de demandes sont scellées par la clé maîtresse {ids}, qui n'est pas parmi"
+         " celles données : rien n'est écrit",
+         "l'ajouter à sealing.masters, après celle qui servira désormais"),
     Text("objects_unconfigured", "files lie in an object store and none is configured",
          "give `attachments` again, with `write: false` to have new files in the database",
          "des fichiers sont dans un dépôt d'objets et aucun n'est configuré",

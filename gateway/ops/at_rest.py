@@ -14,7 +14,8 @@ def open_to_others(settings: Settings) -> list[Fault]:
     """Return a warning for the data folder, and each of our files in it or beside the database,
     that others may read."""
     places = [settings.data_dir, settings.data_dir / "gateway.lock"]
-    places.append(settings.data_dir / "erasure.key")
+    places += [settings.data_dir / name for name in ("erasure.key", "sealing.key")]
+    places += [settings.data_dir / f"keys.db{end}" for end in ("", "-wal", "-shm")]
     database = settings.database.get_secret_value()
     if database.startswith("sqlite:///"):
         name = database.removeprefix("sqlite:///")

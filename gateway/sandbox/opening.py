@@ -21,6 +21,7 @@ from gateway.catalogue.registry import GROUP, installed
 from gateway.demo.files import shipped_mappings
 from gateway.demo.stage import import_workflows
 from gateway.flow.engine import Engine, open_engine
+from gateway.flow.sealing import bind, open_sealer
 from gateway.ops.metrics import Metrics
 from gateway.sandbox.acts import LANE, CitizenActs
 from gateway.sandbox.clock import FastClock
@@ -141,8 +142,9 @@ async def _gateway(
     url = catalogue.settings.database.get_secret_value()
     catalogue.settings.data_dir.mkdir(0o700, parents=True, exist_ok=True)
     await asyncio.to_thread(schema.upgrade, url)
-    database = Database(url)
+    database = Database(url, open_sealer(catalogue.settings))
     stack.callback(database.close)
+    await bind(database, catalogue.settings)
     condition = DaemonCondition(ready=True, started_at=clock.now())
     metrics = Metrics(condition.stalls, connection.refused)
     opened = open_engine(

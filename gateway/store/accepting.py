@@ -14,7 +14,7 @@ from gateway.core.ids import displaced_ref
 from gateway.core.request import EventKind, ServiceRequest
 from gateway.core.sighting import Sighting, same_event
 from gateway.core.status import Status
-from gateway.store import erasures, nonces, retention, statements
+from gateway.store import erasures, nonces, resealing, retention, sealed, statements
 from gateway.store.outbox import enqueuing
 from gateway.store.outbox.enqueuing import QueuedDelivery
 from gateway.store.reading import as_text, lock_request, request_by_id, request_by_ref
@@ -44,9 +44,11 @@ def accept(connection: Connection, incoming: Incoming) -> Acceptance:
         known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
         return Acceptance(Reception.ERASED, known)
     creation = request.event.kind is EventKind.CREATION
-    if creation and _insert_request(connection, incoming):
-        _insert_event(connection, incoming, request.id, made=True)
+    key_id = sealed.new_key(connection) if creation else None
+    if creation and _insert_request(connection, incoming, key_id):
+        _insert_event(connection, incoming, request.id, key_id, made=True)
         return Acceptance(Reception.NEW, _made(incoming), incoming.event_id)
+    sealed.return_key(connection, key_id)
     known = _alone_with(connection, request)
     if known is None and creation and incoming.spare_id not in ("", request.id):
         spare = replace(request, id=incoming.spare_id)
@@ -65,7 +67,8 @@ def accept(connection: Connection, incoming: Incoming) -> Acceptance:
     if one is not None:
         _recognise(connection, one, new)
         return Acceptance(Reception.SAME, known, one.id)
-    _insert_event(connection, _named(connection, incoming, known.id), known.id, made=False)
+    key_id = resealing.request_key(connection, known.id)
+    _insert_event(connection, _named(connection, incoming, known.id), known.id, key_id, made=False)
     return Acceptance(Reception.NEW, known, incoming.event_id)
 
 
@@ -127,7 +130,7 @@ def _alone_with(connection: Connection, request: ServiceRequest) -> StoredReques
     return request_by_id(connection, known.id)
 
 
-def _insert_request(connection: Connection, incoming: Incoming) -> bool:
+def _insert_request(connection: Connection, incoming: Incoming, key_id: str | None) -> bool:
     """Return False when the portal's reference, or our own, is taken. Waits for a transaction that
     is about to take it."""
     request = incoming.request
@@ -142,6 +145,7 @@ def _insert_request(connection: Connection, incoming: Incoming) -> bool:
         number=request.number,
         api_url=request.api_url,
         account=_account(request),
+        key_id=key_id,
         digest=incoming.digest,
         gru=incoming.gru,
         vouched=incoming.vouched,
@@ -203,7 +207,12 @@ def displace(connection: Connection, request_id: str) -> None:
 
 
 def _insert_event(
-    connection: Connection, incoming: Incoming, request_id: str, *, made: bool
+    connection: Connection,
+    incoming: Incoming,
+    request_id: str,
+    key_id: str | None,
+    *,
+    made: bool,
 ) -> None:
     """Insert an event. `made`: its request is new in this transaction, and has no delivery yet."""
     request = incoming.request
@@ -219,23 +228,41 @@ def _insert_event(
         received_at=incoming.received_at,
         told_key=incoming.told_key,
         entry_at=incoming.entry_at,
-        body=as_text(document),
+        body=sealed.seal(
+            connection,
+            key_id,
+            sealed.event_body(incoming.event_id, request_id),
+            as_text(document),
+        ),
     )
-    earlier = frozenset[str]()
     if not made:
         retention.revive(connection, [request_id])
-        earlier = _files(connection, request_id)
+    earlier = frozenset[str]() if made else _files(connection, request_id)
     ids = [
         enqueuing.attach(
-            connection, request_id, incoming.event_id, n, file, incoming.blobs[file.sha256]
+            connection, request_id, key_id, incoming.event_id, n, file, incoming.blobs[file.sha256]
         )
         for n, file in enumerate(request.attachments)
     ]
+    owed = _owed(connection, incoming, request_id, ids, earlier)
+    enqueuing.enqueue(connection, owed, new=made)
+
+
+def _owed(
+    connection: Connection,
+    incoming: Incoming,
+    request_id: str,
+    ids: Sequence[str],
+    earlier: frozenset[str],
+) -> list[QueuedDelivery]:
+    """Return what is owed for an event, but for files that an earlier one brought."""
+    request = incoming.request
     owed = []
     for planned in incoming.deliveries:
         if planned.attachment is not None:
             file = request.attachments[planned.attachment]
-            if file.sha256 in earlier and not file.field.startswith("extra."):
+            here = sealed.address(connection, request_id, file.sha256)
+            if not earlier.isdisjoint({here, file.sha256}) and not file.field.startswith("extra."):
                 continue
         owed.append(
             QueuedDelivery(
@@ -251,13 +278,13 @@ def _insert_event(
                 fed=planned.fed,
             )
         )
-    enqueuing.enqueue(connection, owed, new=made)
+    return owed
 
 
 def _files(connection: Connection, request_id: str) -> frozenset[str]:
-    """Return the files that earlier events brought: a later event brings the whole formdata again.
-    Files sent with the event itself (`extra`) count as new."""
+    """Return the addresses of the files that earlier events brought: a later event brings the whole
+    formdata again. Files sent with the event itself (`extra`) count as new."""
     here = connection.execute(
-        select(ATTACHMENT.c.sha256).where(ATTACHMENT.c.request_id == request_id)
+        select(ATTACHMENT.c.address).where(ATTACHMENT.c.request_id == request_id)
     ).scalars()
     return frozenset(here) | retention.own_files(connection, request_id)

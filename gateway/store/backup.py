@@ -43,6 +43,52 @@ def copy(source: Path, target: Path) -> None:
         places = {"source": str(source), "target": str(target)}
         raise GatewayError(say("not_copied", **places, error=_why(error))) from None
     check(target)
+    _sync(target)
+
+
+def copy_keys(source: Path, target: Path) -> None:
+    """Copy the keys of a live SQLite file to `target`, in place of an older copy of the same keys.
+
+    Raises BadBackup when something else lies there, GatewayError when it cannot be made.
+    """
+    draft = target.with_name(f".{target.name}.partial")
+    draft.unlink(missing_ok=True)
+    try:
+        if target.exists() and not _knows_some(source, _key_ids(target)):
+            raise BadBackup(say("other_keys", place=str(target)))
+        os.close(os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        with (
+            contextlib.closing(_opened(source, "ro")) as live,
+            contextlib.closing(sqlite3.connect(draft)) as made,
+        ):
+            live.backup(made)
+            made.execute("PRAGMA journal_mode = DELETE")
+        _sync(draft)
+        draft.replace(target)
+        _sync(target)
+    except (sqlite3.Error, OSError) as error:
+        places = {"source": str(source), "target": str(target)}
+        raise GatewayError(say("not_copied", **places, error=_why(error))) from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _key_ids(path: Path) -> list[str]:
+    with contextlib.closing(_opened(path, "ro")) as found:
+        return [
+            row[0]
+            for row in found.execute("SELECT id FROM sealing_key WHERE id <> 'hashes' LIMIT 500")
+        ]
+
+
+def _knows_some(path: Path, ids: list[str]) -> bool:
+    """Is one of these keys here, or none to be looked for?"""
+    with contextlib.closing(_opened(path, "ro")) as found:
+        asked = "SELECT 1 FROM sealing_key WHERE id = ?"
+        return not ids or any(found.execute(asked, (one,)).fetchone() for one in ids)
+
+
+def _sync(target: Path) -> None:
     for path in (target, target.parent):
         number = os.open(path, os.O_RDONLY)
         try:

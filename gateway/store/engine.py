@@ -12,37 +12,33 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import (
-    DatabaseError,
-    DBAPIError,
-    InterfaceError,
-    InternalError,
-    OperationalError,
-    SQLAlchemyError,
-    StatementError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.core.errors import GatewayError, Unavailable
+from gateway.core.errors import Unavailable
 from gateway.store import postgres, residue
+from gateway.store.driver_errors import nameable
 from gateway.store.opening import POSTGRES_WRITERS, READERS, open_database_engine
-from gateway.store.postgres import ConnectionMonitor, NoConnection
+from gateway.store.postgres import ConnectionMonitor
 from gateway.store.texts import say
+
+if TYPE_CHECKING:
+    from gateway.store.sealed import Sealer
 
 P = ParamSpec("P")
 T = TypeVar("T")
 Item = TypeVar("Item")
 
 GROUP = 64
+#: The execution option under which a connection knows the Sealer of its database.
+SEALER: Final = "sealer"
 #: PostgreSQL undoes one of two transactions that wait for each other; it is tried again.
 UNDONE = frozenset({"40001", "40P01"})
 TRIES = 3
@@ -51,9 +47,10 @@ TRIES = 3
 class Store(Protocol):
     """The database as the rooms above see it. `writable`: no write failed because of the database
     since somebody who wrote to it set this: a transaction that changes nothing proves nothing.
-    `trouble`: a word for what ails its connections, or empty."""
+    `trouble`: a word for what ails its connections, or empty. `sealer` None: all is in clear."""
 
     writable: bool
+    sealer: Sealer | None
 
     @property
     def trouble(self) -> str: ...
@@ -67,8 +64,8 @@ class Store(Protocol):
     ) -> T: ...
 
     async def clean(self) -> bool:
-        """Remove what was deleted from the database's files. Return False when it is to be tried
-        again. PostgreSQL does this by itself."""
+        """Remove what was deleted from the files of the database and of its keys. Return False when
+        it is to be tried again. PostgreSQL does this by itself."""
         ...
 
 
@@ -111,11 +108,17 @@ class _Failed(Exception):
 
 
 class Database:
-    """A Store over threads: one writer for SQLite, a few for PostgreSQL, and a pool of readers."""
+    """A Store over threads: one writer for SQLite, a few for PostgreSQL, and a pool of readers.
 
-    def __init__(self, url: str) -> None:
+    Without a `sealer` everything in it is in clear, and what is sealed cannot be read. The sealer
+    is closed with it.
+    """
+
+    def __init__(self, url: str, sealer: Sealer | None = None) -> None:
         self.watch = ConnectionMonitor(url) if url.startswith("postgres") else None
-        self.engine = open_database_engine(url, watch=self.watch)
+        self.sealer = sealer
+        opened = open_database_engine(url, watch=self.watch)
+        self.engine = opened.execution_options(**{SEALER: sealer})
         self.dialect = self.engine.dialect.name
         self.writable = True
         #: Runs first on each new connection of a writer.
@@ -124,7 +127,7 @@ class Database:
         # Without a transaction: at the end of one that only read, the driver would roll back and
         # forget the connection's prepared statements.
         self._read_engine = (
-            open_database_engine(url, reader=True)
+            open_database_engine(url, reader=True).execution_options(**{SEALER: sealer})
             if sqlite
             else self.engine.execution_options(isolation_level="AUTOCOMMIT")
         )
@@ -156,6 +159,11 @@ class Database:
 
     async def clean(self) -> bool:
         """Do as Store says."""
+        if self.sealer is not None:
+            try:
+                await asyncio.to_thread(self.sealer.keys.clean)
+            except Unavailable:
+                return False
         return self.dialect != "sqlite" or await residue.clean(self)
 
     async def _queued(self, job: _Job) -> None:
@@ -216,6 +224,8 @@ class Database:
             self.watch.close()
         self.engine.dispose()
         self._read_engine.dispose()
+        if self.sealer is not None:
+            self.sealer.close()
 
     def _write_loop(self) -> None:
         job: _Job | None
@@ -356,40 +366,3 @@ def _hand_over(jobs: list[_Job]) -> None:
             job.done.set_result(job.result)
         else:
             job.done.set_exception(job.error)
-
-
-#: SQLite's error names by their beginning, in the words of "does not answer".
-_SQLITE = {
-    "SQLITE_BUSY": "busy",
-    "SQLITE_FULL": "full",
-    "SQLITE_READONLY": "read_only",
-    "SQLITE_CANTOPEN": "not_opened",
-    "SQLITE_IOERR": "disk",
-}
-
-
-def nameable(error: BaseException, place: str | None = None) -> BaseException:
-    """Turn a driver's error into one of ours without the statement's values (personal data).
-    `place`: the database's file, if it has one."""
-    if isinstance(error, DBAPIError):
-        orig = type(error.orig).__name__
-        passing = isinstance(error, OperationalError | InterfaceError | InternalError)
-        # SQLite raises its bare class for a file that is damaged or no database.
-        if type(error) is DatabaseError and isinstance(error.orig, sqlite3.DatabaseError):
-            return Unavailable(say("damaged", place=place or ""))
-        if isinstance(error.orig, NoConnection):
-            return Unavailable(error.orig.said)
-        if passing or error.connection_invalidated or type(error) is DatabaseError:
-            name = getattr(error.orig, "sqlite_errorname", "")
-            meant = (say(word) for start, word in _SQLITE.items() if name.startswith(start))
-            return Unavailable(say("unanswered", why=next(meant, orig)))
-        # The beginning of our own statement tells enough.
-        statement = (error.statement or "").split("(")[0].strip()[:80]
-        return GatewayError(f"{orig} in: {statement}")
-    if isinstance(error, PoolTimeout):
-        return Unavailable(say("unanswered", why=say("all_busy")))
-    if isinstance(error, StatementError):
-        return GatewayError(f"a value that cannot be stored ({type(error.orig).__name__})")
-    if isinstance(error, SQLAlchemyError):
-        return GatewayError(f"a statement that cannot be run ({type(error).__name__})")
-    return error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,13 +14,13 @@ from gateway.core.content import Content
 from gateway.core.progress import CurrentStatus
 from gateway.core.request import EventKind, Json
 from gateway.core.status import FINAL, Status
-from gateway.store import cursors, retention, untold
+from gateway.store import cursors, retention, sealed, untold
 from gateway.store.asking import AskedNumbers, record_asked
 from gateway.store.dialect import add_all, among
 from gateway.store.outbox import settling
 from gateway.store.reading import REQUEST_COLUMNS, lock_request, to_request
 from gateway.store.rows import ChangeEffects, IncomingChange, StoredRequest
-from gateway.store.tables import ATTACHMENT, DELIVERY, EVENT, HEARD, REQUEST
+from gateway.store.tables import DELIVERY, EVENT, HEARD, REQUEST
 
 #: A number that so many requests share identifies none of them.
 _SHARED = 100
@@ -66,11 +65,15 @@ class RequestHistory:
         """Is this stored as judged by these rules, or was there no room for it?"""
         return self.untold.get(name) == judged_by or untold.left_out(name) in self.heard
 
+    def _read(self, event_id: str, text: str) -> dict[str, Json] | None:
+        return sealed.read_event_body(self.connection, event_id, self.request_id, text)
+
     def sent(self) -> list[SentEvent]:
         """Return what we wrote into the GRU, oldest first."""
         if self._sent is None:
             rows = self.connection.execute(
                 select(
+                    EVENT.c.id,
                     EVENT.c.key,
                     EVENT.c.kind,
                     EVENT.c.body,
@@ -88,32 +91,27 @@ class RequestHistory:
                 .order_by(EVENT.c.received_at)
             )
             self._sent = [
-                SentEvent(key, EventKind(kind), json.loads(body), since, until)
-                for key, kind, body, since, until in rows
+                SentEvent(key, EventKind(kind), body, since, until)
+                for event_id, key, kind, text, since, until in rows
+                if (body := self._read(event_id, text)) is not None
             ]
         return self._sent
 
     def told_texts(self) -> list[str]:
         """Return the GRU's texts that the citizen was told."""
         rows = self.connection.execute(
-            select(EVENT.c.body).where(
+            select(EVENT.c.id, EVENT.c.body).where(
                 EVENT.c.request_id == self.request_id,
                 EVENT.c.origin == "gru",
                 EVENT.c.body.is_not(None),
             )
         )
-        texts = (json.loads(row.body).get("message") for row in rows)
+        texts = ((self._read(row.id, row.body) or {}).get("message") for row in rows)
         return [message for message in texts if isinstance(message, str)]
 
-    def files(self) -> frozenset[str]:
-        """Return the SHA-256 of the citizen's own files."""
-        rows = self.connection.execute(
-            select(ATTACHMENT.c.sha256)
-            .join(EVENT, EVENT.c.id == ATTACHMENT.c.event_id)
-            .where(ATTACHMENT.c.request_id == self.request_id, EVENT.c.origin == "portal")
-        )
-        gone = retention.own_files(self.connection, self.request_id)
-        return frozenset(row.sha256 for row in rows) | gone
+    def has_file(self, sha256: str) -> bool:
+        """Is this one of the citizen's own files?"""
+        return retention.is_own_file(self.connection, self.request_id, sha256)
 
 
 Judge = Callable[[ConcernedRequest, IncomingChange, RequestHistory], ChangeEffects]

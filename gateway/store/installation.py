@@ -22,6 +22,7 @@ log = structlog.get_logger()
 #: A call that the database does not know of is over after this: three default timeouts.
 CALL = timedelta(seconds=60)
 _KEY, _SERVER, _RESTORED_AT, _OLDEST = "reference_key", "server", "put_back_at", "runs_from"
+_KEYS, _SEALED = "keys", "sealed"
 #: An erasure may be sent twice, so nobody is asked about it.
 _ASKED = [Kind.SUBMIT.value, Kind.AMEND.value, Kind.REPORT.value]
 #: The server that holds this database, and its timeline: a promoted standby begins another, and so
@@ -81,6 +82,24 @@ def restored_at(connection: Connection) -> datetime | None:
     """Return when the database was last put back; None: never."""
     value = _value(connection, _RESTORED_AT)
     return None if value is None else datetime.fromisoformat(value)
+
+
+def known_keys(connection: Connection) -> str | None:
+    """Return the identity of the keys with which this database is sealed; None: it is not."""
+    return _value(connection, _KEYS)
+
+
+def note_keys(connection: Connection, identity: str) -> None:
+    _store(connection, _KEYS, identity, anew=True)
+
+
+def is_sealed(connection: Connection) -> bool:
+    """Is nothing of before the sealing left in clear?"""
+    return _value(connection, _SEALED) is not None
+
+
+def note_sealed(connection: Connection) -> None:
+    _store(connection, _SEALED, "all", anew=True)
 
 
 def oldest(connection: Connection) -> str | None:

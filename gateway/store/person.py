@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, select
 
 from gateway.core.account import normal_account
-from gateway.store import requests, trail, untold
+from gateway.store import requests, sealed, trail, untold
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.tables import (
     ATTACHMENT,
@@ -83,17 +83,35 @@ def held(connection: Connection, request_id: str) -> HeldRequest | None:
             {**one, "body": requests.event_body(connection, one["id"])}
             for one in _rows(connection, EVENT, EVENT.c.request_id == request_id)
         ),
-        _rows(connection, ATTACHMENT, ATTACHMENT.c.request_id == request_id),
+        _files(connection, request_id),
         tuple(
             {**one, "body": untold.body(connection, one["id"])}
             for one in _rows(connection, UNTOLD, UNTOLD.c.request_id == request_id)
         ),
         _rows(connection, HEARD, HEARD.c.request_id == request_id),
         deliveries,
-        _rows(connection, ATTEMPT, tried),
+        tuple(
+            {**one, "answer": _answer(connection, request_id, one)}
+            for one in _rows(connection, ATTEMPT, tried)
+        ),
         _rows(connection, PASSED_OVER, *looked),
         _rows(connection, TARGET, TARGET.c.request_id == request_id),
     )
+
+
+def _files(connection: Connection, request_id: str) -> Rows:
+    rows = _rows(connection, ATTACHMENT, ATTACHMENT.c.request_id == request_id)
+    names = [column.name for column in sealed.ATTACHMENT_COLUMNS]
+    files = [sealed.read_attachment(connection, [row[name] for name in names]) for row in rows]
+    return tuple(
+        {**row, "filename": file.filename, "sha256": file.sha256}
+        for row, file in zip(rows, files, strict=True)
+    )
+
+
+def _answer(connection: Connection, request_id: str, row: Mapping[str, Any]) -> str | None:
+    place = sealed.attempt_answer(row["delivery_id"], row["started_at"], request_id)
+    return sealed.unseal(connection, place, row["answer"])
 
 
 def record_export(

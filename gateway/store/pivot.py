@@ -10,7 +10,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, select, update
 
 from gateway.core.request import Attachment
-from gateway.store import history
+from gateway.store import history, sealed
 from gateway.store.dialect import add_all
 from gateway.store.reading import lock_request, request_by_id
 from gateway.store.rows import IncomingChange, StoredRequest
@@ -54,22 +54,16 @@ def find_request(
 def attachment(connection: Connection, request_id: str, sha256: str) -> Attachment | None:
     """Return a citizen's file of a request, by what is in it."""
     row = connection.execute(
-        select(
-            ATTACHMENT.c.field,
-            ATTACHMENT.c.filename,
-            ATTACHMENT.c.content_type,
-            ATTACHMENT.c.size,
-            ATTACHMENT.c.sha256,
-        )
+        select(*sealed.ATTACHMENT_COLUMNS)
         .join(EVENT, EVENT.c.id == ATTACHMENT.c.event_id)
         .where(
             ATTACHMENT.c.request_id == request_id,
-            ATTACHMENT.c.sha256 == sha256,
+            ATTACHMENT.c.address.in_([sealed.address(connection, request_id, sha256), sha256]),
             EVENT.c.origin == "portal",
         )
         .limit(1)
     ).first()
-    return None if row is None else Attachment(*row)
+    return None if row is None else sealed.read_attachment(connection, row)
 
 
 def apply_keyed(

@@ -78,6 +78,8 @@ class LockedRequest(NamedTuple):
 
     status: str
     erased: bool
+    #: The key with which it is sealed.
+    key_id: str | None
 
 
 def lock_requests(connection: Connection, request_ids: Iterable[str]) -> dict[str, LockedRequest]:
@@ -87,7 +89,7 @@ def lock_requests(connection: Connection, request_ids: Iterable[str]) -> dict[st
     SQLite has one writer and needs no lock.
     """
     rows = _LOCK.rows(connection, ids=sorted(set(request_ids)))
-    return {row[0]: LockedRequest(row[1], row[2] is not None) for row in rows}
+    return {row[0]: LockedRequest(row[1], row[2] is not None, row[3]) for row in rows}
 
 
 def lock_request(connection: Connection, request_id: str) -> bool:

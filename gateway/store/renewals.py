@@ -6,6 +6,7 @@ a killed one leaves an old answer behind.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -31,6 +32,8 @@ class RenewalAnswer:
     asked: str
     refused: Message | None
     at: datetime
+    #: The ids of the master keys that it knows.
+    masters: frozenset[str] = frozenset()
 
 
 def order(connection: Connection, asked: str, now: datetime) -> None:
@@ -45,12 +48,17 @@ def last_order(connection: Connection) -> str:
 
 
 def record_answer(
-    connection: Connection, owner: str, asked: str, refused: str | None, now: datetime
+    connection: Connection,
+    owner: str,
+    asked: str,
+    refused: str | None,
+    now: datetime,
+    masters: Iterable[str] = (),
 ) -> None:
     """Record that a daemon has read its secrets, or that it lives. `refused` is as `messages.both`
-    writes it down."""
+    writes it down; `masters` are the ids of its master keys."""
     why = None if refused is None else shortened(refused, _LONGEST)
-    cursors.move(connection, _PREFIX + owner, asked, now, why)
+    cursors.move(connection, _PREFIX + owner, asked, now, why, " ".join(masters))
 
 
 def forget(connection: Connection, owner: str) -> None:
@@ -71,6 +79,7 @@ def answers(connection: Connection, now: datetime) -> dict[str, RenewalAnswer]:
             one.value or "",
             None if one.failure is None else unfold(one.failure),
             one.updated_at,
+            frozenset((one.fault or "").split()),
         )
         for name, one in cursors.get_all(connection).items()
         if name.startswith(_PREFIX) and one.updated_at > now - timedelta(seconds=3 * BEAT)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from gateway.core.request import EventKind
-from gateway.store import untold
+from gateway.store import sealed, untold
 from gateway.store.reading import (
     DELIVERY_COLUMNS,
     REQUEST_COLUMNS,
@@ -39,7 +39,7 @@ def last_fields(
 ) -> Mapping[str, Any] | None:
     """Return the form's values as they last came; None when none are here."""
     rows = connection.execute(
-        select(EVENT.c.body)
+        select(EVENT.c.id, EVENT.c.request_id, EVENT.c.body)
         .join(REQUEST, REQUEST.c.id == EVENT.c.request_id)
         .where(
             REQUEST.c.portal == portal,
@@ -52,7 +52,7 @@ def last_fields(
         .order_by(EVENT.c.received_at.desc(), EVENT.c.id.desc())
     )
     for row in rows:
-        fields = json.loads(row.body).get("fields")
+        fields = (sealed.read_event_body(connection, *row) or {}).get("fields")
         if fields:
             return dict(fields)
     return None
@@ -141,8 +141,9 @@ def trace(connection: Connection, request_id: str) -> Trace | None:
 
 def event_body(connection: Connection, event_id: str) -> Mapping[str, Any] | None:
     """Return the content of an event; None once erased."""
-    body = connection.execute(select(EVENT.c.body).where(EVENT.c.id == event_id)).scalar()
-    return None if body is None else json.loads(body)
+    found = select(EVENT.c.id, EVENT.c.request_id, EVENT.c.body).where(EVENT.c.id == event_id)
+    row = connection.execute(found).first()
+    return None if row is None else sealed.read_event_body(connection, *row)
 
 
 def first_event(connection: Connection, request_id: str) -> str | None:
@@ -170,7 +171,11 @@ def answers(connection: Connection, request_id: str) -> list[StoredAnswer]:
         .where(DELIVERY.c.request_id == request_id, ATTEMPT.c.answer.is_not(None))
         .order_by(ATTEMPT.c.id)
     )
-    return [StoredAnswer(*row) for row in rows]
+    found = [StoredAnswer(*row) for row in rows]
+    for n, one in enumerate(found):
+        place = sealed.attempt_answer(one.delivery_id, one.started_at, request_id)
+        found[n] = replace(one, answer=sealed.unseal(connection, place, one.answer) or "")
+    return found
 
 
 def counts(connection: Connection) -> dict[str, int]:

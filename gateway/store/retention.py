@@ -28,14 +28,14 @@ from sqlalchemy import (
 
 from gateway.core.delivery import FINAL
 from gateway.core.retention import ENDED, Cutoffs
-from gateway.store import blobs
+from gateway.store import blobs, sealed
 from gateway.store.conditions import PURGEABLE
 from gateway.store.dialect import add_all, among
 from gateway.store.erasure_tables import ERASURE
 from gateway.store.reading import lock_requests
 from gateway.store.tables import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, HEARD, REQUEST, UNTOLD
 
-#: Before a file's SHA-256, among what was heard of its request: the citizen's, gone since.
+#: Before a file's address, among what was heard of its request: the citizen's, gone since.
 OWN_FILE = "own:"
 _SETTLED = [state.value for state in FINAL]
 _FILES_AT_ONCE = 200
@@ -146,6 +146,7 @@ def purge(
             ids.append(request_id)
     if not ids:
         return Purged()
+    sealed.destroy(connection, ids)
     files = _drop_files(connection, ids)
     events = connection.execute(
         update(EVENT)
@@ -164,19 +165,19 @@ def purge(
 
 
 def _drop_files(connection: Connection, ids: Sequence[str]) -> int:
-    """Delete the files of these requests; the citizen's are remembered by their SHA-256: a later
+    """Delete the files of these requests; the citizen's are remembered by their addresses: a later
     event brings the whole form again, and a GRU may send one back."""
     rows = connection.execute(
-        select(ATTACHMENT.c.request_id, ATTACHMENT.c.sha256, EVENT.c.origin)
+        select(ATTACHMENT.c.request_id, ATTACHMENT.c.address, EVENT.c.origin)
         .join(EVENT, EVENT.c.id == ATTACHMENT.c.event_id)
         .where(ATTACHMENT.c.request_id.in_(ids))
     ).all()
-    names = {(row.request_id, OWN_FILE + row.sha256) for row in rows if row.origin == "portal"}
+    names = {(row.request_id, OWN_FILE + row.address) for row in rows if row.origin == "portal"}
     add_all(connection, HEARD, [{"request_id": one, "name": name} for one, name in sorted(names)])
     connection.execute(delete(ATTACHMENT).where(ATTACHMENT.c.request_id.in_(ids)))
-    hashes = sorted({row.sha256 for row in rows})
-    for start in range(0, len(hashes), _FILES_AT_ONCE):
-        blobs.drop_orphans(connection, hashes[start : start + _FILES_AT_ONCE])
+    addresses = sorted({row.address for row in rows})
+    for start in range(0, len(addresses), _FILES_AT_ONCE):
+        blobs.drop_orphans(connection, addresses[start : start + _FILES_AT_ONCE])
     return len(rows)
 
 
@@ -192,13 +193,24 @@ def revive(connection: Connection, request_ids: Collection[str]) -> None:
 
 
 def own_files(connection: Connection, request_id: str) -> frozenset[str]:
-    """Return the SHA-256 of the citizen's files of a request that are gone by now."""
+    """Return the addresses of the citizen's files of a request that are gone by now."""
     names = connection.execute(
         select(HEARD.c.name).where(
             HEARD.c.request_id == request_id, HEARD.c.name.startswith(OWN_FILE, autoescape=True)
         )
     ).scalars()
     return frozenset(name.removeprefix(OWN_FILE) for name in names)
+
+
+def is_own_file(connection: Connection, request_id: str, sha256: str) -> bool:
+    """Is this one of the citizen's files of a request, here or gone by now?"""
+    rows = connection.execute(
+        select(ATTACHMENT.c.address)
+        .join(EVENT, EVENT.c.id == ATTACHMENT.c.event_id)
+        .where(ATTACHMENT.c.request_id == request_id, EVENT.c.origin == "portal")
+    )
+    known = {row.address for row in rows} | own_files(connection, request_id)
+    return not known.isdisjoint({sealed.address(connection, request_id, sha256), sha256})
 
 
 def holdings(connection: Connection, cutoffs: Cutoffs) -> list[HeldContent]:

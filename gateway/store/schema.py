@@ -17,17 +17,17 @@ import gateway.store.erasure_tables  # part of the metadata, as the next
 import gateway.store.release_tables  # noqa: F401
 from gateway.core.errors import GatewayError
 from gateway.core.messages import Message
-from gateway.store import installation
+from gateway.store import installation, keys
 from gateway.store.dialect import is_postgresql
-from gateway.store.engine import nameable
+from gateway.store.driver_errors import nameable
 from gateway.store.opening import open_database_engine
 from gateway.store.texts import say
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 #: The oldest revision whose program can use this schema: since then, migrations have only added. It
-#: moves on when something is dropped or renamed.
-OLDEST = "0013"
+#: moves on when something is dropped or renamed, or written in another way.
+OLDEST = "0019"
 
 #: The PostgreSQL advisory lock of an upgrade ("TDG" and a one).
 _LOCK = 0x54444701
@@ -150,7 +150,7 @@ def _head(script: ScriptDirectory) -> str:
 
 def _foreign(connection: Connection) -> tuple[str, ...]:
     """Return some of the tables of a database that is not ours."""
-    ours = SQLModel.metadata.tables.keys()
+    ours = {*SQLModel.metadata.tables, keys.TABLE.name}
     return tuple(sorted(set(inspect(connection).get_table_names()) - ours)[:3])
 
 

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, false, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, delete, false, func, insert, or_, select, update
 
 from gateway.core.delivery import FINAL, Kind, State
 from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.lane_name import GruLane
-from gateway.store import blobs, object_gc, trail, untold
+from gateway.store import blobs, object_gc, sealed, trail, untold
 from gateway.store.dialect import add_all
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.erasures import STREAM, lock_account
@@ -101,12 +101,14 @@ def scrub(
     if sending:
         return None
     ids = _requests(erasure_id)
+    # First: no copy of what follows can be read from here on, wherever it lies.
+    sealed.destroy(connection, connection.execute(_request_ids(erasure_id)).scalars().all())
     files = connection.execute(
-        delete(ATTACHMENT).where(ATTACHMENT.c.request_id.in_(ids)).returning(ATTACHMENT.c.sha256)
+        delete(ATTACHMENT).where(ATTACHMENT.c.request_id.in_(ids)).returning(ATTACHMENT.c.address)
     ).all()
-    hashes = sorted({row.sha256 for row in files})
-    for start in range(0, len(hashes), _FILES_AT_ONCE):
-        blobs.drop_orphans(connection, hashes[start : start + _FILES_AT_ONCE], erasure_id)
+    addresses = sorted({row.address for row in files})
+    for start in range(0, len(addresses), _FILES_AT_ONCE):
+        blobs.drop_orphans(connection, addresses[start : start + _FILES_AT_ONCE], erasure_id)
     connection.execute(
         update(EVENT).where(EVENT.c.request_id.in_(ids)).values(body=None, digest="", told_key=None)
     )
@@ -275,7 +277,11 @@ def _account(connection: Connection, erasure_id: str) -> str | None:
 
 
 def _requests(erasure_id: str) -> Any:
-    return select(TARGET.c.request_id).where(TARGET.c.erasure_id == erasure_id).scalar_subquery()
+    return _request_ids(erasure_id).scalar_subquery()
+
+
+def _request_ids(erasure_id: str) -> Select[str]:
+    return select(TARGET.c.request_id).where(TARGET.c.erasure_id == erasure_id)
 
 
 def _reached(connection: Connection, request_id: str) -> datetime | None:

@@ -25,7 +25,6 @@ from typing import Any, Final
 import orjson
 from sqlalchemy import Connection, CursorResult
 
-from gateway.core.request import Attachment
 from gateway.store import conditions
 from gateway.store.dialect import micros
 from gateway.store.outbox.rows import Delivery
@@ -34,7 +33,6 @@ from gateway.store.rows import StoredRequest
 COLUMNS: Final = {
     "request": (StoredRequest, "request"),
     "delivery": (Delivery, "delivery"),
-    "attachment": (Attachment, "attachment"),
 }
 _HEAD = re.compile(r"^-- name: (\w+)(?: \((\w+)\))?\n((?:--.*\n)*)", re.MULTILINE)
 _LOCK = re.compile(r"^\s*FOR (NO KEY )?UPDATE.*\n", re.MULTILINE)

@@ -1,5 +1,6 @@
 """The tables. CHECKs and indexes repeat the state machine of `gateway.core.delivery`. Only
-`event.body`, `untold.body`, `attachment`, `blob` and `request.account` hold personal data."""
+`event.body`, `untold.body`, `attempt.answer`, `attachment`, `blob` and `request.account` hold
+personal data; all but the last are sealed (`gateway.store.sealed`)."""
 
 from datetime import datetime
 from typing import Any
@@ -74,6 +75,8 @@ class Request(SQLModel, table=True):
     )
     #: When its content went; NULL while it has any. See `gateway.store.retention`.
     purged_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    #: The id of the key with which all of it is sealed; NULL: it has none.
+    key_id: str | None = None
 
     __table_args__ = (
         UniqueConstraint("portal", "teleservice", "ref", name="uq_request_ref"),
@@ -182,18 +185,21 @@ class AttachmentRow(SQLModel, table=True):
     filename: str
     content_type: str
     size: int
-    sha256: str = Field(index=True)
+    #: Of its bytes: a keyed hash of the request and what is in them.
+    address: str = Field(index=True)
 
 
 class BlobChunk(SQLModel, table=True):
     """A piece of a file's bytes: a large file is never whole in memory. With a `place` the bytes
-    lie in the object store, and piece 0 stands for all of them."""
+    lie in the object store, and piece 0 stands for all of them. It bears the file's `key`, sealed
+    with that of the request; NULL: the bytes are in clear."""
 
     __tablename__ = "blob"
-    sha256: str = Field(primary_key=True)
+    address: str = Field(primary_key=True)
     n: int = Field(primary_key=True)
     data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     place: str | None = None
+    key: str | None = None
 
     __table_args__ = (
         Index(

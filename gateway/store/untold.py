@@ -30,7 +30,7 @@ from sqlalchemy import (
 
 from gateway.core.errors import NotFound, Unavailable
 from gateway.core.lane_name import GruLane
-from gateway.store import statements
+from gateway.store import resealing, sealed, statements
 from gateway.store.conditions import FOR_A_PERSON
 from gateway.store.dialect import add, upsert
 from gateway.store.erasure_tables import TARGET
@@ -80,6 +80,11 @@ def record(
     if not _has_room(connection, request.id, withheld.name, len(body or "")):
         withheld = _left_out(connection, request.id, withheld.name)
         judged_by, body = "", None
+    size = len(body or "")
+    if body is not None:
+        key_id = resealing.request_key(connection, request.id)
+        place = sealed.untold_body(withheld.name, request.id)
+        body = sealed.seal(connection, key_id, place, body)
     values = {
         "reason": withheld.reason,
         "detail": withheld.detail,
@@ -87,7 +92,7 @@ def record(
         "judged_by": judged_by,
         "at": at,
         "body": body,
-        "size": len(body or ""),
+        "size": size,
     }
     upsert(
         connection,
@@ -176,7 +181,9 @@ def record_early(
             judged_by="",
             at=now,
             received_at=now,
-            body=told,
+            body=sealed.seal(
+                connection, sealed.new_key(connection), sealed.untold_body(new_id, ""), told
+            ),
             size=len(told),
         )
     )
@@ -208,14 +215,19 @@ def forget_early(connection: Connection, commune: str, gru: str, now: datetime) 
         return
     if in_doubt(connection, commune, gru):
         old = UNTOLD.c.received_at < now - KEPT_EARLY
-        connection.execute(delete(UNTOLD).where(mine, old))
+        _delete_early(connection, mine & old)
     else:
         forget_numbers(connection, commune, gru)
 
 
 def forget_numbers(connection: Connection, commune: str, gru: str) -> None:
     """Drop all calls of this GRU about unknown numbers."""
-    connection.execute(delete(UNTOLD).where(_early(commune, gru)))
+    _delete_early(connection, _early(commune, gru))
+
+
+def _delete_early(connection: Connection, which: ColumnElement[bool]) -> None:
+    gone = connection.execute(delete(UNTOLD).where(which).returning(UNTOLD.c.body)).scalars()
+    sealed.destroy_keys_of(connection, gone.all())
 
 
 def _early(commune: str, gru: str) -> ColumnElement[bool]:
@@ -243,8 +255,10 @@ def ready(
         )
         .order_by(UNTOLD.c.received_at, UNTOLD.c.id)
         .limit(limit)
-    )
-    return [Waiting(Untold(*row[:-1]), json.loads(row[-1])) for row in rows]
+    ).all()
+    found = [Untold(*row[:-1]) for row in rows]
+    read = [(one, _read(connection, one, row[-1])) for one, row in zip(found, rows, strict=True)]
+    return [Waiting(one, body) for one, body in read if body is not None]
 
 
 def early_lanes(connection: Connection) -> list[str]:
@@ -257,12 +271,25 @@ def early_lanes(connection: Connection) -> list[str]:
 
 def body(connection: Connection, untold_id: str) -> Mapping[str, Any] | None:
     """Return the content of an untold thing; None where it has none."""
-    found = connection.execute(select(UNTOLD.c.body).where(UNTOLD.c.id == untold_id)).scalar()
-    return None if found is None else json.loads(found)
+    row = connection.execute(
+        select(*_COLUMNS, UNTOLD.c.body).where(UNTOLD.c.id == untold_id)
+    ).first()
+    return None if row is None else _read(connection, Untold(*row[:-1]), row[-1])
+
+
+def _read(connection: Connection, one: Untold, text: str | None) -> Mapping[str, Any] | None:
+    mine = (one.name, one.request_id) if one.request_id is not None else (one.id, "")
+    body = sealed.unseal(connection, sealed.untold_body(*mine), text)
+    return None if body is None else json.loads(body)
 
 
 def drop(connection: Connection, untold_id: str) -> bool:
-    return bool(connection.execute(delete(UNTOLD).where(UNTOLD.c.id == untold_id)).rowcount)
+    gone = connection.execute(
+        delete(UNTOLD).where(UNTOLD.c.id == untold_id).returning(UNTOLD.c.request_id, UNTOLD.c.body)
+    ).first()
+    if gone is not None and gone.request_id is None:
+        sealed.destroy_keys_of(connection, [gone.body])
+    return gone is not None
 
 
 def remove(connection: Connection, request_id: str, names: Collection[str]) -> None:
@@ -368,28 +395,3 @@ def in_doubt(connection: Connection, commune: str, gru: str) -> bool:
     """May the GRU have a creation whose answer is not here? If not, an unknown number is not
     ours."""
     return bool(_IN_DOUBT.rows(connection, lane=str(GruLane(commune, gru))))
-
-
-__all__ = [
-    "GONE",
-    "LEFT_OUT",
-    "MOST_OF_ONE",
-    "Waiting",
-    "dismiss",
-    "drop",
-    "early_lanes",
-    "forget_early",
-    "forget_numbers",
-    "in_doubt",
-    "is_there",
-    "judge_again",
-    "left_out",
-    "listing",
-    "of_request",
-    "of_requests",
-    "ready",
-    "record",
-    "record_early",
-    "remove",
-    "waiting_by_lane",
-]

@@ -42,6 +42,7 @@ from gateway.sim.wscall import CALL_FAILURES
 from tests.acceptance.clock import MachineClock
 from tests.files import edit
 from tests.life import ROOT, Life, begin
+from tests.sealing import master
 
 MAPPINGS = ROOT / "mappings"
 #: Of one call, in seconds, so that what a dead process sent is asked about soon.
@@ -107,7 +108,9 @@ class Gateway:
     def environ(self) -> dict[str, str]:
         """The environment that it starts in."""
         environ = {name: value for name, value in os.environ.items() if name != CRASH_VARIABLE}
-        return environ if self.database is None else {**environ, "DATABASE": self.database}
+        if self.database is None:
+            return environ
+        return {**environ, "DATABASE": self.database, "MASTER_KEY": master().secret.hex()}
 
     @property
     def where(self) -> tuple[str, ...]:
@@ -335,8 +338,9 @@ async def open_town(
         _hasten(config)
         if database is not None:
             with (config / "gateway.yaml").open("a", encoding="utf-8") as settings:
-                settings.write("database: env:DATABASE\n")
-        catalogue = build(read_bundle(config, MAPPINGS), environ={"DATABASE": database or ""})
+                settings.write("database: env:DATABASE\nsealing: {masters: [env:MASTER_KEY]}\n")
+        environ = {"DATABASE": database or "", "MASTER_KEY": master().secret.hex()}
+        catalogue = build(read_bundle(config, MAPPINGS), environ=environ)
         url = catalogue.settings.public_url
         school.webhook_url = webhook(url, VILLEURBANNE, "education")
         stage = Stage(

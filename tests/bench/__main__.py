@@ -21,13 +21,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.bench import deliveries, erasing, intake, latency, million, rendering, replicas
+from tests.bench import deliveries, erasing, intake, latency, million, rendering, replicas, sealing
 from tests.bench.bundle import ROOT
 from tests.bench.figure import Figure
 
 MEASURES: dict[str, Callable[[bool], list[Figure]]] = {
     "accepts": intake.accepts,
     "mapping": rendering.rendering,
+    "sealing": sealing.sealing,
     "deliveries": deliveries.deliveries,
     "replicas": replicas.replicas,
     "idle": latency.idle,

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.catalogue.build import build
 from gateway.catalogue.catalogue import Catalogue
 from gateway.core.lane_name import GruLane, PortalLane
+from tests.sealing import master
 
 ROOT = Path(__file__).resolve().parents[2]
 SLUG = "signalement-anomalie"
@@ -93,6 +94,8 @@ def catalogue(
     if database is not None:
         settings["database"] = "env:DATABASE"
         environ["DATABASE"] = database
+        settings["sealing"] = {"masters": ["env:MASTER_KEY"]}
+        environ["MASTER_KEY"] = master().secret.hex()
     bundle = {
         "config/gateway.yaml": json.dumps(settings),
         _MAPPING: (ROOT / _MAPPING).read_text("utf-8"),

@@ -28,6 +28,7 @@ from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.render import Rendered, render
 from gateway.core.request import EventKind
 from gateway.flow.engine import Engine, open_engine
+from gateway.flow.sealing import bind, open_sealer
 from gateway.store.engine import Database
 from gateway.store.schema import upgrade
 from gateway.wire.clients import open_client
@@ -53,8 +54,9 @@ async def ours(told: dict[str, Any]) -> float:
         url = told.get("url") or f"sqlite:///{folder}/gateway.db"
         upgrade(url)
         found = catalogue(Path(folder), far, database=url, communes=COMMUNES)
-        database = Database(url)
+        database = Database(url, None if told.get("in_clear") else open_sealer(found.settings))
         try:
+            await bind(database, found.settings)
             async with open_engine(found, database) as engine:
                 await fill(engine, n, far, COMMUNES)
                 done = 0

@@ -20,6 +20,7 @@ from tests.catalogue.config_samples import (
     make,
     spoilt,
 )
+from tests.sealing import master
 
 
 def test_everything_is_there_with_its_units() -> None:
@@ -148,11 +149,20 @@ def test_polling_by_default_only_where_the_adapter_can() -> None:
 
 
 def test_database_by_reference() -> None:
-    bundle = spoilt(SETTINGS_FILE, "portals:", "database: env:DSN\nportals:")
+    block = "database: env:DSN\nsealing: {masters: [env:MASTER]}\nportals:"
+    bundle = spoilt(SETTINGS_FILE, "portals:", block)
     dsn = "postgresql://passerelle:sesame-dsn@base/passerelle"
-    catalogue = make(bundle, DSN=dsn)
+    secret = master().secret.hex()
+    catalogue = make(bundle, DSN=dsn, MASTER=secret)
     assert catalogue.settings.database.get_secret_value() == dsn
     assert "sesame-dsn" not in repr(catalogue)
+    assert secret not in repr(catalogue)
+
+
+def test_postgresql_needs_a_master_key_that_is_given() -> None:
+    bundle = spoilt(SETTINGS_FILE, "portals:", "database: env:DSN\nportals:")
+    with pytest.raises(ConfigurationFault, match=r"gateway\.yaml:\d+: with PostgreSQL the master"):
+        make(bundle, DSN="postgresql://passerelle@base/passerelle")
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def held_there(sim: Simulation, delivery: str) -> bool:
         return bool(_tickets(gru, ref))
     if attachment is not None:
         assert isinstance(gru, Ticketing)
-        ((digest,),) = sim.disk.rows("SELECT sha256 FROM attachment WHERE id = ?", attachment)
+        ((digest,),) = sim.disk.rows("SELECT address FROM attachment WHERE id = ?", attachment)
         return digest in _files_at(gru, ref)
     return key in _events_at(gru, ref, request)
 
@@ -111,7 +111,7 @@ def _amendments(sim: Simulation, ref: str, commune: str, request: str, *, gone: 
     if [key for key in owed if key in there] != _first_of_each(there):
         sim.breach("disordered", f"events of {ref} at {commune}: {there}, owed {owed}")
     files = sim.disk.rows(
-        "SELECT a.sha256 FROM attachment a JOIN event e ON e.id = a.event_id"
+        "SELECT a.address FROM attachment a JOIN event e ON e.id = a.event_id"
         " WHERE a.request_id = ? AND e.origin = 'portal'",
         request,
     )

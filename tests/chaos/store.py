@@ -25,9 +25,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from gateway.core.errors import Unavailable
-from gateway.store.engine import nameable
+from gateway.store.driver_errors import nameable
 from gateway.store.opening import open_database_engine
 from gateway.store.schema import upgrade
+from gateway.store.sealed import Sealer
 from tests.store.postgres import server
 
 T = TypeVar("T")
@@ -233,6 +234,7 @@ class InlineStore:
     def __init__(self, disk: Disk, note: Callable[..., None]) -> None:
         self._disk, self._note = disk, note
         self.writable, self.trouble = True, ""
+        self.sealer: Sealer | None = None
         self.dead = False
 
     async def write(self, unit: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

@@ -23,6 +23,7 @@ from gateway.store.engine import Database
 from gateway.store.schema import upgrade
 from gateway.store.tables import DELIVERY, REQUEST
 from tests.cli.conftest import MAPPINGS, Home
+from tests.sealing import master
 from tests.store.acts import accept, claim_one, settle
 
 
@@ -130,8 +131,10 @@ def test_what_is_refused(home: Home, kept: Path) -> None:
     assert kept.is_file()
     assert not list(kept.parent.glob("replaced-*"))
 
-    home.replace("gateway.yaml", "data_dir:", "database: env:DATABASE\ndata_dir:")
+    block = "database: env:DATABASE\nsealing: {masters: [env:MASTER_KEY]}\ndata_dir:"
+    home.replace("gateway.yaml", "data_dir:", block)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MASTER_KEY", master().secret.hex())
         patch.setenv("DATABASE", "postgresql://user:secret@host/name")
         done = home.run("backup", str(home.folder / "other"))
     assert (done.exit_code, "pg_dump" in done.stderr) == (3, True)

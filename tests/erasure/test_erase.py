@@ -17,9 +17,10 @@ from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.request import EventKind
 from gateway.sdk import Change
-from gateway.store import blobs, erasures, requests, residue, scrub, trail, untold
+from gateway.store import erasures, requests, residue, scrub, trail, untold
 from gateway.store.rows import Reception
 from gateway.wire.event import AnnouncedEvent
+from tests.builders import stored_of
 from tests.erasure.conftest import Build
 from tests.erasure.following import MARKER, uuid
 from tests.flow.rig import BRON, GRU_A, GRU_B, SLUG, VILLEURBANNE
@@ -351,7 +352,7 @@ async def test_files_that_others_sent_too_are_kept(follow: Build) -> None:
         assert body is not None
         assert await rig.database.read(requests.event_body, await creation(world, hers)) is None
         sha256 = body["attachments"][0]["sha256"]
-        assert await rig.database.read(blobs.piece, sha256, 0)
+        assert await stored_of(rig.database, mine, sha256, body["attachments"][0]["size"])
 
 
 async def creation(world: object, request: str) -> str:

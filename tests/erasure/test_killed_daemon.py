@@ -37,6 +37,7 @@ from tests.erasure.test_killed import POINTS
 from tests.flow.rig import BRON, OPTIONS, SAMPLE, SLUG, VILLEURBANNE, merged
 from tests.flow.test_files import FIRST
 from tests.life import ROOT, Life, begin
+from tests.sealing import master
 from tests.store.postgres import Server
 
 #: Objects are deleted, and the database does not know it yet: files lie in an object store here.
@@ -96,6 +97,7 @@ class Town:
         }
         if self.database.startswith("postgresql"):
             settings["erasure_key"] = "env:ERASURE_KEY"
+            settings["sealing"] = {"masters": ["env:MASTER_KEY"]}
         if self.apart:
             self.share.mkdir()
             settings["attachments"] = {"url": f"file://{self.share}"}
@@ -128,6 +130,7 @@ class Town:
     async def daemon(self, crash: str | None = None) -> AsyncIterator[Life]:
         environ = {**os.environ, "PORTAL_KEY": "cle-portail", "PUSH_KEY": "cle-push"}
         environ |= {"DATABASE": self.database, "ERASURE_KEY": "cle-d-effacement-inventee"}
+        environ |= {"MASTER_KEY": master().secret.hex()}
         environ |= {"GRU_KEY": "jeton-essai", "GLC_KEY": "secret-essai", "TMPDIR": str(self.folder)}
         environ.pop(CRASH_VARIABLE, None)
         if crash is not None:

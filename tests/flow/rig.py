@@ -38,6 +38,7 @@ from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import Acceptance, Trace
 from gateway.wire.formdata import Formdata, parse_formdata
 from tests.intake import take_in
+from tests.sealing import in_memory
 
 HERE = Path(__file__).resolve().parent.parent
 SLUG = "signalement-anomalie"
@@ -517,11 +518,15 @@ def make(
     found: Catalogue | None = None,
     grus: Mapping[str, Any] | None = None,
     breaker: BreakerPolicy | None = None,
+    *,
+    sealed: bool = True,
 ) -> Rig:
-    """A rig on a copy of `template`, an empty database of the present schema."""
+    """A rig on a copy of `template`, an empty database of the present schema. Not `sealed`: a test
+    looks for bytes in its files."""
     clock = Clock()
     shutil.copyfile(template, folder / "gateway.db")
-    database = Database(f"sqlite:///{folder / 'gateway.db'}")
+    sealer = in_memory() if sealed else None
+    database = Database(f"sqlite:///{folder / 'gateway.db'}", sealer)
     portal = SimulatedPortal(keys={"connecteur": ENVIRON["PORTAL_KEY"]}, clock=clock)
     portal.define(SLUG, hooks=["retour_commune", "document_commune"])
     sims = dict(

@@ -27,6 +27,7 @@ async def test_a_damaged_one_is_parked_and_the_others_go_on(rig: Rig, body: str)
     async with rig.gateway(run=False):
         sent = [(await rig.send())[1] for _ in range(9)]
         first, *others = sent
+        good = (await rig.database.read(_body_of, first)) or ""
         await rig.database.write(_damage, first, body)
     async with rig.gateway():
         await rig.rest(*sent)
@@ -35,7 +36,6 @@ async def test_a_damaged_one_is_parked_and_the_others_go_on(rig: Rig, body: str)
         assert parked.detail
         assert [(await rig.the(one)).state for one in others] == [State.DONE] * 8
         # Mended, it goes the way of all.
-        good = (await rig.database.read(_body_of, others[0])) or ""
         await rig.database.write(_damage, first, good)
         await rig.database.write(operator.replay, parked.id, rig.clock())
         rig.engine.lanes.wake(parked.lane)

@@ -17,10 +17,11 @@ from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.content import InMemory
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import GatewayError, Unavailable
+from gateway.core.sealing import sealed_size
 from gateway.flow.attachments import ARRIVING, attempt
 from gateway.sdk import Change, Document
-from gateway.store import blobs, object_gc
-from gateway.store.objects import PART
+from gateway.store import blobs, object_gc, sealed
+from gateway.store.objects import PART, RANGE
 from gateway.store.rows import Reception
 from gateway.store.tables import ATTACHMENT, BLOB, PENDING_OBJECT, REQUEST
 from tests.flow.conftest import Builder
@@ -47,6 +48,14 @@ def use(rig: Rig, attachments: AttachmentStore | None) -> None:
 
 def objects(share: Path) -> list[Path]:
     return sorted(path for path in share.rglob("*") if path.is_file())
+
+
+def are_sealed(share: Path, *contents: bytes) -> bool:
+    """Do these lie in the share, and nothing else, by their sizes; and none of them in clear?"""
+    found = [path.read_bytes() for path in objects(share)]
+    sizes = sorted(sealed_size(len(content), RANGE) for content in contents)
+    clear = any(content in data for content in contents for data in found)
+    return sorted(map(len, found)) == sizes and not clear
 
 
 def erased(connection: Connection, request: str, now: datetime) -> None:
@@ -86,23 +95,21 @@ async def test_files_go_through_byte_for_byte(stored: Rig, share: Path) -> None:
             photo_2=("b.jpg", "image/jpeg", JPEG),
         )
         request = request_id(await stored.push(item))
-        assert sorted(len(path.read_bytes()) for path in objects(share)) == [
-            len(JPEG),
-            len(LARGE),
-        ]
+        assert are_sealed(share, LARGE, JPEG)
         await stored.state(request, State.DONE)
         assert [d.content for d in stored.ticket(request).documents] == [LARGE, JPEG]
         # One row a file and nothing pending; its name tells nothing of it.
         assert await counts(stored) == (2, 2, 0)
         names = " ".join(str(path) for path in objects(share))
-        for sha256 in await stored.database.read(lambda c: list(c.execute(select(BLOB.c.sha256)))):
-            assert sha256[0][:8] not in names
+        for one in await stored.database.read(lambda c: list(c.execute(select(BLOB.c.address)))):
+            assert one.address[:8] not in names
         # The same once more: not put again.
         assert (await stored.push(item)).reception is Reception.SAME
         other = with_files(stored, photo=("c.png", "image/png", LARGE))
         await stored.push(other)
-        assert len(objects(share)) == 2
-        assert await counts(stored) == (3, 2, 0)
+        # Another request shares nothing with it.
+        assert len(objects(share)) == 3
+        assert await counts(stored) == (3, 3, 0)
 
 
 async def test_without_the_store_nothing_is_accepted_and_nothing_sent(
@@ -235,8 +242,9 @@ async def test_an_upload_that_is_too_late_is_not_counted_on(stored: Rig) -> None
         placed = await engine.attachments.put({content.sha256: content})
         stored.advance(WAIT)
         assert await engine.attachments.sweep() == 1
+        key = await stored.database.read(sealed.new_key)
         with pytest.raises(Unavailable):
-            await stored.database.write(blobs.store, placed[content.sha256])
+            await stored.database.write(blobs.store, placed[content.sha256], "here", key)
         assert await counts(stored) == (0, 0, 0)
 
 
@@ -248,7 +256,7 @@ async def test_what_is_refused_goes_at_once(stored: Rig, share: Path) -> None:
         item.fields["photo"]["content_type"] = "image/jpeg"
         assert (await stored.push(item)).reception is Reception.CONFLICT
         assert await engine.attachments.sweep() == 1
-        assert [path.read_bytes() for path in objects(share)] == [PNG]
+        assert are_sealed(share, PNG)
 
 
 async def test_a_document_of_the_gru_goes_the_same_way(stored: Rig, share: Path) -> None:
@@ -265,7 +273,7 @@ async def test_a_document_of_the_gru_goes_the_same_way(stored: Rig, share: Path)
         )
         assert await stored.takes(change) == 1
         await stored.rest(request)
-        assert [path.read_bytes() for path in objects(share)] == [LARGE]
+        assert are_sealed(share, LARGE)
         assert await counts(stored) == (1, 1, 0)
 
 
@@ -288,7 +296,7 @@ async def test_a_document_that_is_not_kept_is_not_put(
         script.tell(told(request, PNG), told("TDG-NOT-OURS", JPEG))
         assert await engine.changes.poll(rig.gru_config) == 1
         assert rig.passed.count("attachments.put") == 1
-        assert [path.read_bytes() for path in objects(share)] == [PNG]
+        assert are_sealed(share, PNG)
         script.tell(told(request, PNG + b"made anew"))
         assert await engine.changes.poll(rig.gru_config) == 0
         await rig.rest(request)
@@ -342,7 +350,7 @@ async def test_a_change_of_mind_keeps_files_readable(stored: Rig, share: Path) -
         async with stored.gateway(run=False):
             file = (f"{name}.bin", "application/octet-stream", contents[name])
             sent[name] = request_id(await stored.push(with_files(stored, photo=file)))
-    assert [path.read_bytes() for path in objects(share)] == [JPEG]
+    assert are_sealed(share, JPEG)
     async with stored.gateway() as engine:
         await engine.attachments.check_reach()
         for name, request in sent.items():

@@ -32,7 +32,7 @@ def restore(rig: Rig, tmp_path: Path) -> None:
     for left in ("gateway.db-wal", "gateway.db-shm"):
         (tmp_path / left).unlink(missing_ok=True)
     shutil.copyfile(tmp_path / "backup.db", tmp_path / "gateway.db")
-    rig.database = Database(f"sqlite:///{tmp_path / 'gateway.db'}")
+    rig.database = Database(f"sqlite:///{tmp_path / 'gateway.db'}", rig.database.sealer)
 
 
 async def known(rig: Rig, item: SimulatedFormdata) -> str | None:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
 
 from gateway.catalogue.settings import DEFAULT_LIMITS
 from gateway.core.delivery import State
 from gateway.core.errors import Rejected
 from gateway.core.ids import REFERENCE
+from gateway.store import requests
 from gateway.store.rows import Acceptance, Reception
-from gateway.store.tables import EVENT
 from gateway.wire.formdata import parse_formdata
 from tests.flow.rig import BRON, SLUG, Died, Rig, request_id
 from tests.intake import take_in
@@ -121,9 +119,9 @@ async def test_the_address_that_is_kept_is_the_one_that_we_make(rig: Rig) -> Non
 
 async def changed_fields(rig: Rig, took: Acceptance) -> list[str]:
     """The fields that an event says to have changed."""
-    statement = select(EVENT.c.body).where(EVENT.c.id == took.event_id)
-    body = await rig.database.read(lambda c: c.execute(statement).scalar_one())
-    return [one["field"] for one in json.loads(body)["changes"]]
+    body = await rig.database.read(requests.event_body, took.event_id or "")
+    assert body is not None
+    return [one["field"] for one in body["changes"]]
 
 
 @pytest.mark.parametrize(

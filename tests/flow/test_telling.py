@@ -22,7 +22,7 @@ from gateway.core.status import FINAL, Status
 from gateway.flow.telling import ChangeJudge, rules_of
 from gateway.store.history import ConcernedRequest, RequestHistory, SentEvent
 from gateway.store.rows import ChangeEffects, IncomingChange, StoredRequest
-from gateway.store.tables import ATTACHMENT, EVENT, REQUEST
+from gateway.store.tables import ATTACHMENT, EVENT, HEARD, REQUEST
 from tests.builders import file_of
 from tests.flow.rig import BRON, SLUG, catalogue
 
@@ -60,7 +60,7 @@ def connection() -> Iterator[Connection]:
     """A database that knows nothing of what the citizen has or was told."""
     engine = create_engine("sqlite://")
     with engine.connect() as made:
-        SQLModel.metadata.create_all(made, [REQUEST, EVENT, ATTACHMENT])
+        SQLModel.metadata.create_all(made, [REQUEST, EVENT, ATTACHMENT, HEARD])
         yield made
     engine.dispose()
 
@@ -421,7 +421,7 @@ def test_the_citizen_s_own_file_is_not_told(judge: Judge, connection: Connection
     mine = file(b"one")[0]
     _event(connection, "portal")
     row = {"id": "a", "request_id": NOBODY, "event_id": "portal", "field": "photo"}
-    row |= {"filename": "x.jpg", "content_type": "image/jpeg", "sha256": mine.sha256}
+    row |= {"filename": "x.jpg", "content_type": "image/jpeg", "address": mine.sha256}
     connection.execute(insert(ATTACHMENT).values(size=3, **row))
     made = judge(change(documents=(file(b"one"), file(b"two", "b.pdf"))))
     assert [one.documents[0][0].filename for one in made.reports] == ["b.pdf"]

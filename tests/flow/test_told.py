@@ -23,7 +23,7 @@ from gateway.flow import polling
 from gateway.ops.health import commune_health
 from gateway.ops.shapes import Overall
 from gateway.sdk import Accepted, Change, Changes, Document, WebhookCall
-from gateway.store import cursors, history, untold
+from gateway.store import cursors, history, requests, untold
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, GRU_A, Rig, catalogue
 from tests.flow.scripted import Script
@@ -572,10 +572,9 @@ async def test_what_has_ended_is_asked_about_and_may_be_reopened(
     assert asked == [[request], [], [request]]
     assert words(scripted, item) == ["terminee", "en_cours"]
     (event,) = [e for e in (await scripted.trace(request)).events if e.status == "in_progress"]
-    body = await scripted.database.read(
-        lambda c: c.exec_driver_sql(f"SELECT body FROM event WHERE id = '{event.id}'").scalar_one()
-    )
-    assert '"reopened": true' in body
+    body = await scripted.database.read(requests.event_body, event.id)
+    assert body is not None
+    assert body["reopened"] is True
 
 
 async def test_a_commune_may_want_no_following(build_rig: Builder, script: Script) -> None:

@@ -17,6 +17,7 @@ from gateway.cli.root import app
 from gateway.demo.stage import VILLEURBANNE, webhook
 from tests.acceptance.town import Gateway, Town, open_town
 from tests.command import CliRunner
+from tests.sealing import master
 
 #: Of one call, in seconds.
 TIMEOUT = 0.5
@@ -126,7 +127,9 @@ def _write(source: Path, home: Path, port: int, objects: Path | None, timeout: f
                 f"listen: {{host: 127.0.0.1, port: {port}}}",
                 f"data_dir: {home / 'var'}",
                 "database: env:DATABASE",
+                f"sealing: {{masters: [file:{home / 'master'}]}}",
             ]
+            (home / "master").write_text(master().secret.hex())
             if objects is not None:
                 lines.append(f"attachments: {{url: file://{objects}}}")
             text = "\n".join(lines) + "\n"

@@ -35,6 +35,9 @@ PARSERS = frozenset(
 )
 #: Module -> parser -> what bounds it, or where it runs.
 BOUNDED: dict[str, dict[str, str]] = {
+    "gateway/core/sealing.py": {
+        "b64decode": "what we sealed ourselves, and an operator's own keys"
+    },
     "gateway/core/richtext.py": {"unescape": "one entity of at most 33 characters"},
     "gateway/flow/keeping.py": {"b64decode": "a file that we wrote down ourselves"},
     "gateway/flow/reconcile.py": {
@@ -122,6 +125,7 @@ ON_THE_LOOP: dict[str, str] = {
     "gateway/flow/changes.py poll clean_text": "a cursor, which an adapter bounds",
     "gateway/flow/erase.py _flush clean": "the object store's own",
     "gateway/flow/retention.py apply_retention clean": "the database's own, in its threads",
+    "gateway/flow/sealing.py seal_what_was_before clean": "the database's own, in its threads",
     "gateway/sdk/placeholders.py _base64 b64encode": "a piece at a time",
     "gateway/wire/deletions.py _read dumps": "a cursor of ours",
     "gateway/wire/identity_call.py _proven dumps": "five hundred accounts at most",

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.store.engine import Database
+from tests.sealing import in_memory
 from tests.store.postgres import Server
 
 
@@ -46,7 +47,15 @@ def url(
 
 
 @pytest.fixture
-def store(url: str) -> Iterator[Database]:
+def store_in_clear(url: str) -> Iterator[Database]:
+    """For who searches the database itself."""
     database = Database(url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[Database]:
+    database = Database(url, in_memory())
     yield database
     database.close()

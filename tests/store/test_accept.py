@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from gateway.core.content import InMemory
 from gateway.core.delivery import Kind
 from gateway.core.request import EventKind
 from gateway.core.status import Status
-from gateway.store import accepting, blobs, nonces, requests
+from gateway.store import accepting, blobs, nonces, requests, sealed
 from gateway.store.engine import Database
 from gateway.store.outbox import leases, operator
 from gateway.store.outbox.rows import NewDelivery
@@ -181,8 +182,9 @@ async def test_a_file_sent_twice_is_kept_once(store: Database) -> None:
     await accept(store, files={"photo": b"JPEG"})
     counts = await store.read(_rows)
     assert counts["attachment"] == 3
+    # Once for each request: what is shared could not be destroyed with one of them.
     assert (
-        await store.read(lambda c: c.execute(select(func.count()).select_from(BLOB)).scalar()) == 1
+        await store.read(lambda c: c.execute(select(func.count()).select_from(BLOB)).scalar()) == 2
     )
 
 
@@ -194,28 +196,36 @@ async def test_bytes_come_back_as_they_were(store: Database, size: int, pieces: 
     content = bytes(n % 251 for n in range(size))
     kept = InMemory(content)
     assert kept.sha256 == hashlib.sha256(content).hexdigest()
-    await store.write(blobs.store, kept)
-    await store.write(blobs.store, kept)
-    assert await stored(store, kept.sha256) == content
+    key = await store.read(sealed.new_key)
+    await store.write(blobs.store, kept, "here", key)
+    await store.write(blobs.store, kept, "here", key)
+    assert await stored(store, "here", size) == content
     n = await store.read(lambda c: c.execute(select(func.count()).select_from(BLOB)).scalar())
     assert n == pieces
 
 
 async def test_bytes_go_when_the_last_that_refers_to_them_is_erased(store: Database) -> None:
     both, one = b"A" * 300_000, b"B"
-    first = await accept(store, files={"photo": both, "plan": one})
-    second = await accept(store, files={"photo": both})
-    of_both, of_one = file_of(both).sha256, file_of(one).sha256
+    first = await accept(store, ref="7", files={"photo": both, "plan": one})
+    later = service_request(ref="7", kind=EventKind.CHANGE, attachments=(file_of(both),))
+    told = incoming(later)
+    told = dataclasses.replace(told, blobs={file_of(both).sha256: InMemory(both)})
+    second = await store.write(accepting.accept, told)
+    assert first.request is not None
+    of_both, of_one = [
+        await store.read(sealed.address, first.request.id, file_of(content).sha256)
+        for content in (both, one)
+    ]
 
     def erase(connection: Connection, event_id: str | None) -> int:
         connection.execute(delete(ATTACHMENT).where(ATTACHMENT.c.event_id == event_id))
         return blobs.drop_orphans(connection, [of_both, of_one])
 
     assert await store.write(erase, first.event_id) == 1
-    assert await stored(store, of_one) is None
-    assert await stored(store, of_both) == both
+    assert await stored(store, of_one, len(one)) is None
+    assert await stored(store, of_both, len(both)) == both
     assert await store.write(erase, second.event_id) == 2
-    assert await stored(store, of_both) is None
+    assert await stored(store, of_both, len(both)) is None
     assert await store.write(blobs.drop_orphans, []) == 0
 
 

@@ -28,7 +28,7 @@ from tests.builders import (
     file_of,
     incoming,
     new_id,
-    stored,
+    stored_of,
 )
 from tests.store.acts import (
     LEASE,
@@ -464,7 +464,7 @@ async def test_a_report_is_owed_once(store: Database) -> None:
     (first,) = await claim(store, lane=PORTAL_LANE, limit=9)
     assert first.attachments == (document,)
     assert first.body == told.body
-    assert await stored(store, document.sha256) == b"PDF"
+    assert await stored_of(store, request_id, document.sha256, 3) == b"PDF"
     kinds = [e.kind for e in (await trace(store, request_id)).events]
     assert sorted(kinds) == ["creation", "note", "status", "status"]
 

@@ -96,7 +96,10 @@ async def planted(store: Store) -> str:
     return taken.request.id
 
 
-async def test_what_is_given_is_what_a_search_of_the_database_finds(store: Store) -> None:
+async def test_what_is_given_is_what_a_search_of_the_database_finds(
+    store_in_clear: Store,
+) -> None:
+    store = store_in_clear
     request_id = await planted(store)
     found = await store.read(marked)
     assert {table for table, _ in found} == {
@@ -111,9 +114,18 @@ async def test_what_is_given_is_what_a_search_of_the_database_finds(store: Store
         given |= {(table, _key(table, row)) for row in rows}
         marks = sum(MARK in _text(row) for row in rows)
         assert marks == sum(one == table for one, _ in found), table
-    given |= {("blob", (row["sha256"], 0)) for row in held.attachment}
+    given |= {("blob", (row["address"], 0)) for row in held.attachment}
     assert found <= given
     assert {row["request_id"] for row in held.event} == {request_id}
+
+
+async def test_what_is_sealed_is_given_opened(store: Store) -> None:
+    request_id = await planted(store)
+    held = await store.read(person.held, request_id)
+    assert held is not None
+    for table, marks in (("event", 3), ("attachment", 1), ("untold", 1), ("attempt", 1)):
+        assert sum(MARK in _text(row) for row in getattr(held, table)) == marks, table
+    assert [row["sha256"] for row in held.attachment] == [file_of(PHOTO).sha256]
 
 
 async def test_an_export_is_in_the_trail_with_who_and_why(store: Store) -> None:

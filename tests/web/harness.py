@@ -46,6 +46,7 @@ from gateway.store.schema import upgrade
 from gateway.web import connection
 from gateway.web.application import application
 from gateway.web.state import DaemonCondition
+from tests.sealing import in_memory
 from tests.wire.samples import sample
 
 NOW = datetime(2026, 11, 23, 19, 7, 20, tzinfo=UTC)
@@ -346,7 +347,7 @@ async def gateway(
     clock = [NOW]
     portal = respx.MockRouter(assert_all_called=False)
     far = httpx.MockTransport(portal.async_handler)
-    database = Database(url)
+    database = Database(url, in_memory())
     try:
         started = time.monotonic()
         environment = Environment(

@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 
 from gateway.store import requests
 from gateway.web import body
-from tests.builders import stored
+from tests.builders import stored_of
 from tests.files import names, open_below
 from tests.web.harness import Gateway, requests_path, small
 from tests.web.test_senders import ANY, BRON, kept, refused
@@ -63,7 +63,7 @@ async def test_a_large_push_is_kept_like_any(gw: Gateway, path: str) -> None:
     assert body_ is not None
     (attachment,) = body_["attachments"]
     assert attachment["size"] == len(CONTENT)
-    assert await stored(gw.database, attachment["sha256"]) == CONTENT
+    assert await stored_of(gw.database, body_["id"], attachment["sha256"], len(CONTENT)) == CONTENT
     again = await gw.push(with_file(), path)
     assert (again.status_code, again.json()["data"]["created"]) == (200, False)
     other = await gw.push(with_file(CONTENT + b"!"), path)
@@ -85,7 +85,8 @@ async def test_a_large_event_names_its_request_by_the_address(gw: Gateway) -> No
     assert answer.status_code == 201, answer.text
     body_ = await gw.database.read(requests.event_body, await _event(gw, answer, "change"))
     assert body_ is not None
-    assert await stored(gw.database, body_["attachments"][0]["sha256"]) == CONTENT
+    sha256 = body_["attachments"][0]["sha256"]
+    assert await stored_of(gw.database, body_["id"], sha256, len(CONTENT)) == CONTENT
     told["id"] = "8"
     refused(await gw.client.post(gw.signed(f"{BRON}/7/events"), json=told), 400, "id_mismatch")
 
@@ -212,4 +213,5 @@ async def test_many_at_once_do_not_mix(gw: Gateway) -> None:
     for answer, content in zip(answers, contents, strict=True):
         body_ = await gw.database.read(requests.event_body, await _event(gw, answer))
         assert body_ is not None
-        assert await stored(gw.database, body_["attachments"][0]["sha256"]) == content
+        sha256 = body_["attachments"][0]["sha256"]
+        assert await stored_of(gw.database, body_["id"], sha256, len(content)) == content

@@ -14,7 +14,9 @@ from sqlalchemy import Connection, Table, func, select
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.content import InMemory
 from gateway.core.errors import Unavailable
+from gateway.core.sealing import TAG
 from gateway.flow.attachments import EVERY, RETRY
+from gateway.store import sealed
 from gateway.store.object_gc import UNDER_WAY
 from gateway.store.tables import ATTACHMENT, BLOB, DELIVERY, EVENT, NONCE, REQUEST
 from tests.web.harness import Gateway, gateway, small
@@ -61,6 +63,11 @@ async def health(gw: Gateway) -> tuple[str, Mapping[str, Any]]:
     return answer.json()["status"], answer.json()["attachments"]
 
 
+def _address(connection: Connection, sha256: str) -> str:
+    request = connection.execute(select(REQUEST.c.id).where(REQUEST.c.ref == "7")).scalar_one()
+    return sealed.address(connection, request, sha256)
+
+
 def _count(connection: Connection, table: Table) -> int:
     return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
@@ -81,7 +88,8 @@ async def test_a_push_that_cannot_be_kept_is_not_accepted(stored: Gateway, share
     bring_back(share)
     answer = await stored.client.post(signed, json=with_photo())  # its nonce is not spent
     assert answer.status_code == 201, answer.text
-    assert objects(share) == [PNG]
+    (lies,) = objects(share)
+    assert (len(lies), PNG in lies) == (len(PNG) + TAG, False)
     again = await stored.push(with_photo())
     assert (again.status_code, again.json()["data"]["created"]) == (200, False)
 
@@ -158,8 +166,9 @@ async def test_metrics_count_its_faults_and_what_is_to_go(stored: Gateway, share
     for ref in ("8", "9"):
         assert (await stored.push(with_photo(ref, PNG + b"3"))).status_code == 503
     assert await stored.engine.attachments.sweep() == 0
+    address = await stored.database.read(_address, InMemory(PNG).sha256)
     with pytest.raises(Unavailable):
-        await stored.engine.attachments.readable([InMemory(PNG).sha256])
+        await stored.engine.attachments.readable([address])
     faults = {failed("put"): 2, failed("delete"): 1, failed("read"): 1}
     assert await metrics(stored) == {doomed: 1} | faults
     bring_back(share)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,7 +18,8 @@ from sqlalchemy import Connection
 
 from gateway.core.delivery import Kind
 from gateway.core.request import Attachment
-from gateway.store import statements
+from gateway.core.sealing import NotOpened
+from gateway.store import sealed, statements
 from gateway.store.dialect import EPOCH, is_postgresql, micros, moment
 from gateway.store.engine import Batch
 from gateway.store.outbox.rows import Delivery
@@ -194,8 +196,12 @@ def _read(connection: Connection, ids: list[str], statement: str) -> list[Claime
     mines = [to_delivery(row[:width]) for row in rows]
     files: dict[str, list[tuple[str, Attachment]]] = {}
     events = sorted({mine.event_id for mine in mines})
-    for event_id, id_, *file in _SQL["files"].rows(connection, ids=events):
-        files.setdefault(event_id, []).append((id_, Attachment(*file)))
+    stored = _SQL["files"].rows(connection, ids=events)
+    sealed.load_keys(connection, [row[-1] for row in rows] + [name for *_, name, _, _, _ in stored])
+    for event_id, *file in stored:
+        with suppress(NotOpened):  # as one that is gone
+            found = sealed.read_attachment(connection, file)
+            files.setdefault(event_id, []).append((file[0], found))
     result = []
     for row, mine in zip(rows, mines, strict=True):
         key, event_kind, body = row[width + len(REQUEST_COLUMNS) :]
@@ -205,20 +211,21 @@ def _read(connection: Connection, ids: list[str], statement: str) -> list[Claime
                 to_request(row[width:]),
                 key,
                 event_kind,
-                _decoded(body),
+                _decoded(connection, mine, body),
                 tuple(file for at, file in files.get(mine.event_id, ()) if _carries(mine, at)),
             )
         )
     return result
 
 
-def _decoded(body: str | None) -> Mapping[str, Any] | None:
+def _decoded(connection: Connection, mine: Delivery, body: str | None) -> Mapping[str, Any] | None:
     """Return None for a body that cannot be read: one such row must not stop its lane."""
     if not body:
         return {}
     try:
-        found = json.loads(body)
-    except ValueError:
+        text = sealed.unseal(connection, sealed.event_body(mine.event_id, mine.request_id), body)
+        found = None if text is None else json.loads(text)
+    except (NotOpened, ValueError):
         return None
     return found if isinstance(found, dict) else None
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert
 from gateway.core.content import Content
 from gateway.core.delivery import Kind, State
 from gateway.core.request import Attachment
-from gateway.store import blobs, statements
+from gateway.store import blobs, sealed, statements
 from gateway.store.notices import notify
 from gateway.store.outbox import feed
 from gateway.store.tables import ATTACHMENT
@@ -85,13 +85,15 @@ def _is_fed(one: QueuedDelivery, owed: Mapping[tuple[str, str], tuple[int, ...]]
 def attach(
     connection: Connection,
     request_id: str,
+    key_id: str | None,
     event_id: str,
     n: int,
     attachment: Attachment,
     content: Content,
 ) -> str:
-    """Store the n-th file of an event; return its attachment id."""
-    blobs.store(connection, content)
+    """Store the n-th file of an event, with the key of its request; return its attachment id."""
+    address = sealed.address(connection, request_id, attachment.sha256)
+    blobs.store(connection, content, address, key_id)
     attachment_id = f"{event_id}-{n:03}"
     connection.execute(
         insert(ATTACHMENT).values(
@@ -99,10 +101,10 @@ def attach(
             request_id=request_id,
             event_id=event_id,
             field=attachment.field,
-            filename=attachment.filename,
+            filename=sealed.seal_name(connection, key_id, attachment_id, request_id, attachment),
             content_type=attachment.content_type,
             size=attachment.size,
-            sha256=attachment.sha256,
+            address=address,
         )
     )
     return attachment_id

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from gateway.core.delivery import FINAL, Kind
 from gateway.core.status import Status
-from gateway.store import retention, statements
+from gateway.store import resealing, retention, sealed, statements
 from gateway.store.engine import Batch
 from gateway.store.outbox.enqueuing import QueuedDelivery, attach, enqueue, promote
 from gateway.store.outbox.leases import drop_erased
@@ -48,7 +48,7 @@ def _settle(connection: Connection, batch: Sequence[SettlementWrite]) -> list[bo
     late = sorted({s.delivery_id for s, kind in zip(batch, kinds, strict=True) if kind is None})
     known = {row[0] for row in _SQL["known"].rows(connection, ids=late)} if late else set()
     tries = [
-        _try(s, late=kind is None, alive=_alive(held, s.request_id))
+        _try(connection, s, held, late=kind is None)
         for s, kind in zip(batch, kinds, strict=True)
         if kind is not None or s.delivery_id in known
     ]
@@ -146,8 +146,19 @@ def _move(settled: SettlementWrite) -> dict[str, Any]:
     }
 
 
-def _try(settled: SettlementWrite, *, late: bool, alive: bool) -> dict[str, Any]:
+def _try(
+    connection: Connection,
+    settled: SettlementWrite,
+    held: dict[str, LockedRequest],
+    *,
+    late: bool,
+) -> dict[str, Any]:
     settlement, tried = settled.settlement, settled.tried
+    answer = None
+    if tried.answer is not None and _alive(held, settled.request_id):
+        key_id = _key(connection, settled.request_id, held)
+        place = sealed.attempt_answer(settled.delivery_id, tried.started_at, settled.request_id)
+        answer = sealed.seal(connection, key_id, place, tried.answer)
     return {
         "delivery_id": settled.delivery_id,
         "action": tried.action,
@@ -158,13 +169,20 @@ def _try(settled: SettlementWrite, *, late: bool, alive: bool) -> dict[str, Any]
         "detail": settlement.detail,
         "state": "late" if late else settlement.state.value,
         "next_at": None if late else settlement.next_at,
-        "answer": tried.answer if alive else None,
+        "answer": answer,
         "release_digest": tried.release_digest,
         "mapping": tried.mapping,
     }
 
 
-def _event(report: NewReport, now: datetime) -> dict[str, Any]:
+def _key(connection: Connection, request_id: str, held: dict[str, LockedRequest]) -> str | None:
+    return resealing.request_key(connection, request_id, held[request_id].key_id)
+
+
+def _event(
+    connection: Connection, report: NewReport, key_id: str | None, now: datetime
+) -> dict[str, Any]:
+    place = sealed.event_body(report.event_id, report.request_id)
     return {
         "id": report.event_id,
         "request_id": report.request_id,
@@ -174,7 +192,7 @@ def _event(report: NewReport, now: datetime) -> dict[str, Any]:
         "status": report.status.value if report.status else None,
         "at": report.at,
         "received_at": now,
-        "body": as_text(report.body),
+        "body": sealed.seal(connection, key_id, place, as_text(report.body)),
     }
 
 
@@ -203,11 +221,21 @@ def _report(
             news.append((report, now))
     if not news:
         return 0
-    _SQL["insert_report"].run_all(connection, [_event(report, now) for report, now in news])
+    keys = {
+        request_id: _key(connection, request_id, held)
+        for request_id in {report.request_id for report, _ in news}
+    }
+    _SQL["insert_report"].run_all(
+        connection,
+        [_event(connection, report, keys[report.request_id], now) for report, now in news],
+    )
     retention.revive(connection, {one.request_id for one, _ in news if one.origin == "gru"})
     for report, _ in news:
+        request_id = report.request_id
         for n, (attachment, content) in enumerate(report.documents):
-            attach(connection, report.request_id, report.event_id, n, attachment, content)
+            attach(
+                connection, request_id, keys[request_id], report.event_id, n, attachment, content
+            )
     enqueue(
         connection,
         [

@@ -8,12 +8,12 @@ ON CONFLICT DO NOTHING
 -- Keep a request that is new. Nothing changes when the portal's reference, or our own, is taken.
 -- Waits for whoever is about to take it.
 INSERT INTO request (
-    id, portal, commune, teleservice, ref, uuid, number, api_url, account, digest, gru, vouched,
+    id, portal, commune, teleservice, ref, uuid, number, api_url, account, key_id, digest, gru, vouched,
     status, status_at, received_at, submitted_at, ask_at
 )
 VALUES (
-    :id, :portal, :commune, :teleservice, :ref, :uuid, :number, :api_url, :account, :digest, :gru,
-    :vouched, :status, :status_at, :received_at, :submitted_at, :ask_at
+    :id, :portal, :commune, :teleservice, :ref, :uuid, :number, :api_url, :account, :key_id, :digest,
+    :gru, :vouched, :status, :status_at, :received_at, :submitted_at, :ask_at
 )
 ON CONFLICT DO NOTHING
 

@@ -49,7 +49,7 @@ WHERE delivery.id {among:ids}
 
 -- name: files
 -- The files of events, in their order.
-SELECT event_id, id, {attachment}
+SELECT event_id, id, request_id, field, filename, content_type, size, address
 FROM attachment
 WHERE event_id {among:ids}
 ORDER BY id

@@ -1,7 +1,7 @@
 -- name: lock
 -- Be alone with these requests until the transaction ends. They are locked in the order of their
 -- ids, so that two writers who need the same ones take turns.
-SELECT id, status, erased_at
+SELECT id, status, erased_at, key_id
 FROM request
 WHERE id {among:ids}
 ORDER BY id

@@ -1,0 +1,204 @@
+"""The wrapped keys of requests, apart from the database: a copy of the one does not open the other.
+
+A key is here, durable, before the database refers to it. A key that nothing refers to does no harm.
+Once destroyed, it is in none of our files; what it sealed cannot be read again, wherever a copy of
+that lies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Final, NamedTuple, Protocol
+
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    delete,
+    func,
+    inspect,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.core.errors import Unavailable
+from gateway.store.dialect import add_all, among, is_postgresql
+from gateway.store.driver_errors import nameable
+from gateway.store.opening import open_database_engine
+from gateway.store.texts import say
+
+#: No part of the database's schema: it may lie elsewhere.
+_METADATA: Final = MetaData()
+TABLE: Final = Table(
+    "sealing_key",
+    _METADATA,
+    Column("id", Text, primary_key=True),
+    Column("master", Text, nullable=False, index=True),
+    Column("wrapped", LargeBinary, nullable=False),
+)
+#: The PostgreSQL advisory lock of the table's making ("TDG" and a two).
+_LOCK: Final = 0x54444702
+
+
+class WrappedKey(NamedTuple):
+    """A key by its id, wrapped by the master key of that id."""
+
+    id: str
+    master: str
+    wrapped: bytes
+
+
+class KeyStore(Protocol):
+    """Holds wrapped keys. Its methods may be called from any thread, and raise Unavailable."""
+
+    @property
+    def exists(self) -> bool:
+        """Was anything ever stored here?"""
+        ...
+
+    def read(self, ids: Sequence[str]) -> list[WrappedKey]:
+        """Return those of these keys that are here."""
+        ...
+
+    def add(self, keys: Sequence[WrappedKey]) -> None:
+        """Store keys, but for those that are here. When this returns they are durable."""
+        ...
+
+    def destroy(self, ids: Sequence[str]) -> None:
+        """Destroy keys. When this returns, nobody finds them here again."""
+        ...
+
+    def clean(self) -> None:
+        """Remove from the files what is left of destroyed keys."""
+        ...
+
+    def count_by_master(self) -> dict[str, int]:
+        """Count the keys by the id of their master key."""
+        ...
+
+    def not_under(self, master: str, limit: int) -> list[WrappedKey]:
+        """Return some of the keys that another master key wraps."""
+        ...
+
+    def rewrap(self, old: Sequence[WrappedKey], new: Sequence[WrappedKey]) -> None:
+        """Replace wrapped keys, all or none. One that is not as in `old` any more stays."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class DatabaseKeys:
+    """A KeyStore in a SQLite file or in PostgreSQL. Opened at the first call."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._lock = Lock()
+        self._engines: dict[bool, Engine] = {}
+        self._there = False
+
+    @property
+    def path(self) -> Path | None:
+        """The SQLite file; None for PostgreSQL."""
+        return Path(self.url.removeprefix("sqlite:///")) if self.url.startswith("sqlite") else None
+
+    @property
+    def exists(self) -> bool:
+        if not self._there and (self.path is None or self.path.exists()):
+            with _errors_named(), self._engine(reader=True).connect() as connection:
+                self._there = inspect(connection).has_table(TABLE.name)
+        return self._there
+
+    def read(self, ids: Sequence[str]) -> list[WrappedKey]:
+        if not ids or not self.exists:
+            return []
+        with _errors_named(), self._engine(reader=True).connect() as connection:
+            found = select(TABLE).where(among(connection, TABLE.c.id, list(ids)))
+            return [WrappedKey(*row) for row in connection.execute(found)]
+
+    def add(self, keys: Sequence[WrappedKey]) -> None:
+        there = self.exists
+        with _errors_named(), self._engine().begin() as connection:
+            if not there:
+                _make(connection)
+            add_all(connection, TABLE, [one._asdict() for one in keys])
+
+    def destroy(self, ids: Sequence[str]) -> None:
+        if not ids or not self.exists:
+            return
+        with _errors_named(), self._engine().begin() as connection:
+            connection.execute(delete(TABLE).where(among(connection, TABLE.c.id, list(ids))))
+
+    def clean(self) -> None:
+        if not self.exists:
+            return
+        with _errors_named(), contextlib.closing(self._engine().raw_connection()) as connection:
+            driver = connection.driver_connection
+            if driver is None or self.path is None:
+                return  # PostgreSQL's autovacuum removes dead rows in its own time
+            # The file is small: it is written anew as a whole, and its log emptied.
+            driver.execute("VACUUM")
+            busy, *_ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise Unavailable(say("keys_busy"))
+
+    def count_by_master(self) -> dict[str, int]:
+        if not self.exists:
+            return {}
+        with _errors_named(), self._engine(reader=True).connect() as connection:
+            counted = select(TABLE.c.master, func.count()).group_by(TABLE.c.master)
+            return {row[0]: row[1] for row in connection.execute(counted)}
+
+    def not_under(self, master: str, limit: int) -> list[WrappedKey]:
+        if not self.exists:
+            return []
+        with _errors_named(), self._engine(reader=True).connect() as connection:
+            other = select(TABLE).where(TABLE.c.master != master).order_by(TABLE.c.id).limit(limit)
+            return [WrappedKey(*row) for row in connection.execute(other)]
+
+    def rewrap(self, old: Sequence[WrappedKey], new: Sequence[WrappedKey]) -> None:
+        with _errors_named(), self._engine().begin() as connection:
+            for before, after in zip(old, new, strict=True):
+                same = (TABLE.c.id == before.id) & (TABLE.c.wrapped == before.wrapped)
+                connection.execute(
+                    update(TABLE).where(same).values(master=after.master, wrapped=after.wrapped)
+                )
+
+    def close(self) -> None:
+        with self._lock:
+            for engine in self._engines.values():
+                engine.dispose()
+            self._engines.clear()
+
+    def _engine(self, *, reader: bool = False) -> Engine:
+        reader = reader and self.path is not None
+        with self._lock:
+            if reader not in self._engines:
+                self._engines[reader] = open_database_engine(self.url, reader=reader)
+            return self._engines[reader]
+
+
+def _make(connection: Connection) -> None:
+    if is_postgresql(connection):
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    _METADATA.create_all(connection)
+
+
+@contextlib.contextmanager
+def _errors_named() -> Iterator[None]:
+    """Within the block, a driver's error is raised as one of ours."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        failure = nameable(error)
+    else:
+        return
+    raise failure

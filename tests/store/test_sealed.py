@@ -1,0 +1,322 @@
+"""The store, sealed: nothing in clear in its files, no value out of its place, and keys apart."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Select, select, text, update
+
+from gateway.core.delivery import Settlement, State
+from gateway.core.errors import Unavailable
+from gateway.core.sealing import NotOpened
+from gateway.store import accepting, blobs, requests, resealing, sealed, untold
+from gateway.store.engine import Database
+from gateway.store.outbox import settling
+from gateway.store.outbox.rows import AttemptRecord, SettlementWrite
+from gateway.store.rows import Reception, WithheldPart
+from gateway.store.sealed import SPARE, Sealer
+from gateway.store.tables import ATTACHMENT, BLOB, EVENT, REQUEST
+from tests.builders import NOW, file_of, incoming
+from tests.sealing import MemoryKeys, in_file, in_memory, master
+from tests.store.acts import accept, amend, claim_one
+
+MARK = "Marqueur-Zoe-73105"
+PHOTO = f"JPEG {MARK} ".encode() * 30_000
+
+
+@contextmanager
+def opened(url: str, sealer: Sealer | None) -> Iterator[Database]:
+    database = Database(url, sealer)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+async def fill(store: Database) -> str:
+    """A request with a photo, an answer of its GRU and a change that waits; its id."""
+    told = incoming(ref="7", fields={"description": MARK}, files={"photo": PHOTO})
+    acceptance = await store.write(accepting.accept, told)
+    assert acceptance.request is not None
+    claimed = await claim_one(store)
+    tried = AttemptRecord("send", NOW, 12, "try_later", answer=f"<p>{MARK}</p>")
+    await store.write(
+        settling.settle,
+        SettlementWrite(
+            claimed.delivery.id,
+            claimed.request.id,
+            claimed.delivery.lane,
+            claimed.delivery.fence,
+            Settlement(State.WAITING, "busy", next_at=NOW),
+            tried,
+            NOW,
+        ),
+    )
+    withheld = WithheldPart("note", "unknown_status", {"message": MARK})
+    await store.write(untold.record, acceptance.request, withheld, "rules", NOW, NOW, "UNT-1")
+    await store.write(
+        untold.record_early, claimed.request.commune, "mairie", "T-9", {"m": MARK}, NOW, "UNT-2"
+    )
+    return acceptance.request.id
+
+
+async def read_all(store: Database, request_id: str) -> list[Any]:
+    """What `fill` has stored, as it is read."""
+    body = await store.read(requests.first_body, request_id)
+    answers = await store.read(requests.answers, request_id)
+    ready = await store.read(untold.ready, "69029", "mairie", ["other"], 10)
+    claimed = await claim_one(store)
+    (file,) = claimed.attachments
+    kept = await store.read(blobs.find, file.address)
+    data = b""
+    for n in range(3):
+        assert kept is not None
+        piece: bytes | None = await store.read(blobs.piece, kept, n, file.size)
+        data += b"" if piece is None else piece
+    return [
+        body and body["fields"]["description"],
+        *(one.answer for one in answers),
+        *(one.body["message"] for one in ready),
+        file.filename,
+        data,
+    ]
+
+
+def _value(connection: Connection, statement: Select[str]) -> str:
+    return connection.execute(statement).scalar_one()
+
+
+def found_in(folder: Path) -> list[str]:
+    return [
+        path.name
+        for path in folder.rglob("*")
+        if path.is_file() and MARK.encode() in path.read_bytes()
+    ]
+
+
+async def test_nothing_of_a_person_is_in_clear_in_any_file(tmp_path: Path, template: Path) -> None:
+    shutil.copyfile(template, tmp_path / "gateway.db")
+    url = f"sqlite:///{tmp_path / 'gateway.db'}"
+    with opened(url, None) as store:
+        await fill(store)
+        assert found_in(tmp_path), "the test sees what is in clear"
+    shutil.copyfile(template, tmp_path / "gateway.db")
+    with opened(url, in_file(tmp_path)) as store:
+        request_id = await fill(store)
+        assert found_in(tmp_path) == []
+        assert (tmp_path / "keys.db").stat().st_mode & 0o777 == 0o600
+        assert await read_all(store, request_id) == [
+            MARK,
+            f"<p>{MARK}</p>",
+            MARK,
+            "photo.jpg",
+            PHOTO,
+        ]
+    assert found_in(tmp_path) == []
+
+
+async def test_a_value_that_was_moved_to_another_row_does_not_open(url: str) -> None:
+    with opened(url, in_memory()) as store:
+        one, other = await accept(store, ref="1"), await accept(store, ref="2")
+
+        def swap(connection: Connection) -> None:
+            ids = [one.event_id, other.event_id]
+            bodies = [
+                connection.execute(select(EVENT.c.body).where(EVENT.c.id == id_)).scalar()
+                for id_ in ids
+            ]
+            for id_, body in zip(ids, reversed(bodies), strict=True):
+                connection.execute(update(EVENT).where(EVENT.c.id == id_).values(body=body))
+
+        await store.write(swap)
+        with pytest.raises(NotOpened):
+            await store.read(requests.event_body, one.event_id or "")
+        claimed = await claim_one(store)
+        assert claimed.body is None, "its lane goes on, and a person is told"
+
+
+async def test_a_destroyed_key_makes_a_copy_of_before_unreadable(
+    tmp_path: Path, template: Path
+) -> None:
+    shutil.copyfile(template, tmp_path / "gateway.db")
+    url = f"sqlite:///{tmp_path / 'gateway.db'}"
+    with opened(url, in_file(tmp_path)) as store:
+        request_id = await fill(store)
+        await accept(store, ref="8")
+        key = await store.read(_value, select(REQUEST.c.key_id).where(REQUEST.c.id == request_id))
+        wrapped = in_file(tmp_path).keys.read([key])[0].wrapped
+        await store.alone(lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
+        shutil.copyfile(tmp_path / "gateway.db", tmp_path / "before.db")
+        await store.write(sealed.destroy, [request_id])
+        assert await store.clean()
+    for path in (tmp_path / "keys.db", tmp_path / "keys.db-wal"):
+        assert not path.exists() or wrapped not in path.read_bytes()
+    with opened(f"sqlite:///{tmp_path / 'before.db'}", in_file(tmp_path)) as copy:
+        assert await copy.read(requests.first_body, request_id) is None
+        assert [one.answer for one in await copy.read(requests.answers, request_id)] == [""]
+        assert await copy.read(untold.ready, "69029", "mairie", ["other"], 10) == []
+        address = await copy.read(_value, select(ATTACHMENT.c.address))
+        assert await copy.read(blobs.find, address) is None
+        claimed = await claim_one(copy)
+        assert (claimed.body, claimed.attachments[0].filename) == (None, "")
+        other = await copy.read(requests.find, "toodego-test", "signalement-anomalie", "8")
+        assert other is not None
+        assert await copy.read(requests.first_body, other.id), "others can be read"
+
+
+async def test_what_comes_after_a_destroyed_key_gets_a_new_one(url: str) -> None:
+    with opened(url, in_memory()) as store:
+        first = await accept(store, ref="7")
+        assert first.request is not None
+        await store.write(sealed.destroy, [first.request.id])
+        later = await amend(store, "7", 1)
+        assert later.reception is Reception.NEW
+        body = await store.read(requests.event_body, later.event_id or "")
+        assert body is not None
+        assert body["event"]["message"] == "message 1"
+        assert await store.read(requests.first_body, first.request.id) is None
+
+
+async def test_two_requests_share_no_file_and_one_request_its_own(url: str) -> None:
+    with opened(url, in_memory()) as store:
+        for ref in ("1", "2"):
+            await accept(store, ref=ref, files={"photo": PHOTO, "plan": PHOTO})
+        addresses = await store.read(
+            lambda c: [row.address for row in c.execute(select(ATTACHMENT.c.address))]
+        )
+        firsts = await store.read(
+            lambda c: [
+                row.address for row in c.execute(select(BLOB.c.address).where(BLOB.c.n == 0))
+            ]
+        )
+    assert len(addresses) == 4
+    assert len(set(addresses)) == len(firsts) == 2
+    assert file_of(PHOTO).sha256 not in addresses
+
+
+async def test_repeated_pushes_use_up_no_keys(store: Database) -> None:
+    keys = MemoryKeys()
+    store.engine.update_execution_options(sealer=Sealer(keys, [master()]))
+    for _ in range(SPARE + 2):
+        await accept(store, ref="7")
+    assert len(keys.rows) <= SPARE + 1
+
+
+async def test_master_keys_rotate_while_requests_come_and_stop_anywhere(
+    tmp_path: Path, template: Path
+) -> None:
+    shutil.copyfile(template, tmp_path / "gateway.db")
+    url = f"sqlite:///{tmp_path / 'gateway.db'}"
+    with opened(url, in_file(tmp_path, "old")) as store:
+        first = await accept(store, ref="1")
+    with opened(url, in_file(tmp_path, "new", "old")) as store:
+        command = in_file(tmp_path, "new", "old")
+        assert command.rewrap(3) == 3  # and was killed
+        second = await accept(store, ref="2")
+        again = in_file(tmp_path, "new", "old")
+        while again.rewrap(10):
+            await accept(store, ref="3")
+        assert set(again.keys.count_by_master()) == {master("new").id}
+        for sealer in (command, again):
+            sealer.close()
+    with opened(url, in_file(tmp_path, "new")) as store:
+        for one in (first, second):
+            assert await store.read(requests.event_body, one.event_id or "")
+    with opened(url, in_file(tmp_path, "old")) as store:
+        with pytest.raises(Unavailable, match=master("new").id):
+            await store.read(requests.event_body, first.event_id or "")
+        assert store.sealer is not None
+        assert store.sealer.unknown_masters().keys() == {master("new").id}
+
+
+async def test_what_was_stored_before_is_sealed_some_at_a_time(url: str) -> None:
+    with opened(url, None) as store:
+        ids = [await fill(store)]
+        for ref in ("8", "9"):
+            # Until now files were shared.
+            acceptance = await accept(store, ref=ref, files={"photo": PHOTO})
+            assert acceptance.request is not None
+            ids.append(acceptance.request.id)
+        assert await store.read(_blobs) == 1
+    keys = MemoryKeys()
+    with opened(url, Sealer(keys, [master()])) as store:
+        assert await store.read(resealing.count_in_clear) == 3
+        assert await store.write(resealing.seal_some, 1, NOW) == 1
+        assert await store.read(_blobs) == 2
+        await amend(store, "9", 1)  # which seals all of it
+        assert await store.read(resealing.count_in_clear) == 1
+    with opened(url, Sealer(keys, [master()])) as store:  # goes on where the other was killed
+        while await store.write(resealing.seal_some, 1, NOW):
+            pass
+        assert await store.read(resealing.count_in_clear) == 0
+        assert await store.read(_blobs) == 3
+        assert await store.read(_in_clear) == []
+        assert await store.write(resealing.seal_some, 1, NOW) == 0
+        found = await read_all(store, ids[0])
+        assert found == [MARK, f"<p>{MARK}</p>", MARK, "photo.jpg", PHOTO]
+
+
+def _blobs(connection: Connection) -> int:
+    return len(connection.execute(select(BLOB.c.n).where(BLOB.c.n == 0)).all())
+
+
+def _in_clear(connection: Connection) -> list[Any]:
+    return [
+        value
+        for table, column in (
+            ("event", "body"),
+            ("untold", "body"),
+            ("attempt", "answer"),
+            ("attachment", "filename"),
+            ("blob", "key"),
+        )
+        for (value,) in connection.execute(
+            text(f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL")
+        )
+        if not value.startswith("\x01")
+    ]
+
+
+async def test_a_sealed_value_is_not_read_without_keys(url: str) -> None:
+    with opened(url, in_memory()) as store:
+        first = await accept(store, ref="1")
+    with opened(url, None) as store, pytest.raises(Unavailable, match=r"sealing\.masters"):
+        await store.read(requests.event_body, first.event_id or "")
+
+
+async def test_keys_of_another_database_are_told(url: str) -> None:
+    with opened(url, in_memory()) as store:
+        assert await store.read(sealed.check_keys, "keys.db") is None
+        await store.write(sealed.bind_keys)
+        assert await store.read(sealed.check_keys, "keys.db") is None
+    others = in_memory()
+    with opened(url, others) as store:
+        said = await store.read(sealed.check_keys, "keys.db")
+        assert said is not None
+        assert said.word == "keys_missing"
+        others.new_key()
+        said = await store.read(sealed.check_keys, "keys.db")
+        assert said is not None
+        assert said.word == "keys_of_another"
+
+
+def test_whoever_opens_the_real_database_gives_its_keys() -> None:
+    """Those of cases and of a contract run hold invented data, and are gone with their folder."""
+    temporary = {"contracts/case_databases.py", "contracts/live.py"}
+    root = Path(sealed.__file__).parents[1]
+    bare = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "Database"
+        and len(node.args) < 2
+    }
+    assert bare == temporary
