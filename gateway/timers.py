@@ -18,7 +18,7 @@ from gateway.flow import attachments, erase, retention, warning
 from gateway.flow.certificates import ending
 from gateway.flow.engine import Engine, grus
 from gateway.flow.identity import IdentityWatch
-from gateway.store import intake, nonces, ticks
+from gateway.store import intake, linked, nonces, ticks
 
 log = structlog.get_logger()
 
@@ -186,3 +186,4 @@ async def _review(engine: Engine) -> None:
 async def _forget_nonces(engine: Engine) -> None:
     await engine.store.write(nonces.forget, engine.environment.now())
     await engine.store.write(intake.forget, engine.environment.now())
+    await engine.store.write(linked.forget, engine.environment.now())

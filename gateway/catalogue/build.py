@@ -99,6 +99,10 @@ def build_over(base: Base, bundle: Mapping[str, str], *, environ: Mapping[str, s
     return _Builder(source, Path()).over(base, bundle)
 
 
+def _links(settings: Settings) -> bool:
+    return settings.glc is not None and settings.glc.openid is not None
+
+
 class _Builder:
     def __init__(self, secrets: SecretSource, folder: Path) -> None:
         self.folder = folder
@@ -138,6 +142,7 @@ class _Builder:
             adapters=adapters,
             adapters_broken=survey.unfit,
             public_url="" if entry is None else entry.public_url,
+            openid=settings is not None and _links(settings),
         )
         communes = self._communes(bundle, context)
         self._unrouted(portals, communes, located)
@@ -160,6 +165,7 @@ class _Builder:
             mappings_broken=frozenset(broken),
             adapters=known.adapters,
             public_url=known.settings.public_url,
+            openid=_links(known.settings),
         )
         communes = self._communes(bundle, context)
         if self.faults:

@@ -12,7 +12,7 @@ from gateway.core.errors import ConfigurationFault, Fault
 SETTINGS = "config/gateway.yaml"
 COMMUNES = "config/communes/"
 MAPPINGS = "mappings/"
-#: Files that communes' options name, as a WSDL and what it imports.
+#: Files that communes' files name, as a WSDL and what it imports, or a logo.
 FILES = "config/files/"
 #: A mapping's cases are in `<teleservice>/<name>.cases/`, with the formdata that they read; what
 #: several mappings share is in the teleservice's folder.
@@ -27,6 +27,7 @@ _TAKEN = (
     ("config/", "communes/*.yaml"),
     ("config/", "files/*.wsdl"),
     ("config/", "files/*.xsd"),
+    ("config/", "files/*.svg"),
     (MAPPINGS, "*/*.yaml"),
     (MAPPINGS, "*/*.json"),
     (MAPPINGS, "*/*.cases/*.yaml"),

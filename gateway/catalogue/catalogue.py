@@ -27,6 +27,7 @@ from gateway.wire.deletions import DeletionsShape
 from gateway.wire.formdata import Limits
 from gateway.wire.mail import MailSettings
 from gateway.wire.network import Network
+from gateway.wire.oidc_client import OpenIdClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,8 @@ class Glc:
     deadline: float
     deletions: DeletionsShape
     network: Network | None = None
+    #: None: accounts are not linked.
+    openid: OpenIdClient | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +242,19 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class CommuneLinking:
+    """The settings of a commune's links. `keys` are shared with its portal: two while one is
+    replaced. `returns` are the addresses to which a citizen may go back, `claims` what the portal
+    is given of them. `logo` is an SVG."""
+
+    keys: tuple[SecretStr, ...]
+    portal: str
+    returns: frozenset[str]
+    claims: tuple[str, ...] = ()
+    logo: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Commune:
     """A connected commune. `routes` are by teleservice, `contacts` by role.
 
@@ -255,6 +271,8 @@ class Commune:
     contacts: Mapping[str, str]
     paused: bool
     codes: frozenset[str] = frozenset()
+    #: None: accounts of its own portal are not linked.
+    linking: CommuneLinking | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ from typing import NoReturn
 
 import httpx
 
-from gateway.catalogue.catalogue import Commune, Gru, Portal, Route
+from gateway.catalogue.catalogue import Commune, CommuneLinking, Gru, Portal, Route
 from gateway.catalogue.config_faults import nearest, validate
+from gateway.catalogue.linking import read_linking
 from gateway.catalogue.network import NetworkReader
 from gateway.catalogue.secrets import SecretSource
 from gateway.catalogue.settings import CommuneFile, GruEntry, RouteEntry
@@ -44,6 +45,8 @@ class CommuneContext:
     adapters: Mapping[str, type[Adapter]]
     adapters_broken: frozenset[str] = frozenset()
     public_url: str = ""
+    #: GLC is configured as OpenID provider.
+    openid: bool = False
 
 
 class _NoNetwork(httpx.AsyncBaseTransport):
@@ -96,7 +99,18 @@ class CommuneReader:
             routes=routes,
             contacts=dict(entry.contacts),
             paused=entry.paused,
+            linking=self._linking(entry, portal, located),
         )
+
+    def _linking(
+        self, entry: CommuneFile, portal: Portal | None, located: LocatedData
+    ) -> CommuneLinking | None:
+        if entry.linking is None:
+            return None
+        if not self.context.openid:
+            self.warnings.append(located.fault(("linking",), say("linking_off")))
+        production = portal is not None and portal.production
+        return read_linking(entry.linking, located, production, self.warnings)
 
     def _names_no_portal(self, name: str, located: LocatedData) -> bool:
         written = located.value.get("portal") == name

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from gateway.catalogue.catalogue import Glc, GlcAuth
 from gateway.catalogue.network import TIMEOUT, NetworkEntry, NetworkReader, without_tls
+from gateway.catalogue.openid import OpenIdEntry
 from gateway.catalogue.scalars import Address, Identifier, JmesPath, MomentForm, StrictModel, Text
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import LocatedData
@@ -123,6 +124,9 @@ class GlcEntry(StrictModel):
     )
     deadline: Duration = Field(30 * 86400.0, description="Time for the communes to erase.")
     deletions: DeletionsEntry = DeletionsEntry()
+    openid: OpenIdEntry | None = Field(
+        None, description="Where citizens sign in to link accounts; null: accounts are not linked."
+    )
 
     @model_validator(mode="after")
     def _witness(self) -> Self:
@@ -154,8 +158,13 @@ def read_glc(
             entry.network,
             located,
             ("glc", "network"),
-            [entry.base_url, entry.auth.token_url or ""],
+            [
+                entry.base_url,
+                entry.auth.token_url or "",
+                "" if entry.openid is None else entry.openid.issuer,
+            ],
         ),
+        openid=None if entry.openid is None else entry.openid.client(),
     )
 
 

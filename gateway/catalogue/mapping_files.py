@@ -106,6 +106,8 @@ class _Compiler:
         self.faults = [*faults]
         self.whole = not self.faults
         self.tables: dict[str, LookupTable] = {}
+        #: Names at the first level of the document that the rules read.
+        self.roots: set[str] = set()
 
     def fault(self, path: Path, said: Message) -> None:
         self.faults.append(self.located.fault(path, said))
@@ -150,6 +152,7 @@ class _Compiler:
             portal=self.portal(),
             bases=self.bases,
             personal=self.personal(),
+            reads_link="link" in self.roots,  # the last: the rules are read by now
         )
         if self.faults:
             raise ConfigurationFault(self.faults)
@@ -252,6 +255,7 @@ class _Compiler:
         if not base:
             for read in found.reads:
                 root = re.split(r"[.\[]", read)[0]
+                self.roots.add(root)
                 if root not in DOCUMENT_ROOTS | {"@", "*"}:
                     cure = nearest(root, sorted(DOCUMENT_ROOTS))
                     self.fault(at, say("no_root", root=root, cure=cure))

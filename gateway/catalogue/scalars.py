@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -44,7 +44,8 @@ def _insee(value: Any) -> str:
     return value
 
 
-def _address(value: str) -> str:
+def address_parts(value: str) -> SplitResult:
+    """Return the parts of an address over HTTP. Refuses one that is none, or holds a password."""
     try:
         parts = urlsplit(value)
         port_fits = parts.port is None or parts.port > 0
@@ -54,7 +55,14 @@ def _address(value: str) -> str:
         raise refuse(say("address_start"))
     if parts.username or parts.password:
         raise refuse(say("address_password"))
-    if parts.query or parts.fragment or re.search(r"\s", value):
+    if re.search(r"\s", value):
+        raise refuse(say("address_rest"))
+    return parts
+
+
+def _address(value: str) -> str:
+    parts = address_parts(value)
+    if parts.query or parts.fragment:
         raise refuse(say("address_rest"))
     return value.rstrip("/")
 

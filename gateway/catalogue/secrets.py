@@ -18,9 +18,10 @@ from gateway.sdk.config_files import ConfigFiles
 from gateway.sdk.secrets import Secret, SecretReader, WholeSecret, is_reference, no_secret
 
 LARGEST = 64 * 1024
-#: Stands for a secret that nobody needs or that cannot be read. It is a valid database address.
-_UNREAD = "postgresql://unread.invalid"
-_MISSING = "sqlite:///missing.invalid"
+#: Stands for a secret that nobody needs or that cannot be read. It is a valid database address, and
+#: as long as any secret has to be.
+_UNREAD = "postgresql://this-secret-is-unread.invalid"
+_MISSING = "sqlite:///this-secret-is-missing.invalid"
 
 
 class NeededSecrets(StrEnum):

@@ -19,6 +19,7 @@ from pydantic_core import core_schema
 
 from gateway.catalogue.catalogue import DueMark
 from gateway.catalogue.glc import GlcEntry
+from gateway.catalogue.linking import LinkingEntry
 from gateway.catalogue.mail import MailEntry
 from gateway.catalogue.network import TIMEOUT, BasicEntry, NetworkEntry
 from gateway.catalogue.scalars import (
@@ -394,3 +395,6 @@ class CommuneFile(StrictModel):
     paused: bool = Field(False, description="Requests are taken and kept, nothing is sent.")
     gru: dict[Name, GruEntry] = Field(default_factory=dict)
     routes: dict[Slug, RouteEntry] = Field(default_factory=dict, description="By teleservice.")
+    linking: LinkingEntry | None = Field(
+        None, description="Linking of its own portal's accounts; null: they are not linked."
+    )

@@ -21,6 +21,7 @@ from gateway.cli import (
     glc,
     health,
     keys,
+    link,
     mapping,
     outbox,
     pack,
@@ -97,6 +98,7 @@ app.add_typer(release.app, name="release", cls=CommandGroup)
 portal.app.command("reconcile")(reconcile.reconcile)
 app.add_typer(portal.app, name="portal", cls=CommandGroup)
 app.add_typer(glc.app, name="glc", cls=CommandGroup)
+app.add_typer(link.app, name="link", cls=CommandGroup)
 app.add_typer(secrets.app, name="secrets", cls=CommandGroup)
 app.add_typer(keys.app, name="keys", cls=CommandGroup)
 app.add_typer(erasure.app, name="erasure", cls=CommandGroup)

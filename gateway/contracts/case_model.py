@@ -45,6 +45,9 @@ class Given(StrictModel):
         "as_is", description="null: no place is known."
     )
     channel: str | None = None
+    link: dict[str, JsonValue] | None = Field(
+        None, description="The citizen's link with the commune's own portal: what `link` reads."
+    )
     event: EventKind = EventKind.CREATION
     file: GivenFile | None = Field(None, description="With `event: document`.")
     status: str | None = Field(None, description="The GRU's own word.")

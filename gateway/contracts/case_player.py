@@ -103,6 +103,7 @@ async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) 
             environment=environment,
             owner="case",
             transport=lambda far_end: portal if far_end in portals else gru,
+            links=GivenLink(case.given.link),
         ) as engine,
     ):
         work = asyncio.create_task(engine.lanes.run(engine.lane_names()))
@@ -115,6 +116,16 @@ async def play(case: Case, catalogue: Catalogue, route: Route, made: Databases) 
             await engine.lanes.stop(0)
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenLink:
+    """The link that a case gives its citizen, whoever that is."""
+
+    link: dict[str, Json] | None
+
+    async def document(self, commune: str, account: str | None) -> dict[str, Json] | None:
+        return self.link
 
 
 @dataclass(slots=True)
@@ -197,7 +208,7 @@ class _Play:
 
     async def _observed(self, kind: EventKind, event: str) -> Consequences:
         stopped = await self._stopped(await self._trace(), kind, event)
-        document = await self.store.read(requests.event_body, event)
+        document = await self._body(event)
         return Consequences(
             calls=tuple(self.gru.calls),
             told=tuple(self.portal.told),
@@ -206,13 +217,18 @@ class _Play:
             event=kind,
         )
 
+    async def _body(self, event: str) -> Json:
+        """Return what the mapping reads of an event."""
+        body = await self.store.read(requests.event_body, event)
+        return body if body is None else {**body, "link": self.case.given.link}
+
     async def _stopped(self, trace: Trace, kind: EventKind, event: str) -> StoppedDelivery | None:
         for one in trace.deliveries:
             if one.event_id != event or one.state is State.DONE or one.kind is Kind.REPORT:
                 continue
             fields: tuple[str, ...] = ()
             if one.reason == "unmappable":
-                body = await self.store.read(requests.event_body, event)
+                body = await self._body(event)
                 rendered = render(self.route.mapping, body, kind)
                 if isinstance(rendered, Unmappable):
                     fields = tuple(fault.target for fault in rendered.faults)

@@ -166,7 +166,7 @@ def rendering_of(mapping: RequestMapping, case: Case) -> rendering.Rendered | Un
         first = parse_formdata(before, "application/json", limits=DEFAULT_LIMITS)
         changes = tuple(difference(first.fields, parsed.fields))
         request = replace(request, changes=changes)
-    return render(mapping, request.document(), kind)
+    return render(mapping, {**request.document(), "link": case.given.link}, kind)
 
 
 def _returned(mapping: RequestMapping, case: Case) -> dict[str, str]:

@@ -26,7 +26,8 @@ from gateway.core.request import EventKind, Json
 from gateway.core.status import PORTAL_WORDS, Status
 from gateway.core.workflow import DONE
 
-#: The names at the first level of a request's document (`ServiceRequest.document()`).
+#: The names at the first level of a request's document (`ServiceRequest.document()`), and `link`:
+#: the citizen's link with an account of the commune's own portal, as it is when the request leaves.
 DOCUMENT_ROOTS = frozenset(
     {
         "id",
@@ -48,6 +49,7 @@ DOCUMENT_ROOTS = frozenset(
         "location",
         "attachments",
         "changes",
+        "link",
     }
 )
 
@@ -254,6 +256,8 @@ class RequestMapping:
     bases: tuple[str, ...] = ()
     #: What its data are to the RGPD; None where the file does not tell.
     personal: PersonalData | None = None
+    #: A rule reads `link`.
+    reads_link: bool = False
 
     def place(self, one: Rule | LookupTable | AttachmentChoice | StatusRule | PortalRules) -> str:
         """Return the place of a part: `file:line`; empty where no file has it."""

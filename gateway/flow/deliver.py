@@ -25,6 +25,7 @@ from gateway.core.outcome import (
     Misconfigured,
     Outcome,
     Refused,
+    TryLater,
     Unsure,
 )
 from gateway.core.render import Rendered, Unmappable, render
@@ -34,6 +35,7 @@ from gateway.flow.claimed import NoRoute, UndecodableEvent, body_of, route_of
 from gateway.flow.erase import erase_at
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.files import FileOpener
+from gateway.flow.links import LinkFinder
 from gateway.flow.report import Reporter
 from gateway.sdk import (
     Adapter,
@@ -73,6 +75,8 @@ class Deliverer:
     store: Store
     far_ends: FarEnds
     files: FileOpener
+    #: None when accounts are not linked.
+    links: LinkFinder | None = None
 
     async def attempt(self, claimed: Claimed, timeout: float, within: float) -> Outcome | Finding:
         """Try a delivery once, or ask about one whose reply was lost.
@@ -106,6 +110,11 @@ class Deliverer:
         if isinstance(outcome, Accepted | Found | Absent) or outcome.answer is None:
             return outcome
         held: list[Any] = [claimed.body, [file.filename for file in claimed.attachments]]
+        if self.links is not None:
+            try:
+                held.append(await self._link(claimed))
+            except Unavailable:
+                return dataclasses.replace(outcome, answer=None)
         if claimed.event_kind != EventKind.CREATION.value:
             try:
                 held.append(await self.store.read(requests.first_body, claimed.request.id))
@@ -212,7 +221,10 @@ class Deliverer:
 
     async def _submission(self, claimed: Claimed) -> Submission | Outcome:
         route = route_of(self.far_ends.catalogue, claimed.request)
-        rendered = await _rendered(route.mapping, body_of(claimed), EventKind.CREATION)
+        body = await self._document(route.mapping, claimed)
+        if isinstance(body, TryLater):
+            return body
+        rendered = await _rendered(route.mapping, body, EventKind.CREATION)
         if isinstance(rendered, Unmappable):
             return _unmappable(rendered)
         adapter = self._adapter(claimed)
@@ -236,7 +248,10 @@ class Deliverer:
                 return Refused("empty_file", "a file of 0 bytes")
         if kind not in self._adapter(claimed).capabilities.amends:
             return Refused("not_supported", f"this GRU takes no {kind.value}")
-        rendered = await _rendered(route.mapping, body_of(claimed), kind)
+        body = await self._document(route.mapping, claimed)
+        if isinstance(body, TryLater):
+            return body
+        rendered = await _rendered(route.mapping, body, kind)
         if isinstance(rendered, Unmappable):
             return _unmappable(rendered)
         if files and EventKind(claimed.event_kind) not in _WITH_ITS_OWN_FILES:
@@ -255,6 +270,27 @@ class Deliverer:
             files=files,
             filing=_filing(claimed),
         )
+
+    async def _document(
+        self, mapping: RequestMapping, claimed: Claimed
+    ) -> Mapping[str, Any] | TryLater:
+        """Return what the mapping reads: the event, and the citizen's link where it asks for it."""
+        body = body_of(claimed)
+        if not mapping.reads_link:
+            return body
+        try:
+            return {**body, "link": await self._link(claimed)}
+        except Unavailable as error:
+            return TryLater("database_unavailable", str(error))
+
+    async def _link(self, claimed: Claimed) -> dict[str, Any] | None:
+        """Return the citizen's link with the commune's own portal. Raises Unavailable."""
+        if self.links is None:
+            return None
+        user = (claimed.body or {}).get("user")
+        account = user.get("uuid") if isinstance(user, dict) else None
+        account = account if isinstance(account, str) else None
+        return await self.links.document(claimed.request.commune, account)
 
     @property
     def _reporter(self) -> Reporter:

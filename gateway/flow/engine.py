@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -29,6 +30,8 @@ from gateway.flow.identity import IdentityWatch
 from gateway.flow.intake import Intake
 from gateway.flow.lanes.configured import lane_policy, lanes_of, lanes_that_differ
 from gateway.flow.lanes.lanes import Lanes
+from gateway.flow.linking_opening import open_linking
+from gateway.flow.links import LinkFinder, LinkRegister, open_register
 from gateway.flow.mailbox import CommuneMailbox
 from gateway.flow.observer import Observer
 from gateway.flow.pivot import PivotDesk
@@ -41,6 +44,9 @@ from gateway.store.engine import Store
 from gateway.wire.budget import CallBudget
 from gateway.wire.formdata import Limits
 from gateway.wire.portal import PortalClient
+
+if TYPE_CHECKING:
+    from gateway.flow.linking import LinkDesk
 
 log = structlog.get_logger()
 
@@ -77,6 +83,8 @@ class Engine:
     retention: Retention
     #: None when GLC is not configured.
     identity: IdentityWatch | None = None
+    #: None when accounts are not linked.
+    linking: LinkDesk | None = None
     alone: bool = True
     secrets: SecretsRead = field(default_factory=SecretsRead)
 
@@ -84,6 +92,11 @@ class Engine:
     def catalogue(self) -> Catalogue:
         """The configuration that runs now."""
         return self.far_ends.catalogue
+
+    @property
+    def links(self) -> LinkRegister | None:
+        """The links of accounts; None when accounts are not linked."""
+        return None if self.linking is None else self.linking.register
 
     @property
     def adapters(self) -> Mapping[str, Adapter]:
@@ -186,19 +199,23 @@ async def open_engine(
     settle: timedelta = SETTLE,
     shared: CallBudget | None = None,
     observer: Observer | None = None,
+    links: LinkFinder | None = None,
 ) -> AsyncIterator[Engine]:
     """Open the far ends and the use cases; close them at the end. `alone`: no other process works
-    on this database. `shared` bounds all calls together. `observer` counts what happens."""
+    on this database. `shared` bounds all calls together. `observer` counts what happens.
+    `links` finds what a mapping reads as `link`, in place of the register."""
     observer = observer or Observer()
     environment = environment or Environment()
     breaker = breaker or BreakerPolicy()
-    async with open_far_ends(
-        catalogue, environment=environment, transport=transport, shared=shared
-    ) as far_ends:
+    async with AsyncExitStack() as opened:
+        far_ends = await opened.enter_async_context(
+            open_far_ends(catalogue, environment=environment, transport=transport, shared=shared)
+        )
         attachments = open_attachments(catalogue.settings.attachments, store, environment)
         antivirus = Antivirus(catalogue.settings.antivirus, environment)
         files = FileOpener(store, environment, attachments)
-        deliverer = Deliverer(store, far_ends, files)
+        register = open_register(catalogue.settings, store)
+        deliverer = Deliverer(store, far_ends, files, links or register)
         lanes = Lanes(
             store,
             deliverer,
@@ -224,7 +241,7 @@ async def open_engine(
         identity: IdentityWatch | None = None
         if glc is not None and source is not None:
             identity = IdentityWatch(
-                store, glc, source, hasher, environment, lambda: far_ends.using(GLC)
+                store, glc, source, hasher, environment, lambda: far_ends.using(GLC), register
             )
         changes = ChangeReceiver(
             store,
@@ -240,6 +257,9 @@ async def open_engine(
         attachments.health.on_failure = observer.attachments_failed
         mailbox = CommuneMailbox(store, far_ends, deliverer, lanes, environment)
         relay = far_ends.mail_relay()
+        linking = await opened.enter_async_context(
+            open_linking(register, far_ends, environment, hasher, observer, transport)
+        )
         yield Engine(
             far_ends,
             store,
@@ -250,7 +270,7 @@ async def open_engine(
             receiver,
             changes,
             Reconciler(store, far_ends, receiver, environment, far_ends.limits, settle),
-            Eraser(store, hasher, environment, lanes.wake, attachments),
+            Eraser(store, hasher, environment, lanes.wake, attachments, register),
             attachments,
             antivirus,
             PivotDesk(store, far_ends, changes, files, far_ends.limits.max_file_bytes),
@@ -259,5 +279,6 @@ async def open_engine(
             CommuneWarner(store, mailbox, environment, None if relay is None else relay.send),
             Retention(store, far_ends, environment),
             identity,
+            linking,
             alone,
         )

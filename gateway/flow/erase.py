@@ -18,6 +18,7 @@ from gateway.core.outcome import Absent, Accepted, CannotTell, Found, Outcome, R
 from gateway.flow.attachments import Attachments
 from gateway.flow.environment import Environment
 from gateway.flow.erased_accounts import AccountHasher
+from gateway.flow.links import LinkRegister
 from gateway.flow.texts import say
 from gateway.sdk import Adapter
 from gateway.store import erasures, object_gc, scrub
@@ -41,6 +42,8 @@ class Eraser:
     environment: Environment
     wake: Callable[..., None]
     attachments: Attachments
+    #: None when accounts are not linked.
+    links: LinkRegister | None = None
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     async def check_key(self) -> None:
@@ -70,7 +73,11 @@ class Eraser:
                 log.info("erasure.waits", erasure=erasure, sending=sending)
                 continue
             lanes = await self.store.write(
-                scrub.scrub, erasure, self.environment.new_id, self.environment.now()
+                scrub.scrub,
+                erasure,
+                self.environment.new_id,
+                self.environment.now(),
+                None if self.links is None else self.links.destroy,
             )
             self.environment.crash("erase.scrubbed")
             if lanes is None:

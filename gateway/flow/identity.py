@@ -17,6 +17,7 @@ from gateway.core.ids import request_id
 from gateway.core.messages import Message
 from gateway.flow.environment import Environment
 from gateway.flow.erased_accounts import AccountHasher
+from gateway.flow.links import LinkRegister
 from gateway.sdk import ClientCredentials
 from gateway.store import cursors, erasures
 from gateway.store.cursors import CursorValue
@@ -83,6 +84,8 @@ class IdentityWatch:
     hasher: AccountHasher
     environment: Environment
     using: Callable[[], AbstractContextManager[None]] = nullcontext
+    #: None when accounts are not linked.
+    links: LinkRegister | None = None
 
     async def poll(self) -> PollResult:
         """Make one whole run. Nothing of a failed run is believed; the next one begins anew."""
@@ -92,6 +95,9 @@ class IdentityWatch:
     async def _poll(self, glc: Glc, source: IdentitySource) -> PollResult:
         run = f"RUN-{self._id()}"
         known = await self.store.read(erasures.known_accounts)
+        if self.links is not None:
+            # Who has linked accounts may have filed no request.
+            known = sorted({*known, *await self.links.accounts()})
         cursor = await self.store.read(cursors.get, erasures.CURSOR)
         told = await source.read(known, None if cursor is None else cursor.value)
         now = self.environment.now()

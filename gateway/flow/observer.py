@@ -17,5 +17,11 @@ class Observer:
     def attempted(self, claimed: Claimed, outcome: str, seconds: float) -> None:
         """An attempt is over; `outcome` is its word."""
 
+    def link_moved(self, step: str) -> None:
+        """A step of linking accounts was taken; `step` is its word."""
+
+    def link_refused(self, word: str) -> None:
+        """A step of linking accounts was refused; `word` says why."""
+
     def attachments_failed(self, operation: Operation) -> None:
         """A call of the object store failed."""

@@ -80,6 +80,18 @@ class Metrics(Observer):
             ("operation",),
             registry=registry,
         )
+        self._link_steps = Counter(
+            "gru_gateway_link_steps",
+            "Steps of linking accounts that were taken.",
+            ("step",),
+            registry=registry,
+        )
+        self._links_refused = Counter(
+            "gru_gateway_links_refused",
+            "Steps of linking accounts that were refused, by the reason.",
+            ("reason",),
+            registry=registry,
+        )
         self._doomed = Gauge(
             "gru_gateway_attachments_doomed",
             "Objects that wait to be deleted from the attachments' object store.",
@@ -160,6 +172,12 @@ class Metrics(Observer):
         kind = claimed.delivery.kind.value
         self._attempts.labels(claimed.delivery.lane, kind, outcome).inc()
         self._attempt_seconds.labels(kind).observe(seconds)
+
+    def link_moved(self, step: str) -> None:
+        self._link_steps.labels(step).inc()
+
+    def link_refused(self, word: str) -> None:
+        self._links_refused.labels(word).inc()
 
     def attachments_failed(self, operation: Operation) -> None:
         self._attachment_failures.labels(operation).inc()

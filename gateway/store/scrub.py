@@ -91,10 +91,14 @@ def stop(connection: Connection, erasure_id: str, now: datetime) -> int | None:
 
 
 def scrub(
-    connection: Connection, erasure_id: str, new_id: Callable[[], str], now: datetime
+    connection: Connection,
+    erasure_id: str,
+    new_id: Callable[[], str],
+    now: datetime,
+    destroy_links: Callable[[Connection, str], object] | None = None,
 ) -> list[str] | None:
     """Empty the tables of this person and enqueue each GRU's erasure; return their lanes. None, and
-    nothing changes, while a call is under way."""
+    nothing changes, while a call is under way. `destroy_links` destroys the links of an account."""
     sending = stop(connection, erasure_id, now)
     if sending is None:
         return []
@@ -138,6 +142,8 @@ def scrub(
             _owe(connection, erasure_id, row.request_id, lane, new_id, max(due, now), now)
             lanes.add(lane)
     account = _account(connection, erasure_id)
+    if destroy_links is not None and account is not None:
+        destroy_links(connection, account)
     connection.execute(delete(SUSPECT).where(SUSPECT.c.account == account))
     connection.execute(
         update(REQUEST)

@@ -65,6 +65,12 @@ def application(
         app.include_router(portal)
         app.include_router(gru_router(web))
         app.include_router(pivot_router(web))
+        if engine.linking is not None:
+            from gateway.web.linking import linking_router  # few have it
+            from gateway.web.linking_api import linking_api_router
+
+            app.include_router(linking_router(web, engine.linking))
+            app.include_router(linking_api_router(web, engine.linking))
         publish(app, PushBody, EventBody)
         app.add_middleware(Direct, routes=portal.routes, errors=NAMED, answer=_named)
     app.add_middleware(AccessLog, metrics=metrics, fixed=frozenset({CONTRACT}))  # the outermost

@@ -28,6 +28,16 @@ _SCHEMES = {
     },
     "basic": {"type": "http", "scheme": "basic"},
 }
+#: How a call of a commune's own portal proves itself.
+CALL_SCHEME = {
+    "linkCall": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "A JWT of the commune's portal, under the secret that both share (HS256,"
+        " `typ` link-call+jwt): iss, aud, iat, exp, jti. It is good once, for 5 minutes at most.",
+    }
+}
 DESCRIPTION = (
     "Gateway between the Toodego portal and the request-management systems of the communes."
     " `/portal` speaks Publik's envelope; everything else answers errors as problem details."
@@ -78,7 +88,7 @@ def publish(app: FastAPI, *bodies: type[BaseModel]) -> None:
                 models[model.__name__] = model.model_json_schema(
                     ref_template="#/components/schemas/{model}"
                 )
-            components["securitySchemes"] = {**_SCHEMES, **CLIENT_SCHEME}
+            components["securitySchemes"] = {**_SCHEMES, **CLIENT_SCHEME, **CALL_SCHEME}
             # Every parameter is text: the framework's own 422 is never answered.
             complete_document(schema)
             app.openapi_schema = schema

@@ -17,6 +17,8 @@ from gateway.sdk import TookTooLong
 from gateway.web import pivot_problems
 
 PORTAL = "/portal/"
+#: Where the pages for people are.
+PEOPLE = "/lien"
 PROBLEM_TYPE = "application/problem+json"
 
 #: status -> (title in French for the portal's agents, title in English for the rest).
@@ -83,6 +85,10 @@ def problem_of(error: BaseException, correlation: str) -> Problem:
 def response_of(problem: Problem, path: str, correlation: str) -> Response:
     """Return the answer in the form of that part of the surface."""
     french, english = TITLES.get(problem.status, ("Erreur", "Error"))
+    if path == PEOPLE or path.startswith(PEOPLE + "/"):
+        from gateway.web.linking_pages import problem_page  # which needs this module
+
+        return problem_page(problem, correlation)
     if path.startswith(PORTAL):
         if problem.status == 401:
             challenge = 'Basic realm="passerelle", charset="UTF-8"'

@@ -14,6 +14,7 @@ import gateway.catalogue.texts
 import gateway.cli.adapter_texts
 import gateway.cli.glc_texts
 import gateway.cli.headings
+import gateway.cli.link_texts
 import gateway.cli.release_texts
 import gateway.cli.states
 import gateway.cli.texts
@@ -47,6 +48,7 @@ TABLES = (
     gateway.cli.adapter_texts.say,
     gateway.cli.release_texts.say,
     gateway.cli.glc_texts.say,
+    gateway.cli.link_texts.say,
     gateway.demo.texts.say,
     gateway.sdk.base_address.say,
     gateway.cli.headings.headings,

@@ -40,6 +40,10 @@ BOUNDED: dict[str, dict[str, str]] = {
     },
     "gateway/core/richtext.py": {"unescape": "one entity of at most 33 characters"},
     "gateway/flow/keeping.py": {"b64decode": "a file that we wrote down ourselves"},
+    "gateway/flow/links.py": {
+        "b64decode": "what the database holds, that we sealed ourselves",
+        "loads": "what the database holds, that we sealed ourselves",
+    },
     "gateway/flow/reconcile.py": {
         "read_document": "a formdata, bounded; `beside` or at most 2 MiB"
     },
@@ -57,6 +61,8 @@ BOUNDED: dict[str, dict[str, str]] = {
     },
     "gateway/sdk/matrix/wire.py": {"reader": "a test's own server; it parses nothing"},
     "gateway/sdk/webhook_signature.py": {"b64decode": "a secret of the operator's own"},
+    "gateway/web/linking.py": {"parse_qsl": "a form of at most 16 kB and 20 fields"},
+    "gateway/web/linking_api.py": {"parse_qsl": "a form of at most 20 kB and 10 fields"},
     "gateway/web/pivot_access.py": {
         "b64decode": "a header, bounded by the connection",
         "parse_qsl": "a form of at most 4096 bytes",
@@ -134,6 +140,8 @@ ON_THE_LOOP: dict[str, str] = {
     "gateway/wire/spool.py read_file InMemory": "no more than `LARGE`",
     "gateway/wire/spool.py read_file sha256": "of nothing as yet",
     "gateway/wire/sockets.py _through b64encode": "our credentials",
+    "gateway/web/linking.py _form parse_qsl": "a form of at most 16 kB and 20 fields",
+    "gateway/web/linking_api.py logged_out parse_qsl": "a form of at most 20 kB and 10 fields",
     "gateway/web/pivot_access.py give_token parse_qsl": "a form of at most 4096 bytes",
     "gateway/sdk/matrix/declaring.py secrets_hidden model_dump_json": "options, in a test",
     "gateway/sandbox/gate.py _claim dumps": "a claim of at most 1 MB, in the sandbox",

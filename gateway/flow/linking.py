@@ -1,0 +1,385 @@
+"""Links a citizen's account at GLC with the one at their commune's own portal.
+
+The portal sends the citizen with a signed request. The citizen signs in at GLC and agrees, and goes
+back with a signed answer. The portal then confirms by a signed call of its own: from that moment
+the link counts. So a request that was slipped to somebody else links nothing, as the portal sees
+the answer come in another session than its own.
+
+Until the citizen has signed in, everything lies in a sealed cookie of theirs, and nothing here.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+
+import structlog
+
+from gateway.catalogue.catalogue import Commune, CommuneLinking
+from gateway.core.account import normal_account
+from gateway.core.errors import Rejected
+from gateway.core.linking import AccountLink, LinkHasher
+from gateway.core.request import Json
+from gateway.flow.environment import Environment
+from gateway.flow.erased_accounts import AccountHasher
+from gateway.flow.far_ends import FarEnds
+from gateway.flow.link_sessions import LinkRequest, LinkSession, read_request, shown_as, size_of
+from gateway.flow.linking_texts import REFUSALS
+from gateway.flow.links import LinkRegister
+from gateway.flow.observer import Observer
+from gateway.store import linked, nonces
+from gateway.store.linked import StoredSession
+from gateway.telemetry import sparingly
+from gateway.wire.link_tokens import (
+    LinkToken,
+    LinkTokenFault,
+    VerifiedToken,
+    make_link_token,
+    open_cookie,
+    read_link_token,
+    seal_cookie,
+)
+from gateway.wire.oidc import OpenIdProvider, ProviderFault, SignedIn
+from gateway.wire.oidc_client import OpenIdClient
+from gateway.wire.oidc_tokens import TokenFault
+
+log = structlog.get_logger()
+
+#: Seconds for signing in, and for agreeing.
+SIGN_IN: Final = 600
+SESSION: Final = 900
+#: Characters of the claims that a commune is given.
+_CLAIMS = 4096
+
+
+class LinkDesk:
+    """Serves citizens, communes' portals and the provider. One per process."""
+
+    def __init__(
+        self,
+        far_ends: FarEnds,
+        provider: OpenIdProvider,
+        register: LinkRegister,
+        environment: Environment,
+        erased: AccountHasher,
+        observer: Observer,
+    ) -> None:
+        self.far_ends = far_ends
+        self.register = register
+        self._provider = provider
+        self._environment = environment
+        self._erased = erased
+        self._observer = observer
+
+    @property
+    def ours(self) -> OpenIdClient:
+        """Our registration at GLC, as it is configured now."""
+        glc = self.far_ends.catalogue.settings.glc
+        if glc is None or glc.openid is None:
+            raise AssertionError("a desk is opened where this is configured")
+        return glc.openid
+
+    @property
+    def base(self) -> str:
+        """Our own address."""
+        return self.far_ends.catalogue.settings.public_url.rstrip("/")
+
+    @property
+    def hasher(self) -> LinkHasher:
+        return self.register.hasher
+
+    def refusal(self, word: str, commune: str = "", detail: str = "") -> Rejected:
+        """Return the refusal to raise; it is logged without identity, and counted."""
+        status, text = REFUSALS[word]
+        self._observer.link_refused(word)
+        sparingly(log.warning, "linking.refused", word=word, commune=commune, detail=detail)
+        return Rejected(status, word, text)
+
+    # --- the commune's request ----------------------------------------------------------------
+
+    def commune(self, insee: str) -> tuple[Commune, CommuneLinking]:
+        """Return a commune with its settings for links. Raises Rejected 404."""
+        found = self.far_ends.catalogue.communes.get(insee)
+        if found is None or found.linking is None:
+            raise self.refusal("no_linking")
+        return found, found.linking
+
+    async def begin(self, insee: str, text: str, *, posted: bool) -> tuple[LinkRequest, str]:
+        """Return the verified request of a commune's portal, and the cookie to give. `posted`: it
+        came by a form, not in an address. Raises Rejected, Unavailable."""
+        commune, linking = self.commune(insee)
+        place = f"{self.base}/lien/{insee}"
+        try:
+            verified = self._read(text, LinkToken.REQUEST, commune, linking, place)
+        except LinkTokenFault as fault:
+            word = "expired_request" if fault.word == "expired" else "bad_request"
+            raise self.refusal(word, insee, fault.word) from None
+        try:
+            request = read_request(insee, linking, verified)
+        except LinkTokenFault as fault:
+            word = "foreign_return" if fault.word == "foreign_return" else "bad_request"
+            raise self.refusal(word, insee, fault.word) from None
+        if request.label and not posted:
+            raise self.refusal("personal_in_address", insee)
+        if not await self._spend(f"link request {insee} {verified.id}", verified.until):
+            raise self.refusal("replayed_request", insee)
+        self._observer.link_moved("begun")
+        return request, self._cookie({"request": asdict(request)})
+
+    # --- the citizen signs in -----------------------------------------------------------------
+
+    def begun(self, cookie: str | None) -> LinkRequest | None:
+        """Return the request that a cookie holds; None for none."""
+        told = self._opened(cookie)
+        return None if told is None or "request" not in told else LinkRequest(**told["request"])
+
+    async def sign_in(self, cookie: str | None) -> tuple[str, str]:
+        """Return the address at GLC to sign in at, and the cookie to give. Without a request in
+        `cookie`, the citizen wants to see their links. Raises Rejected."""
+        told = dict(self._opened(cookie) or {})
+        secrets_of = {name: secrets.token_urlsafe(32) for name in ("state", "nonce", "verifier")}
+        try:
+            url = await self._provider.sign_in_url(self.ours, self._callback, **secrets_of)
+        except ProviderFault as fault:
+            raise self._provider_fails(fault) from None
+        kept = {"request": told["request"]} if "request" in told else {}
+        return url, self._cookie({**kept, **secrets_of})
+
+    async def signed_in(self, cookie: str | None, answer: Mapping[str, str]) -> LinkSession:
+        """Take the provider's answer, once, and open a session. Raises Rejected, Unavailable."""
+        told = self._opened(cookie)
+        if told is None or "state" not in told:
+            raise self.refusal("not_begun")
+        request = LinkRequest(**told["request"]) if "request" in told else None
+        insee = "" if request is None else request.commune
+        if not hmac.compare_digest(answer.get("state", "").encode(), told["state"].encode()):
+            raise self.refusal("foreign_state", insee)
+        until = self._environment.now().timestamp() + SIGN_IN
+        if not await self._spend(f"link state {told['state']}", until):
+            raise self.refusal("replayed_answer", insee)
+        try:
+            await self._provider.check_answer(self.ours, answer.get("iss"))
+            if "code" not in answer or "error" in answer:
+                raise self.refusal("sign_in_refused", insee)
+            found = await self._provider.sign_in(
+                self.ours, answer["code"], self._callback, told["nonce"], told["verifier"]
+            )
+        except TokenFault as fault:
+            raise self.refusal("bad_token", insee, fault.word) from None
+        except ProviderFault as fault:
+            raise self._provider_fails(fault) from None
+        return await self._open(found, request)
+
+    async def _open(self, found: SignedIn, request: LinkRequest | None) -> LinkSession:
+        account = found.claims.get(self.ours.account_claim)
+        if self.ours.account_claim == "sub":
+            account = found.subject
+        if not isinstance(account, str) or not 0 < len(account) <= 255:
+            raise self.refusal("no_account")
+        account = normal_account(account)
+        token = secrets.token_urlsafe(32)
+        hasher = self.hasher
+        mark = hasher.of_session("token", token)
+        wanted: Sequence[str] = ()
+        if request is not None:
+            wanted = self.commune(request.commune)[1].claims
+        session = LinkSession(
+            mark=mark,
+            token=token,
+            account=account,
+            subject=found.subject,
+            shown_as=shown_as(found.claims),
+            id_token=found.id_token,
+            acr=found.acr,
+            claims={name: found.claims[name] for name in wanted if name in found.claims},
+            request=request,
+        )
+        if size_of(session.claims) > _CLAIMS:
+            raise self._provider_fails(ProviderFault("claims_too_large"))
+        kept = {name: getattr(session, name) for name in _KEPT}
+        kept["request"] = None if request is None else asdict(request)
+        stored = StoredSession(
+            mark,
+            hasher.of_session("subject", found.subject),
+            None if found.session is None else hasher.of_session("session", found.session),
+            hasher.of_session("account", account),
+            self.register.cipher.seal(f"link_session {mark}", kept),
+            self._environment.now() + timedelta(seconds=SESSION),
+        )
+        await self.register.store.write(linked.open_session, stored)
+        self._observer.link_moved("signed_in")
+        return session
+
+    async def session(self, token: str | None) -> LinkSession | None:
+        """Return an open session; None for none. Raises Unavailable."""
+        if not token or len(token) > 100:
+            return None
+        mark = self.hasher.of_session("token", token)
+        now = self._environment.now()
+        stored = await self.register.store.read(linked.session, mark, now)
+        if stored is None:
+            return None
+        kept = self.register.cipher.unseal(f"link_session {mark}", stored.sealed)
+        request = kept.pop("request")
+        return LinkSession(
+            mark=mark,
+            token=token,
+            request=None if request is None else LinkRequest(**request),
+            **kept,
+        )
+
+    # --- the citizen agrees, looks, unlinks, leaves -------------------------------------------
+
+    async def replaced(self, session: LinkSession) -> AccountLink | None:
+        """Return the link with another account of the same portal that agreeing would replace.
+        Raises Unavailable."""
+        request = session.request
+        if request is None:
+            return None
+        found = await self.register.find(request.commune, session.account)
+        return None if found is None or found.account == request.account else found
+
+    async def answer(self, session: LinkSession, *, agrees: bool) -> str:
+        """Return the address at the commune's portal to go back to. If the citizen `agrees`, the
+        link waits there for the portal's confirmation. Raises Rejected, Unavailable."""
+        request = session.request
+        if request is None:
+            raise self.refusal("no_session")
+        commune, linking = self.commune(request.commune)
+        if request.return_to not in linking.returns:
+            raise self.refusal("foreign_return", request.commune)
+        now = self._environment.now()
+        told: dict[str, Json] = {"in_response_to": request.id, "result": "refused"}
+        if agrees:
+            identity = self.hasher.identity(request.commune, self.ours.issuer, session.subject)
+            link = AccountLink(
+                request.commune, identity, request.account, now, session.acr, session.claims
+            )
+            stored = self.register.stored(link, session.account)
+            marks = self._erased.hashes_of(session.account)
+            done = await self.register.store.write(linked.propose, stored, session.mark, marks)
+            if done is None:
+                raise self.refusal("no_session", request.commune)
+            if not done:
+                raise self.refusal("erased_account", request.commune)
+            told |= {"result": "linked", "sub": identity}
+        else:
+            await self.register.store.write(linked.close_session, session.mark)
+        if request.state:
+            told["state"] = request.state
+        self._observer.link_moved("agreed" if agrees else "declined")
+        key = linking.keys[0].get_secret_value()
+        answer = make_link_token(LinkToken.ANSWER, key, self.base, commune.insee, now, told)
+        mark = "&" if urlsplit(request.return_to).query else "?"
+        return f"{request.return_to}{mark}{urlencode({'reponse': answer})}"
+
+    async def links(self, session: LinkSession) -> list[AccountLink]:
+        """Return the citizen's own links. Raises Unavailable."""
+        return await self.register.of_account(session.account)
+
+    async def unlink_own(self, session: LinkSession, insee: str) -> int:
+        """Drop the citizen's link with a commune; return how many. Raises Unavailable."""
+        own = [one for one in await self.links(session) if one.commune == insee]
+        count = 0
+        for one in own:
+            count += await self.register.unlink(insee, identity=one.identity)
+        self._observer.link_moved("unlinked_by_citizen")
+        return count
+
+    async def sign_out(self, session: LinkSession) -> str:
+        """End the session here; return where it ends at GLC. Raises Unavailable."""
+        await self.register.store.write(linked.close_session, session.mark)
+        after = f"{self.base}/lien/deconnecte"
+        try:
+            return await self._provider.logout_url(self.ours, session.id_token, after) or after
+        except ProviderFault:
+            return after
+
+    # --- the provider and the communes call ---------------------------------------------------
+
+    async def logged_out(self, text: str) -> int:
+        """Take a logout token of the provider (back-channel logout): end the sessions that it
+        names, and nothing else. Raises Rejected 400, Unavailable."""
+        try:
+            notice = await self._provider.read_logout(self.ours, text)
+        except TokenFault as fault:
+            raise self.refusal("bad_logout", detail=fault.word) from None
+        except ProviderFault as fault:
+            raise self._provider_fails(fault) from None
+        hasher = self.hasher
+        ended = await self.register.store.write(
+            linked.close_sessions,
+            f"link logout {notice.id}",
+            self._environment.now() + timedelta(hours=1),
+            None if notice.subject is None else hasher.of_session("subject", notice.subject),
+            None if notice.session is None else hasher.of_session("session", notice.session),
+        )
+        if ended is None:
+            raise self.refusal("bad_logout", detail="replayed")
+        self._observer.link_moved("logged_out")
+        return ended
+
+    async def caller(self, insee: str, authorization: str) -> str:
+        """Return the commune that a signed call of its portal speaks for. Raises Rejected 401 and
+        404, Unavailable."""
+        commune, linking = self.commune(insee)
+        kind, _, text = authorization.partition(" ")
+        place = f"{self.base}/linking/v1/communes/{insee}"
+        try:
+            if kind.lower() != "bearer":
+                raise LinkTokenFault("no_token")
+            verified = self._read(text.strip(), LinkToken.CALL, commune, linking, place)
+        except LinkTokenFault as fault:
+            raise self.refusal("bad_call", insee, fault.word) from None
+        if not await self._spend(f"link call {insee} {verified.id}", verified.until):
+            raise self.refusal("bad_call", insee, "replayed")
+        return commune.insee
+
+    async def confirm(self, insee: str, identity: str) -> AccountLink:
+        """Let a link count, as its commune's portal says. Raises Rejected 404, Unavailable."""
+        found = await self.register.confirm(insee, identity)
+        if found is None:
+            raise self.refusal("no_link", insee)
+        self._observer.link_moved("confirmed")
+        return found
+
+    async def unlink(self, insee: str, identity: str) -> None:
+        """Drop a link, as its commune's portal says; there may be none. Raises Unavailable."""
+        await self.register.unlink(insee, identity=identity)
+        self._observer.link_moved("unlinked_by_commune")
+
+    # --- helpers ------------------------------------------------------------------------------
+
+    @property
+    def _callback(self) -> str:
+        return f"{self.base}/lien/retour"
+
+    def _read(
+        self, text: str, kind: LinkToken, commune: Commune, linking: CommuneLinking, place: str
+    ) -> VerifiedToken:
+        keys = [key.get_secret_value() for key in linking.keys]
+        return read_link_token(text, kind, keys, commune.insee, place, self._environment.now())
+
+    async def _spend(self, key: str, until: float) -> bool:
+        now = self._environment.now()
+        ends = now + timedelta(seconds=max(0.0, until - now.timestamp()))
+        return await self.register.store.write(nonces.spend, key, ends)
+
+    def _cookie(self, told: Mapping[str, Json]) -> str:
+        return seal_cookie(self.hasher.cookie_key, told, self._environment.now(), SIGN_IN)
+
+    def _opened(self, cookie: str | None) -> Mapping[str, Any] | None:
+        if not cookie:
+            return None
+        return open_cookie(self.hasher.cookie_key, cookie, self._environment.now())
+
+    def _provider_fails(self, fault: ProviderFault) -> Rejected:
+        return self.refusal("provider_fails", detail=fault.word)
+
+
+_KEPT = ("account", "subject", "shown_as", "id_token", "acr", "claims")

@@ -1,0 +1,195 @@
+"""The register of linked accounts: found, listed, confirmed, ended, destroyed with an account."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+import structlog
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.catalogue.catalogue import Settings
+from gateway.core.linking import AccountLink, LinkHasher
+from gateway.core.request import Json
+from gateway.store import linked, trail
+from gateway.store.engine import Store
+from gateway.store.linked import StoredLink
+
+log = structlog.get_logger()
+
+#: The trail of what operators did to links, without identity.
+STREAM = "links"
+_NONCE = 12
+#: Links read at once.
+PAGE = 200
+
+
+class LinkCipher:
+    """Seals what the database holds of links (AES-256-GCM). `place` binds it to its row."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    def seal(self, place: str, value: Mapping[str, Json]) -> str:
+        """Return a sealed value, as text."""
+        nonce = os.urandom(_NONCE)
+        told = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        packed = nonce + self._cipher.encrypt(nonce, told, place.encode())
+        return base64.b64encode(packed).decode("ascii")
+
+    def unseal(self, place: str, sealed: str) -> dict[str, Any]:
+        """Return what was sealed. Raises ValueError for another key's, or another row's."""
+        try:
+            packed = base64.b64decode(sealed)
+            told = self._cipher.decrypt(packed[:_NONCE], packed[_NONCE:], place.encode())
+        except InvalidTag:
+            raise ValueError("not sealed with this key") from None
+        value: dict[str, Any] = json.loads(told)
+        return value
+
+
+class LinkFinder(Protocol):
+    """Finds what a mapping reads as `link`."""
+
+    async def document(self, commune: str, account: str | None) -> dict[str, Json] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRegister:
+    """The links of all communes. One per process."""
+
+    store: Store
+    key: bytes = field(repr=False)
+
+    @property
+    def hasher(self) -> LinkHasher:
+        return LinkHasher(self.key)
+
+    @property
+    def cipher(self) -> LinkCipher:
+        return LinkCipher(self.hasher.sealing_key)
+
+    def stored(self, link: AccountLink, account: str) -> StoredLink:
+        """Return a link as it is stored; `account` is the GLC account."""
+        hasher = self.hasher
+        value = {
+            "account": link.account,
+            "glc": account,
+            "acr": link.acr,
+            "claims": dict(link.claims),
+        }
+        return StoredLink(
+            link.commune,
+            link.identity,
+            hasher.of_account(link.commune, account),
+            hasher.of_portal(link.commune, link.account),
+            self.cipher.seal(_place(link.commune, link.identity), value),
+            link.linked_at,
+        )
+
+    async def find(self, commune: str, account: str | None) -> AccountLink | None:
+        """Return the link of a GLC account at a commune. Raises Unavailable."""
+        if account is None:
+            return None
+        rows = await self.store.read(linked.find, [self.hasher.of_account(commune, account)])
+        return self._link(rows[0]) if rows else None
+
+    async def document(self, commune: str, account: str | None) -> dict[str, Json] | None:
+        """Return what a mapping reads as `link`. Raises Unavailable."""
+        found = await self.find(commune, account)
+        return None if found is None else found.document()
+
+    async def of_account(self, account: str) -> list[AccountLink]:
+        """Return all links of a GLC account. Raises Unavailable."""
+        communes = await self.store.read(linked.linked_communes)
+        marks = [self.hasher.of_account(commune, account) for commune in communes]
+        return [self._link(row) for row in await self.store.read(linked.find, marks)]
+
+    async def accounts(self) -> frozenset[str]:
+        """Return the GLC accounts of all links. Raises Unavailable."""
+        return frozenset([self._opened(row)["glc"] async for row in self._rows(None)])
+
+    async def every(self, commune: str | None = None) -> AsyncIterator[AccountLink]:
+        """Yield all links, or all of a commune. Raises Unavailable."""
+        async for row in self._rows(commune):
+            yield self._link(row)
+
+    async def _rows(self, commune: str | None) -> AsyncIterator[StoredLink]:
+        after = ("", "")
+        while rows := await self.store.read(linked.links_page, commune, after, PAGE):
+            for row in rows:
+                yield row
+            after = (rows[-1].commune, rows[-1].identity)
+
+    async def links_page(self, commune: str, after: str, limit: int) -> list[AccountLink]:
+        """List links of a commune by identity, from after one on. Raises Unavailable."""
+        rows = await self.store.read(linked.links_page, commune, (commune, after), limit)
+        return [self._link(row) for row in rows]
+
+    async def confirm(self, commune: str, identity: str) -> AccountLink | None:
+        """Let a proposed link count; None where there is none. Raises Unavailable."""
+        row = await self.store.write(linked.confirm, commune, identity)
+        return None if row is None else self._link(row)
+
+    async def unlink(
+        self, commune: str, *, identity: str | None = None, account: str | None = None
+    ) -> int:
+        """Drop a link by its identity, or all links of an account at the commune's portal; return
+        how many. Raises Unavailable."""
+        if identity is not None:
+            return await self.store.write(linked.unlink, commune, identity)
+        mark = self.hasher.of_portal(commune, account or "")
+        return await self.store.write(linked.unlink_portal_account, commune, mark)
+
+    async def unlink_by_hand(
+        self, commune: str, identity: str | None, account: str | None, by: str, now: datetime
+    ) -> int:
+        """As `unlink`, by an operator, whose name the trail keeps."""
+        count = await self.unlink(commune, identity=identity, account=account)
+        if count:
+            data = {"commune": commune, "by": by, "links": count}
+            await self.store.write(trail.append, STREAM, "unlinked", data, now)
+        return count
+
+    def destroy(self, connection: Any, account: str) -> int:
+        """Destroy all links of a GLC account, and the sessions in which it makes some, within the
+        caller's transaction; return how many links."""
+        hasher = self.hasher
+        marks = [hasher.of_account(one, account) for one in linked.linked_communes(connection)]
+        return linked.destroy(connection, marks, hasher.of_session("account", account))
+
+    def drop_commune(self, connection: Any, commune: str) -> int:
+        """Drop all links of a commune, within the caller's transaction; return how many."""
+        return linked.drop_commune(connection, commune)
+
+    def _link(self, row: StoredLink) -> AccountLink:
+        value = self._opened(row)
+        return AccountLink(
+            row.commune,
+            row.identity,
+            value["account"],
+            row.linked_at,
+            value["acr"],
+            value["claims"],
+        )
+
+    def _opened(self, row: StoredLink) -> dict[str, Any]:
+        return self.cipher.unseal(_place(row.commune, row.identity), row.sealed)
+
+
+def _place(commune: str, identity: str) -> str:
+    return f"account_link {commune} {identity}"
+
+
+def open_register(settings: Settings, store: Store) -> LinkRegister | None:
+    """Return the register of links; None where accounts are not linked."""
+    glc = settings.glc
+    if glc is None or glc.openid is None:
+        return None
+    return LinkRegister(store, glc.openid.link_key.get_secret_value().encode())

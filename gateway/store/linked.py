@@ -1,0 +1,211 @@
+"""Stores linked accounts and the sessions in which they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
+
+from gateway.store import erasures, nonces
+from gateway.store.dialect import upsert
+from gateway.store.linked_tables import ACCOUNT_LINK, LINK_SESSION
+
+#: A link that its commune's portal did not confirm is dropped after this.
+UNCONFIRMED = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLink:
+    """A link as it is stored: see `gateway.core.linking.AccountLink`."""
+
+    commune: str
+    identity: str
+    account_mark: str
+    portal_mark: str
+    sealed: str = field(repr=False)
+    linked_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A session as it is stored. `session_mark` is of the provider's own session."""
+
+    mark: str
+    subject_mark: str
+    session_mark: str | None
+    account_mark: str
+    sealed: str = field(repr=False)
+    expires_at: datetime
+
+
+_LINK = tuple(ACCOUNT_LINK.c[name] for name in StoredLink.__slots__)
+_SESSION = tuple(LINK_SESSION.c[name] for name in StoredSession.__slots__)
+_CONFIRMED = ACCOUNT_LINK.c.confirmed.is_(True)
+
+
+def propose(
+    connection: Connection, link: StoredLink, session: str, erased: Collection[str]
+) -> bool | None:
+    """Store a link that its commune has yet to confirm, and end the session in which it was made.
+
+    None, and nothing is stored, when the session is over; False when the account (`erased`: its
+    hashes) is one that was erased.
+    """
+    if not close_session(connection, session):
+        return None
+    if erasures.was_erased(connection, tuple(erased)):
+        return False
+    values = {name: getattr(link, name) for name in StoredLink.__slots__}
+    upsert(connection, ACCOUNT_LINK, "commune", "identity", "confirmed", confirmed=False, **values)
+    return True
+
+
+def confirm(connection: Connection, commune: str, identity: str) -> StoredLink | None:
+    """Let a proposed link count, in place of a former one. Return what counts now; None where
+    nothing was proposed and nothing counts."""
+    here = and_(ACCOUNT_LINK.c.commune == commune, ACCOUNT_LINK.c.identity == identity)
+    proposed = connection.execute(
+        select(ACCOUNT_LINK.c.identity)
+        .where(here, ACCOUNT_LINK.c.confirmed.is_(False))
+        .with_for_update()
+    ).first()
+    if proposed is not None:
+        connection.execute(delete(ACCOUNT_LINK).where(here, _CONFIRMED))
+        connection.execute(update(ACCOUNT_LINK).where(here).values(confirmed=True))
+    row = connection.execute(select(*_LINK).where(here, _CONFIRMED)).first()
+    return None if row is None else StoredLink(*row)
+
+
+def find(connection: Connection, account_marks: Collection[str]) -> list[StoredLink]:
+    """Return the links of a GLC account, by its hashes; the newest first."""
+    statement = select(*_LINK).where(ACCOUNT_LINK.c.account_mark.in_(account_marks), _CONFIRMED)
+    rows = connection.execute(statement.order_by(ACCOUNT_LINK.c.linked_at.desc()))
+    return [StoredLink(*row) for row in rows]
+
+
+def links_page(
+    connection: Connection, commune: str | None, after: tuple[str, str], limit: int
+) -> list[StoredLink]:
+    """List links by commune and identity, from after a place on."""
+    place = or_(
+        ACCOUNT_LINK.c.commune > after[0],
+        and_(ACCOUNT_LINK.c.commune == after[0], ACCOUNT_LINK.c.identity > after[1]),
+    )
+    whose = true() if commune is None else ACCOUNT_LINK.c.commune == commune
+    statement = select(*_LINK).where(_CONFIRMED, whose, place)
+    rows = connection.execute(
+        statement.order_by(ACCOUNT_LINK.c.commune, ACCOUNT_LINK.c.identity).limit(limit)
+    )
+    return [StoredLink(*row) for row in rows]
+
+
+def count(connection: Connection) -> dict[str, int]:
+    """Count the links that count, by commune."""
+    rows = connection.execute(
+        select(ACCOUNT_LINK.c.commune, func.count())
+        .where(_CONFIRMED)
+        .group_by(ACCOUNT_LINK.c.commune)
+    )
+    return {row[0]: row[1] for row in rows}
+
+
+def linked_communes(connection: Connection) -> list[str]:
+    """List the communes of all links, confirmed or not."""
+    every = select(ACCOUNT_LINK.c.commune).distinct().order_by(ACCOUNT_LINK.c.commune)
+    return list(connection.execute(every).scalars())
+
+
+def unlink(connection: Connection, commune: str, identity: str) -> int:
+    """Drop a link, and what was proposed in its place; return how many counted."""
+    return _dropped(
+        connection, and_(ACCOUNT_LINK.c.commune == commune, ACCOUNT_LINK.c.identity == identity)
+    )
+
+
+def unlink_portal_account(connection: Connection, commune: str, portal_mark: str) -> int:
+    """Drop the links of an account at a commune's portal; return how many counted."""
+    whose = ACCOUNT_LINK.c.portal_mark == portal_mark
+    return _dropped(connection, and_(ACCOUNT_LINK.c.commune == commune, whose))
+
+
+def drop_commune(connection: Connection, commune: str) -> int:
+    """Drop all links of a commune; return how many counted."""
+    return _dropped(connection, ACCOUNT_LINK.c.commune == commune)
+
+
+def destroy(connection: Connection, account_marks: Collection[str], session_mark: str) -> int:
+    """Drop all links of a GLC account, by its hashes, and its open sessions; return how many links
+    counted."""
+    connection.execute(delete(LINK_SESSION).where(LINK_SESSION.c.account_mark == session_mark))
+    return _dropped(connection, ACCOUNT_LINK.c.account_mark.in_(account_marks))
+
+
+def open_session(connection: Connection, session: StoredSession) -> None:
+    """Store a session."""
+    values = {name: getattr(session, name) for name in StoredSession.__slots__}
+    connection.execute(insert(LINK_SESSION).values(**values))
+
+
+def session(connection: Connection, mark: str, now: datetime) -> StoredSession | None:
+    """Return a session that is not over."""
+    row = connection.execute(
+        select(*_SESSION).where(LINK_SESSION.c.mark == mark, LINK_SESSION.c.expires_at > now)
+    ).first()
+    return None if row is None else StoredSession(*row)
+
+
+def close_session(connection: Connection, mark: str) -> bool:
+    """End a session. Was it open?"""
+    return connection.execute(delete(LINK_SESSION).where(LINK_SESSION.c.mark == mark)).rowcount > 0
+
+
+def close_sessions(
+    connection: Connection,
+    nonce: str,
+    until: datetime,
+    subject_mark: str | None,
+    session_mark: str | None,
+) -> int | None:
+    """End the sessions that the provider has ended; return how many. None when it said so before
+    (`nonce` was spent)."""
+    if not nonces.spend(connection, nonce, until):
+        return None
+    told = [
+        column == mark
+        for column, mark in (
+            (LINK_SESSION.c.subject_mark, subject_mark),
+            (LINK_SESSION.c.session_mark, session_mark),
+        )
+        if mark is not None
+    ]
+    # A session that is named is the one that ended, whosever it is.
+    whose = told[-1] if told else LINK_SESSION.c.mark.is_(None)
+    return connection.execute(delete(LINK_SESSION).where(whose)).rowcount
+
+
+def forget(connection: Connection, now: datetime) -> int:
+    """Drop sessions that are over, and links that were never confirmed; return how many."""
+    over = connection.execute(delete(LINK_SESSION).where(LINK_SESSION.c.expires_at <= now))
+    old = ACCOUNT_LINK.c.linked_at < now - UNCONFIRMED
+    stale = connection.execute(delete(ACCOUNT_LINK).where(ACCOUNT_LINK.c.confirmed.is_(False), old))
+    return over.rowcount + stale.rowcount
+
+
+def _dropped(connection: Connection, whose: ColumnElement[bool]) -> int:
+    rows = connection.execute(
+        delete(ACCOUNT_LINK).where(whose).returning(ACCOUNT_LINK.c.confirmed)
+    ).all()
+    return sum(row.confirmed for row in rows)
