@@ -110,7 +110,7 @@ class CommuneReader:
         if not self.context.openid:
             self.warnings.append(located.fault(("linking",), say("linking_off")))
         production = portal is not None and portal.production
-        return read_linking(entry.linking, located, production, self.warnings)
+        return read_linking(entry.linking, located, production, self.faults, self.warnings)
 
     def _names_no_portal(self, name: str, located: LocatedData) -> bool:
         written = located.value.get("portal") == name

@@ -164,7 +164,7 @@ def read_glc(
                 "" if entry.openid is None else entry.openid.issuer,
             ],
         ),
-        openid=None if entry.openid is None else entry.openid.client(),
+        openid=None if entry.openid is None else entry.openid.client(located, networks.faults),
     )
 
 

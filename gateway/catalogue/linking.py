@@ -15,7 +15,7 @@ from gateway.core.errors import Fault
 from gateway.core.linking import SHORTEST_KEY
 from gateway.sdk.config_files import ConfigFile
 from gateway.sdk.refusing import refuse
-from gateway.sdk.secrets import Secret, Secrets
+from gateway.sdk.secrets import Secrets
 
 #: Characters of a logo.
 LARGEST_LOGO = 64 * 1024
@@ -26,12 +26,6 @@ def _return(value: str) -> str:
     if "#" in value or len(value) > 800:
         raise refuse(say("return_rest"))
     return value
-
-
-def _keys(keys: tuple[Secret, ...]) -> tuple[Secret, ...]:
-    if any(len(key.get_secret_value().encode()) < SHORTEST_KEY for key in keys):
-        raise refuse(say("short_link_key", least=SHORTEST_KEY))
-    return keys
 
 
 def _logo(file: ConfigFile) -> ConfigFile:
@@ -50,7 +44,7 @@ class LinkingEntry(StrictModel):
 
     Needs `glc.openid` in gateway.yaml."""
 
-    key: Annotated[Secrets, AfterValidator(_keys)] = Field(
+    key: Secrets = Field(
         description="Secret that the commune's portal shares with us, of at least 32 characters: it"
         " signs requests and calls, we sign answers by the first; two while it is replaced."
     )
@@ -72,9 +66,16 @@ class LinkingEntry(StrictModel):
 
 
 def read_linking(
-    entry: LinkingEntry, located: LocatedData, production: bool, warnings: list[Fault]
+    entry: LinkingEntry,
+    located: LocatedData,
+    production: bool,
+    faults: list[Fault],
+    warnings: list[Fault],
 ) -> CommuneLinking:
     """Return the settings of a commune's links."""
+    if any(len(key.get_secret_value().encode()) < SHORTEST_KEY for key in entry.key):
+        said = say("short_link_key", least=SHORTEST_KEY)
+        faults.append(located.fault(("linking", "key"), said))
     for n, address in enumerate(entry.returns):
         if production and without_tls(address):
             warnings.append(located.fault(("linking", "returns", n), say("return_no_tls")))

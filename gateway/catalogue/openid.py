@@ -9,6 +9,8 @@ from pydantic import AfterValidator, Field, model_validator
 from gateway.catalogue.network import without_tls
 from gateway.catalogue.scalars import StrictModel, Text, address_parts
 from gateway.catalogue.texts import say
+from gateway.catalogue.yaml_reader import LocatedData
+from gateway.core.errors import Fault
 from gateway.core.linking import SHORTEST_KEY
 from gateway.sdk.refusing import refuse
 from gateway.sdk.secrets import Secrets, WholeSecret
@@ -67,14 +69,15 @@ class OpenIdEntry(StrictModel):
         by_key = self.private_key is not None
         if self.client_auth is not None and (self.client_auth == "private_key_jwt") != by_key:
             raise refuse(say("openid_ways"))
-        if len(self.link_key.get_secret_value().encode()) < SHORTEST_KEY:
-            raise refuse(say("short_link_key", least=SHORTEST_KEY))
         if "openid" not in self.scopes:
             raise refuse(say("no_openid_scope"))
         return self
 
-    def client(self) -> OpenIdClient:
+    def client(self, located: LocatedData, faults: list[Fault]) -> OpenIdClient:
         """Return our registration."""
+        if len(self.link_key.get_secret_value().encode()) < SHORTEST_KEY:
+            said = say("short_link_key", least=SHORTEST_KEY)
+            faults.append(located.fault(("glc", "openid", "link_key"), said))
         shared = None if self.client_secret is None else self.client_secret[0]
         secret = shared or self.private_key
         if secret is None:
