@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.catalogue.catalogue import Glc
 from gateway.catalogue.config_faults import validate
 from gateway.catalogue.glc import GlcEntry
+from gateway.catalogue.openid import OpenIdEntry
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.core.errors import ConfigurationFault
 from gateway.flow.erased_accounts import AccountHasher, BadKey
@@ -105,8 +107,16 @@ def test_the_block_of_the_example_is_whole_and_shows_the_defaults() -> None:
     text = "\n".join(block)
     located = load_yaml(text, "example")
     shown = validate(GlcEntry, located.at(("glc",)))
-    required = {"base_url": shown.base_url, "auth": shown.auth, "canary": shown.canary}
-    assert shown == GlcEntry(**required)  # type: ignore[arg-type]
+    required: dict[str, Any] = {
+        "base_url": shown.base_url,
+        "auth": shown.auth,
+        "canary": shown.canary,
+    }
+    assert shown.openid is not None
+    ours = {name: getattr(shown.openid, name) for name in ("issuer", "client_id", "client_secret")}
+    assert shown.openid == OpenIdEntry(**ours, link_key=shown.openid.link_key)
+    required["openid"] = shown.openid
+    assert shown == GlcEntry(**required)
     value = located.value["glc"]
     other = {"orig", "key", "token_url", "client_id", "client_secret", "scope"}
     # Shown by the portal's block, to which this one points.
@@ -114,6 +124,7 @@ def test_the_block_of_the_example_is_whole_and_shows_the_defaults() -> None:
     assert set(undocumented(GlcEntry, [value])) == {
         *(f"auth.{name}" for name in other),
         *(f"network.{name}" for name in network),
+        "openid.private_key",
     }
     assert all(f"#     # {name}:" in "\n".join(lines) for name in other)
 
