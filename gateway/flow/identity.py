@@ -95,9 +95,10 @@ class IdentityWatch:
     async def _poll(self, glc: Glc, source: IdentitySource) -> PollResult:
         run = f"RUN-{self._id()}"
         known = await self.store.read(erasures.known_accounts)
-        if self.links is not None:
-            # Who has linked accounts may have filed no request.
-            known = sorted({*known, *await self.links.accounts()})
+        # Who has linked accounts may have filed no request.
+        linked = frozenset() if self.links is None else await self.links.accounts()
+        if linked:
+            known = sorted({*known, *linked})
         cursor = await self.store.read(cursors.get, erasures.CURSOR)
         told = await source.read(known, None if cursor is None else cursor.value)
         now = self.environment.now()
@@ -119,6 +120,7 @@ class IdentityWatch:
                 confirm_after=timedelta(seconds=glc.confirm_after),
                 deadline=timedelta(seconds=glc.deadline),
                 note=ENTRIES_SKIPPED if told.skipped else None,
+                linked=linked,
             ),
             lambda: f"ERA-{self._id()}",
             now,

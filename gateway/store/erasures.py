@@ -84,6 +84,8 @@ class DeletionRun:
     confirm_after: timedelta
     deadline: timedelta
     note: str | None = None
+    #: Of `accounts`, those known by their links, with or without a request.
+    linked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +305,7 @@ def _before(connection: Connection, run: DeletionRun, now: datetime) -> KnownAcc
     # People being erased now, or erased during the question, do not concern the run.
     gone = frozenset(run.marks)
     erased = {account for account, (_, state) in waiting.items() if state == Phase.OPEN.value}
-    erased |= gone - _still_kept(connection, sorted(gone))
+    erased |= gone - run.linked - _still_kept(connection, sorted(gone))
     return KnownAccounts(
         frozenset(run.accounts) - erased,
         {row.account: Suspect(*row) for row in suspects},
