@@ -321,8 +321,9 @@ say = Messages(
     Text("step", "{what} {done}/{of}: {name}", "", "{what} {done}/{of} : {name}", ""),
     Text("drifted", "{name}: {kind} `{what}`: {detail}", "",
          "{name} : {kind} `{what}` : {detail}", ""),
-    Text("erased_request", "request {id} has no content any more: it was erased", "",
-         "la demande {id} n'a plus de contenu : elle a été effacée", ""),
+    Text("erased_request", "request {id} has no content any more: it was erased, or its time was"
+         " over", "",
+         "la demande {id} n'a plus de contenu : elle a été effacée, ou sa durée était passée", ""),
     Text("unmappable", "the mapping cannot render {id}:\n{faults}", "",
          "la correspondance ne peut rendre {id} :\n{faults}", ""),
     Text("no_route_now", "request {id} has no route now, so no mapping explains it",

@@ -19,7 +19,7 @@ from gateway.core.purposes import of_the_request, sent_paths
 from gateway.core.retention import RetentionPolicy
 from gateway.flow.retention import Policies
 
-#: Where the files do not tell it.
+#: Stands for all that the files do not tell.
 TO_TELL: Final = "À renseigner"
 BASES: Final[Mapping[LegalBasis, str]] = {
     LegalBasis.CONSENT: "Consentement (RGPD, art. 6.1.a)",
@@ -69,7 +69,7 @@ COLUMNS: Final = (
     "Mesures de sécurité",
     "Origine",
 )
-#: What holds for every treatment.
+#: Measures of every treatment.
 _MEASURES: Final = (
     "Appels signés ou authentifiés, secrets hors de la configuration",
     "Aucune donnée personnelle dans les journaux, les mesures et les noms de fichiers",

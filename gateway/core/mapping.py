@@ -254,7 +254,7 @@ class RequestMapping:
     notes: NotesPublic = NotesPublic.WHEN_MARKED
     portal: PortalRules = PortalRules()
     bases: tuple[str, ...] = ()
-    #: What its data are to the RGPD; None where the file does not tell.
+    #: Its data as the RGPD sees them; None where the file does not tell.
     personal: PersonalData | None = None
     #: A rule reads `link`.
     reads_link: bool = False

@@ -16,7 +16,7 @@ from gateway.core.mapping import (
 )
 from gateway.core.personal import FieldPurpose
 
-#: What the gateway itself gives with each request: neither asked of a person nor told of one.
+#: Given by the gateway itself with each request: neither asked of a person nor told of one.
 _OURS = ("id", "portal", "commune", "teleservice", "ref", "uuid", "number", "channel", "url")
 _REQUEST = (*_OURS, "api_url", "submitted_at", "event.key", "event.kind")
 

@@ -36,7 +36,7 @@ class RetentionPolicy:
         return Cutoffs(cutoff(now, self.ended), cutoff(now, self.silent))
 
 
-#: Where the configuration says nothing.
+#: Applies where the configuration says nothing.
 DEFAULT_RETENTION: Final = RetentionPolicy()
 
 

@@ -73,7 +73,7 @@ class Request(SQLModel, table=True):
     vouched: bool = Field(
         default=True, sa_column=Column(Boolean, nullable=False, server_default=true())
     )
-    #: When its content went; NULL while it has any. See `gateway.store.retention`.
+    #: The time at which its content went; NULL while it has any. See `gateway.store.retention`.
     purged_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     #: The id of the key with which all of it is sealed; NULL: it has none.
     key_id: str | None = None

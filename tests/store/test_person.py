@@ -1,4 +1,4 @@
-"""What is given to a person is all that a search of the database finds of them."""
+"""A person is given all that a search of the database finds of them."""
 
 from __future__ import annotations
 

@@ -1,24 +1,25 @@
-"""What is past its time goes, what is owed stays, and a late word is still recognised."""
+"""Content goes when its time is over, stays while something is owed, and a late word is known."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, insert, select, update
 
-from gateway.core.delivery import State
+from gateway.core.delivery import Kind, State
 from gateway.core.request import EventKind
 from gateway.core.retention import RetentionPolicy
 from gateway.core.status import Status
-from gateway.store import accepting, retention, untold
+from gateway.store import accepting, retention, scrub, untold
 from gateway.store.engine import Store
+from gateway.store.erasure_tables import ERASURE
 from gateway.store.reading import request_by_id
 from gateway.store.retention import Purged
 from gateway.store.rows import Reception, WithheldPart
 from gateway.store.tables import ATTACHMENT, ATTEMPT, BLOB, EVENT, HEARD, REQUEST
-from tests.builders import NOW, incoming, service_request
-from tests.store.acts import accept, claim_one, settle
+from tests.builders import GRU_LANE, NOW, incoming, service_request
+from tests.store.acts import accept, claim, claim_one, settle
 
 PHOTO = b"\xff\xd8 une photo inventee"
 POLICY = RetentionPolicy(ended=30 * 86400.0, silent=365 * 86400.0)
@@ -110,6 +111,23 @@ async def test_a_late_push_is_no_new_request_and_a_late_event_is_taken(store: St
     await settle(store, await claim_one(store, now=day(41)), State.DONE, now=day(41))
     assert await run(store, day(69)) == Purged()
     assert (await run(store, day(71))).events == 1
+
+
+async def test_the_deletion_of_an_account_still_reaches_the_commune(store: Store) -> None:
+    """Years later: the content and the attempts are gone, the account and the number are not."""
+    request_id = await ended(store)
+    await run(store, day(31))
+    found = await store.read(retention.attempts, 0, 100)
+    assert await store.write(retention.drop_attempts, [one.id for one in found]) == 1
+    account = await store.read(lambda c: c.execute(select(REQUEST.c.account)).scalar_one())
+    opened = {"id": "ERA-1", "run": "RUN-1", "account": account, "mark": "0" * 64}
+    opened |= {"source": "deletions", "state": "open", "found_at": day(900)}
+    await store.write(lambda c: c.execute(insert(ERASURE).values(**opened)))
+    ids = iter(["evt-erase", "dlv-erase"])
+    assert await store.write(scrub.scrub, "ERA-1", lambda: next(ids), day(900)) == [GRU_LANE]
+    (owed,) = await claim(store, now=day(901))
+    assert (owed.delivery.kind, owed.request.id) == (Kind.ERASE, request_id)
+    assert owed.request.gru_reference == "GRU-1"
 
 
 async def test_a_request_that_moved_on_meanwhile_stays(store: Store) -> None:
