@@ -71,6 +71,7 @@ COLUMNS: Final = (
 )
 #: Measures of every treatment.
 _MEASURES: Final = (
+    "Contenus et fichiers chiffrés au repos, une clé par demande",
     "Appels signés ou authentifiés, secrets hors de la configuration",
     "Aucune donnée personnelle dans les journaux, les mesures et les noms de fichiers",
     "Une clé ne vaut que pour sa commune ; débit et taille bornés",
