@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
@@ -19,8 +20,8 @@ from sqlalchemy import (
     update,
 )
 
-from gateway.store import erasures, nonces
-from gateway.store.dialect import upsert
+from gateway.core.sealing import Place
+from gateway.store import erasures, nonces, sealed
 from gateway.store.linked_tables import ACCOUNT_LINK, LINK_SESSION
 
 #: A link that its commune's portal did not confirm is dropped after this.
@@ -68,48 +69,57 @@ def propose(
         return None
     if erasures.was_erased(connection, tuple(erased)):
         return False
+    _drop(
+        connection, and_(_named(link.commune, link.identity), ACCOUNT_LINK.c.confirmed.is_(False))
+    )
     values = {name: getattr(link, name) for name in StoredLink.__slots__}
-    upsert(connection, ACCOUNT_LINK, "commune", "identity", "confirmed", confirmed=False, **values)
+    values["sealed"] = _seal(connection, _place(link.commune, link.identity), link.sealed)
+    connection.execute(insert(ACCOUNT_LINK).values(confirmed=False, **values))
     return True
 
 
 def confirm(connection: Connection, commune: str, identity: str) -> StoredLink | None:
     """Let a proposed link count, in place of a former one. Return what counts now; None where
     nothing was proposed and nothing counts."""
-    here = and_(ACCOUNT_LINK.c.commune == commune, ACCOUNT_LINK.c.identity == identity)
+    here = _named(commune, identity)
     proposed = connection.execute(
         select(ACCOUNT_LINK.c.identity)
         .where(here, ACCOUNT_LINK.c.confirmed.is_(False))
         .with_for_update()
     ).first()
     if proposed is not None:
-        connection.execute(delete(ACCOUNT_LINK).where(here, _CONFIRMED))
+        _drop(connection, and_(here, _CONFIRMED))
         connection.execute(update(ACCOUNT_LINK).where(here).values(confirmed=True))
-    row = connection.execute(select(*_LINK).where(here, _CONFIRMED)).first()
-    return None if row is None else StoredLink(*row)
+    found = _opened(connection, connection.execute(select(*_LINK).where(here, _CONFIRMED)).all())
+    return found[0] if found else None
 
 
 def find(connection: Connection, account_marks: Collection[str]) -> list[StoredLink]:
     """Return the links of a GLC account, by its hashes; the newest first."""
     statement = select(*_LINK).where(ACCOUNT_LINK.c.account_mark.in_(account_marks), _CONFIRMED)
-    rows = connection.execute(statement.order_by(ACCOUNT_LINK.c.linked_at.desc()))
-    return [StoredLink(*row) for row in rows]
+    rows = connection.execute(statement.order_by(ACCOUNT_LINK.c.linked_at.desc())).all()
+    return _opened(connection, rows)
 
 
 def links_page(
     connection: Connection, commune: str | None, after: tuple[str, str], limit: int
 ) -> list[StoredLink]:
     """List links by commune and identity, from after a place on."""
-    place = or_(
-        ACCOUNT_LINK.c.commune > after[0],
-        and_(ACCOUNT_LINK.c.commune == after[0], ACCOUNT_LINK.c.identity > after[1]),
-    )
     whose = true() if commune is None else ACCOUNT_LINK.c.commune == commune
-    statement = select(*_LINK).where(_CONFIRMED, whose, place)
-    rows = connection.execute(
-        statement.order_by(ACCOUNT_LINK.c.commune, ACCOUNT_LINK.c.identity).limit(limit)
-    )
-    return [StoredLink(*row) for row in rows]
+    found: list[StoredLink] = []
+    while len(found) < limit:  # some may have lost their key
+        place = or_(
+            ACCOUNT_LINK.c.commune > after[0],
+            and_(ACCOUNT_LINK.c.commune == after[0], ACCOUNT_LINK.c.identity > after[1]),
+        )
+        statement = select(*_LINK).where(_CONFIRMED, whose, place).limit(limit)
+        ordered = statement.order_by(ACCOUNT_LINK.c.commune, ACCOUNT_LINK.c.identity)
+        rows = connection.execute(ordered).all()
+        found += _opened(connection, rows)
+        if len(rows) < limit:
+            break
+        after = (rows[-1].commune, rows[-1].identity)
+    return found[:limit]
 
 
 def count(connection: Connection) -> dict[str, int]:
@@ -130,32 +140,31 @@ def linked_communes(connection: Connection) -> list[str]:
 
 def unlink(connection: Connection, commune: str, identity: str) -> int:
     """Drop a link, and what was proposed in its place; return how many counted."""
-    return _dropped(
-        connection, and_(ACCOUNT_LINK.c.commune == commune, ACCOUNT_LINK.c.identity == identity)
-    )
+    return _drop(connection, _named(commune, identity))
 
 
 def unlink_portal_account(connection: Connection, commune: str, portal_mark: str) -> int:
     """Drop the links of an account at a commune's portal; return how many counted."""
     whose = ACCOUNT_LINK.c.portal_mark == portal_mark
-    return _dropped(connection, and_(ACCOUNT_LINK.c.commune == commune, whose))
+    return _drop(connection, and_(ACCOUNT_LINK.c.commune == commune, whose))
 
 
 def drop_commune(connection: Connection, commune: str) -> int:
     """Drop all links of a commune; return how many counted."""
-    return _dropped(connection, ACCOUNT_LINK.c.commune == commune)
+    return _drop(connection, ACCOUNT_LINK.c.commune == commune)
 
 
 def destroy(connection: Connection, account_marks: Collection[str], session_mark: str) -> int:
     """Drop all links of a GLC account, by its hashes, and its open sessions; return how many links
     counted."""
-    connection.execute(delete(LINK_SESSION).where(LINK_SESSION.c.account_mark == session_mark))
-    return _dropped(connection, ACCOUNT_LINK.c.account_mark.in_(account_marks))
+    _end(connection, LINK_SESSION.c.account_mark == session_mark)
+    return _drop(connection, ACCOUNT_LINK.c.account_mark.in_(account_marks))
 
 
 def open_session(connection: Connection, session: StoredSession) -> None:
     """Store a session."""
     values = {name: getattr(session, name) for name in StoredSession.__slots__}
+    values["sealed"] = _seal(connection, _session_place(session.mark), session.sealed)
     connection.execute(insert(LINK_SESSION).values(**values))
 
 
@@ -164,12 +173,16 @@ def session(connection: Connection, mark: str, now: datetime) -> StoredSession |
     row = connection.execute(
         select(*_SESSION).where(LINK_SESSION.c.mark == mark, LINK_SESSION.c.expires_at > now)
     ).first()
-    return None if row is None else StoredSession(*row)
+    if row is None:
+        return None
+    found = StoredSession(*row)
+    text = sealed.unseal(connection, _session_place(mark), found.sealed)
+    return None if text is None else replace(found, sealed=text)
 
 
 def close_session(connection: Connection, mark: str) -> bool:
     """End a session. Was it open?"""
-    return connection.execute(delete(LINK_SESSION).where(LINK_SESSION.c.mark == mark)).rowcount > 0
+    return _end(connection, LINK_SESSION.c.mark == mark) > 0
 
 
 def close_sessions(
@@ -193,19 +206,60 @@ def close_sessions(
     ]
     # A session that is named is the one that ended, whosever it is.
     whose = told[-1] if told else LINK_SESSION.c.mark.is_(None)
-    return connection.execute(delete(LINK_SESSION).where(whose)).rowcount
+    return _end(connection, whose)
 
 
 def forget(connection: Connection, now: datetime) -> int:
     """Drop sessions that are over, and links that were never confirmed; return how many."""
-    over = connection.execute(delete(LINK_SESSION).where(LINK_SESSION.c.expires_at <= now))
-    old = ACCOUNT_LINK.c.linked_at < now - UNCONFIRMED
-    stale = connection.execute(delete(ACCOUNT_LINK).where(ACCOUNT_LINK.c.confirmed.is_(False), old))
-    return over.rowcount + stale.rowcount
+    over = _end(connection, LINK_SESSION.c.expires_at <= now)
+    stale = ACCOUNT_LINK.c.confirmed.is_(False), ACCOUNT_LINK.c.linked_at < now - UNCONFIRMED
+    rows = connection.execute(select(ACCOUNT_LINK.c.identity).where(*stale)).all()
+    _drop(connection, and_(*stale))
+    return over + len(rows)
 
 
-def _dropped(connection: Connection, whose: ColumnElement[bool]) -> int:
+def _named(commune: str, identity: str) -> ColumnElement[bool]:
+    return and_(ACCOUNT_LINK.c.commune == commune, ACCOUNT_LINK.c.identity == identity)
+
+
+def _place(commune: str, identity: str) -> Place:
+    return Place("account_link", "sealed", f"{commune} {identity}", "")
+
+
+def _session_place(mark: str) -> Place:
+    return Place("link_session", "sealed", mark, "")
+
+
+def _seal(connection: Connection, place: Place, text: str) -> str:
+    """Seal with a key of its own, which can be destroyed for all copies."""
+    told = sealed.seal(connection, sealed.new_key(connection), place, text)
+    return text if told is None else told
+
+
+def _opened(connection: Connection, rows: Iterable[Any]) -> list[StoredLink]:
+    """Return the links of these rows; not those whose key is destroyed."""
+    links = [StoredLink(*row) for row in rows]
+    sealed.load_keys(connection, [one.sealed for one in links])
+    found = []
+    for one in links:
+        text = sealed.unseal(connection, _place(one.commune, one.identity), one.sealed)
+        if text is not None:
+            found.append(replace(one, sealed=text))
+    return found
+
+
+def _end(connection: Connection, whose: ColumnElement[bool]) -> int:
+    """Drop sessions and destroy their keys; return how many."""
     rows = connection.execute(
-        delete(ACCOUNT_LINK).where(whose).returning(ACCOUNT_LINK.c.confirmed)
+        delete(LINK_SESSION).where(whose).returning(LINK_SESSION.c.sealed)
     ).all()
+    sealed.destroy_keys_of(connection, [row.sealed for row in rows])
+    return len(rows)
+
+
+def _drop(connection: Connection, whose: ColumnElement[bool]) -> int:
+    """Drop links and destroy their keys; return how many counted."""
+    columns = ACCOUNT_LINK.c.confirmed, ACCOUNT_LINK.c.sealed
+    rows = connection.execute(delete(ACCOUNT_LINK).where(whose).returning(*columns)).all()
+    sealed.destroy_keys_of(connection, [row.sealed for row in rows])
     return sum(row.confirmed for row in rows)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
 
 from gateway.store import linked
 from gateway.store.engine import Database
 from gateway.store.linked import UNCONFIRMED, StoredLink, StoredSession
+from gateway.store.linked_tables import ACCOUNT_LINK
+from tests.sealing import in_memory
 
 NOW = datetime(2026, 11, 27, 20, tzinfo=UTC)
 
@@ -73,3 +80,34 @@ async def test_sessions_end_by_themselves_and_by_the_provider(store: Database) -
     await store.write(linked.propose, link(), "m3", ())
     assert await store.write(linked.forget, NOW + UNCONFIRMED) == 0
     assert await store.write(linked.forget, NOW + UNCONFIRMED + timedelta(seconds=1)) == 1
+
+
+async def test_what_is_dropped_is_read_in_no_copy(tmp_path: Path, template: Path) -> None:
+    """A row that a backup brings back, without its key, is as if it were not there."""
+    shutil.copyfile(template, tmp_path / "gateway.db")
+    store = Database(f"sqlite:///{tmp_path / 'gateway.db'}", in_memory())
+    try:
+        for identity in ("a", "b"):
+            await store.write(linked.open_session, session())
+            await store.write(linked.propose, link(identity, sealed="du compte"), "m", ())
+            await store.write(linked.confirm, "69029", identity)
+        copied = await store.read(_rows)
+        assert "du compte" not in str(copied)
+        assert await store.write(linked.unlink, "69029", "a") == 1
+        await store.write(_put_back, [row for row in copied if row["identity"] == "a"])
+        assert [one.identity for one in await store.read(linked.find, ["account 69029"])] == ["b"]
+        page = await store.read(linked.links_page, None, ("", ""), 1)
+        assert [one.sealed for one in page] == ["du compte"]
+        await store.write(linked.open_session, session())
+        assert (await store.read(linked.session, "m", NOW)) == session()
+    finally:
+        store.close()
+
+
+def _rows(connection: Connection) -> list[dict[str, Any]]:
+    rows = connection.execute(ACCOUNT_LINK.select()).all()
+    return [dict(row._mapping) for row in rows]
+
+
+def _put_back(connection: Connection, rows: list[dict[str, Any]]) -> None:
+    connection.execute(ACCOUNT_LINK.insert(), rows)
