@@ -1,5 +1,4 @@
-"""The command line in this process. The tree of its commands is made once: it takes as long as a
-command does."""
+"""The command line in this process. Its tree of commands is made once, as that takes long."""
 
 from __future__ import annotations
 

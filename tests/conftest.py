@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging  # noqa: TID251 - what a command set up is taken back
+import logging  # noqa: TID251 - undoes the set-up of a command's logs
 import os
 import sys
 from collections import Counter
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
     from tests.store.postgres import Server
 
-# How fast examples are made depends on what else the machine does; bounds on time are not tests.
+# The speed of examples depends on the machine's load, so it is not tested.
 settings.register_profile("gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # `make fast` tries fewer examples of each property.
 settings.register_profile("fast", settings.get_profile("gateway"), max_examples=20)
 settings.load_profile("gateway")
-# Commands speak the language of who runs them; tests read English unless they say otherwise.
+# Commands speak the user's language; tests read English unless they say otherwise.
 os.environ["LC_ALL"] = "C.UTF-8"
-# The loop that the daemon has.
+# The daemon's loop.
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-# What is imported stays: see pytest_collection_finish.
+# Imports make no garbage: see pytest_collection_finish.
 gc.disable()
 
 
@@ -78,7 +78,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """As the daemon has it: what stays is not gone through again and again for garbage."""
+    """Set the garbage collector as the daemon does: it skips what stays anyway."""
     gc.collect()
     gc.freeze()
     gc.enable()
@@ -87,7 +87,7 @@ def pytest_collection_finish() -> None:
 
 
 def _plain_logs() -> None:
-    """Until a test sets them up: lines that are shown where a test fails need no colours."""
+    """Log plain lines, without colours, until a test sets logs up itself."""
     structlog.reset_defaults()
     structlog.configure(
         processors=[
@@ -95,7 +95,7 @@ def _plain_logs() -> None:
             structlog.processors.format_exc_info,
             _line,
         ],
-        # As a command's: what it logs is no part of what it prints.
+        # As commands do: logs are no part of their output.
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
@@ -107,20 +107,22 @@ def _line(_logger: object, level: str, event: EventDict) -> str:
 
 @pytest.fixture(autouse=True)
 def _logs_as_before() -> Iterator[None]:
-    """A command that runs in the tests' process sets its logs up for that process: what it does
-    not tell of would be missed by every test that comes after it."""
+    """Put the logs back after each test.
+
+    A command sets the process's logs up; without this, later tests would miss lines.
+    """
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
     _plain_logs()
-    # Not those that pytest has put there meanwhile, which it takes away itself.
+    # Leave out handlers that pytest has added meanwhile: it removes them itself.
     root.handlers[:] = [one for one in root.handlers if one in handlers]
     root.setLevel(level)
 
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty SQLite database of the present schema: made once, copied for each test."""
+    """The path of an empty SQLite database of the present schema, which tests copy."""
     from gateway.store.schema import upgrade  # most tests need no database
 
     path = tmp_path_factory.mktemp("template") / "gateway.db"
@@ -130,7 +132,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server]:
-    """The PostgreSQL of this run's process. A test may stop it, and starts it again."""
+    """The PostgreSQL server of this process. A test that stops it starts it again."""
     from tests.store.postgres import server, skip_unless_installed  # most tests need none
 
     skip_unless_installed()
@@ -140,7 +142,7 @@ def postgres() -> Iterator[Server]:
 
 @pytest.fixture
 def share(tmp_path: Path) -> Path:
-    """A folder that stands for an object store: on a share that can be taken away."""
+    """A folder on a removable share, which stands for an object store."""
     path = tmp_path / "share" / "attachments"
     path.mkdir(parents=True)
     return path

@@ -1,4 +1,4 @@
-"""A formdata given to the gateway as a push of the portal is."""
+"""Gives a formdata to the gateway as a push of the portal does."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ async def take_in(
     event: AnnouncedEvent | None = None,
     **how: Any,
 ) -> Acceptance:
-    """Have the receiver keep it. `event` None: what its `extra` says; `how` as `receive` takes."""
+    """Have the receiver store a formdata. `event` None: the one that its `extra` names.
+
+    `how` are keywords of `receive`.
+    """
     route = engine.catalogue.route(portal, commune, slug)
     told = event or read_event(formdata.extra)
     return await engine.receiver.receive(route, formdata, told, **how)

@@ -38,13 +38,13 @@ class Life:
 
     @property
     def pid(self) -> int:
-        """Of the process, also after its end."""
+        """The process's number, also after its end."""
         assert self._process.pid is not None
         return self._process.pid
 
     @property
     def exit_code(self) -> int | None:
-        """How it ended (negative: the signal); None while it lives."""
+        """The exit code (negative: the signal); None while the process lives."""
         code = self._process.exitcode
         if code != _LOST:
             return code
@@ -53,11 +53,11 @@ class Life:
         return int(said.read_text()) if said.exists() else -signal.SIGKILL
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send the process a signal."""
         os.kill(self.pid, number)
 
     def wait(self, within: float) -> int:
-        """Its exit code, once it has ended. Raises AssertionError after `within` seconds."""
+        """Wait for the end, and return the exit code. Fails after `within` seconds."""
         end = time.monotonic() + within
         while (code := self.exit_code) is None:
             assert time.monotonic() < end, f"it lives after {within} s:\n{self._errors.read_text()}"
@@ -86,7 +86,7 @@ def begin(
 
 
 def run(*arguments: str, within: float = 300) -> subprocess.CompletedProcess[str]:
-    """The command, to its end, which must come `within` seconds and without a traceback."""
+    """Run the command to its end. Fails for a traceback, or after `within` seconds."""
     with tempfile.TemporaryDirectory() as folder:
         errors, output = Path(folder, "errors"), Path(folder, "output")
         life = begin(arguments, os.environ, errors, output)
@@ -127,5 +127,5 @@ def _live(
 
 
 def _own_words(errors: Path, pid: int) -> Path:
-    """Where a life that ended by itself says with which code: the fork server may lose that."""
+    """The file in which a process writes its own exit code: the fork server may lose that."""
     return errors.with_name(f"{errors.name}.{pid}.exit")

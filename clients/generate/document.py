@@ -80,8 +80,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What is generated. `read`: the models that come from the gateway; `written`: those that are
-    sent to it."""
+    """The clients' content: models `read` from the gateway, and models `written` to it."""
 
     version: str
     models: tuple[Model, ...]

@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class MachineClock:
-    """By how many seconds it is wrong is written in a file."""
+    """Read its error in seconds from a file."""
 
     file: Path
 

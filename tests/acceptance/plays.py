@@ -24,7 +24,7 @@ Outcomes = dict[str, BaseException | None]
 
 
 def asked_for(request: pytest.FixtureRequest, plays: Mapping[str, P]) -> dict[str, P]:
-    """Those of a module's plays that this run asks for."""
+    """Return the plays of a module that this run asks for."""
     asked = {
         item.callspec.params["name"]
         for item in request.session.items
@@ -35,7 +35,7 @@ def asked_for(request: pytest.FixtureRequest, plays: Mapping[str, P]) -> dict[st
 
 
 def side_by_side(plays: Mapping[str, Callable[[], Awaitable[None]]], at_once: int) -> Outcomes:
-    """What came of each, so many at once."""
+    """Play all, `at_once` at a time, and return their outcomes."""
 
     async def one(name: str, turn: asyncio.Semaphore) -> None:
         async with turn:
@@ -55,7 +55,7 @@ def played(
     folders: pytest.TempPathFactory,
     database: Callable[[str], str | None] = lambda name: None,
 ) -> Outcomes:
-    """What came of each play, each in a town of its own.
+    """Play each in a town of its own, and return the outcomes.
 
     `database` makes the address of each play's PostgreSQL; None is a SQLite of its own.
     """

@@ -68,7 +68,7 @@ async def test_a_wrong_database_address_is_told_without_its_password(
 
 
 async def test_a_database_that_comes_late_is_waited_for_by_starting_again(tmp_path: Path) -> None:
-    """As systemd or Docker do; what is configured need not be touched."""
+    """systemd and Docker start it so; the configuration need not change."""
     file = tmp_path / "later"
     file.write_text("in the way", "utf-8")
     async with open_town(tmp_path, database=f"sqlite:///{file}/gateway.db") as town:

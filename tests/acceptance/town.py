@@ -96,12 +96,12 @@ class Gateway:
 
     @property
     def lives(self) -> bool:
-        """Whether it was started and has not ended."""
+        """True while the process runs."""
         return self.process is not None and self.process.exit_code is None
 
     @property
     def said(self) -> str:
-        """All that it wrote to its standard error, over all its lives."""
+        """The standard error of all its lives."""
         return self.errors.read_text("utf-8") if self.errors.exists() else ""
 
     @property
@@ -145,7 +145,7 @@ class Gateway:
             return 0
 
     async def turned_away(self) -> bool:
-        """Whether it answers, and that it is not ready."""
+        """Return whether it answers that it is not ready."""
         return await self.readiness() == 503
 
     async def health(self) -> dict[str, Any]:
@@ -153,7 +153,7 @@ class Gateway:
         return found
 
     async def owes(self) -> int:
-        """How many deliveries are not over, by its own account; used to know when to count."""
+        """Return the number of open deliveries by its own account, to know when to count."""
         try:
             health = await self.health()
         except CALL_FAILURES:
@@ -195,7 +195,7 @@ class Town:
             self.pushing.append(asyncio.create_task(self.push(item)))
 
     async def push(self, item: SimulatedFormdata) -> None:
-        """As a designed workflow does: again, signed anew, until the gateway has taken it."""
+        """Push, signed anew each time, until the gateway has it, as a designed workflow does."""
         while True:
             await self.stage.push(item)
             if 200 <= (self.answer(item) or 0) < 300:
@@ -257,7 +257,7 @@ class Town:
             yield from self._wrong_news(key, mine)
 
     def disordered(self) -> int:
-        """Of how many requests the citizen was told in the wrong order."""
+        """Return the number of requests whose citizen was told in the wrong order."""
         return sum(not _in_order(_words(self._told(key))) for key in self.sent)
 
     def _told(self, key: tuple[str, str]) -> list[dict[str, Any]]:
@@ -266,7 +266,7 @@ class Town:
         return [e for e in given if isinstance(e, dict) and "evenement" in e]
 
     def references(self, key: tuple[str, str]) -> set[str]:
-        """What the gateway called a formdata, over all the answers that it gave."""
+        """Return the gateway's references of a formdata in all its answers."""
         return {
             found
             for push in self.stage.portal.pushes
@@ -294,7 +294,7 @@ class Town:
             yield f"{key}: an internal note was told"
 
     def _notes(self, tickets: set[str]) -> Iterator[str]:
-        """What agents wrote for the citizen in these tickets."""
+        """Return the agents' texts for the citizen in these tickets."""
         for update in self.stage.bron.updates:
             if update.ticket_id in tickets and update.sender_id is None:
                 yield update.description

@@ -9,7 +9,7 @@ import respx
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as slow what reads answers of the size that the bounds allow, or over sockets."""
+    """Mark as slow the checks that read the largest answers, or use sockets."""
     for item in items:
         if "[answer." in item.name or "[wire." in item.name:
             item.add_marker(pytest.mark.slow)
@@ -17,7 +17,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def router() -> Iterator[respx.MockRouter]:
-    """A far end of its own: a call without a route fails, and so does a route never called."""
+    """A far end for one test: a call without a route fails, and so does a route without a call."""
     mock = respx.MockRouter(assert_all_called=True)
     yield mock
     mock.assert_all_called()

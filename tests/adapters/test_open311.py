@@ -382,7 +382,7 @@ async def test_a_window_read_by_a_clock_that_was_ahead_is_read_again(
 
 
 async def test_a_search_reaches_past_a_clock_that_was_set_back(router: respx.MockRouter) -> None:
-    """What was created two hours after our present was absent, and was created again."""
+    """A request made two hours after our present was absent, and was created again."""
     route = router.get(f"{ROOT}/requests.json").respond(json=[])
     await adapter(router, find="by_attribute").find(REFERENCE)
     asked = route.calls.last.request.url.params

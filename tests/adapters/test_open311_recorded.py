@@ -175,7 +175,7 @@ async def test_the_adapter_understands_what_the_server_answered(name: str) -> No
 
 
 async def _shapes(name: str) -> list[tuple[str, int, list[set[str]], int, list[set[str]]]]:
-    """Of each exchange: its step, then status and rows as recorded, then as simulated."""
+    """Return of each exchange its step, and its status and rows as recorded and as simulated."""
     sim = Open311(
         api_key="cle-essai",
         jurisdiction_id="bron",

@@ -50,7 +50,7 @@ def replay(name: str) -> respx.MockRouter:
 
 
 async def polled(name: str, number: str) -> list[Change]:
-    """What one poll tells of the request, all of it fetched that the citizen may read."""
+    """Return one poll's changes of the request, with the files that the citizen may read."""
     told: list[Change] = []
     async with adapter(options(name), replay(name)) as gru:
         changes = await gru.statuses([Tracked(packs.REFERENCE, number, NOW)], None)

@@ -614,7 +614,7 @@ NOTES = {
 
 
 async def noted(router: respx.MockRouter, listing: Any = (TOLD,), **item: Any) -> list[str]:
-    """What `check` complains of, each with its level before it."""
+    """Return the complaints of `check`, each after its level."""
     router.get(f"{BASE}/moi").respond(200, json={})
     held = router.get(f"{BASE}/s").respond(200, json={"items": []})
     router.get(f"{BASE}/r").respond(200, json={"items": list(listing)})

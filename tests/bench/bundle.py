@@ -37,7 +37,7 @@ def portal_lane(n: int) -> str:
 
 
 def path(n: int) -> str:
-    """Where the n-th commune's requests are pushed."""
+    """Return the path for pushes to the n-th commune."""
     return f"/portal/v1/communes/{insee(n)}/teleservices/{SLUG}/requests"
 
 

@@ -66,7 +66,7 @@ def erasing(quick: bool) -> list[Figure]:
 
 
 def _turn(ours: Running, far: Running) -> list[float]:
-    """How long each push was without its answer, in milliseconds."""
+    """Return how long each push waited for its answer, in milliseconds."""
     done = work(
         "pushing",
         address=ours.address,

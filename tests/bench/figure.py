@@ -28,7 +28,7 @@ class Figure:
     met: bool
 
     def row(self) -> dict[str, Any]:
-        """As in bench.json."""
+        """Return the figure as bench.json writes it."""
         return {
             "name": self.name,
             "value": round(self.value, 3),

@@ -97,7 +97,7 @@ def _throughput(engine: str, quick: bool, empty: str, waiting: str, history: str
 
 
 def _walks(urls: Sequence[str]) -> int:
-    """How often PostgreSQL has read a table that grows with each request from end to end."""
+    """Return how often PostgreSQL has read a growing table from end to end."""
     statement = "SELECT sum(seq_scan) FROM pg_stat_user_tables WHERE relname = ANY(%s)"
     walks = 0
     for url in urls:

@@ -41,7 +41,7 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the database says it would do for one unit: a line for each step of its statements."""
+    """Return the database's plan of one unit: a line for each step of its statements."""
 
     name: str
     promise: Promise

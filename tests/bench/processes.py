@@ -43,7 +43,7 @@ class Running:
         return f"http://127.0.0.1:{self.said['port']}"
 
     def ask(self, path: str) -> dict[str, Any]:
-        """What it answers to a GET, which must be JSON."""
+        """Return its answer to a GET, which must be JSON."""
         answer: dict[str, Any] = httpx.get(self.address + path, trust_env=False).json()
         return answer
 
@@ -57,7 +57,7 @@ class Running:
         return _status(self.process.pid, "VmRSS")
 
     def forget_peak(self) -> None:
-        """From now on `memory_peak` tells the highest since now."""
+        """Begin a new peak for `memory_peak`."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def memory_peak(self) -> float:
@@ -149,7 +149,7 @@ def _first_line(process: subprocess.Popen[str]) -> str:
 
 @contextmanager
 def _ending() -> Iterator[list[subprocess.Popen[str]]]:
-    """What is put into the list is stopped at the end, all at once."""
+    """Give a list whose processes are stopped at the end, all at once."""
     processes: list[subprocess.Popen[str]] = []
     try:
         yield processes
@@ -168,11 +168,11 @@ def _ending() -> Iterator[list[subprocess.Popen[str]]]:
 
 
 def options() -> dict[str, Any]:
-    """In a child: what it was told."""
+    """Return the options of a child process."""
     told: dict[str, Any] = json.loads(sys.stdin.readline())
     return told
 
 
 def say(value: Any) -> None:
-    """In a child: a line to the parent."""
+    """Send a line from a child to its parent."""
     print(json.dumps(value), flush=True)

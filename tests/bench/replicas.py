@@ -32,7 +32,7 @@ PATIENCE = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Drained:
-    """What it took to empty the lanes. CPU in seconds per 1,000 deliveries."""
+    """The cost of emptying the lanes. CPU in seconds per 1,000 deliveries."""
 
     per_second: float
     gateway_cpu: float

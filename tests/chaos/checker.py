@@ -30,7 +30,7 @@ _WORDS = {
 
 
 def held_there(sim: Simulation, delivery: str) -> bool:
-    """What a person sees who looks whether the far end has a delivery."""
+    """Return whether a person finds a delivery at the far end."""
     (row,) = sim.disk.rows(
         "SELECT d.kind, r.id, r.commune, r.ref, e.key, d.attachment_id, d.event_id"
         " FROM delivery d JOIN request r ON r.id = d.request_id JOIN event e ON e.id = d.event_id"
@@ -159,7 +159,7 @@ def _notes(sim: Simulation) -> None:
 
 
 def _echoes(sim: Simulation) -> None:
-    """What a citizen wrote, told to the citizen as the commune's word."""
+    """Find citizens' own words that came back as the commune's."""
     for one in sim.town.portal.received:
         text = str(one.payload.get("message") or "")
         if "MESSAGE-" in text:
@@ -167,7 +167,7 @@ def _echoes(sim: Simulation) -> None:
 
 
 def _silenced(sim: Simulation, ref: str, commune: str) -> None:
-    """Where a ticket stands at the end was the last thing that its citizen was told."""
+    """Check that the last report to the citizen is the ticket's last status."""
     gru = sim.town.grus[commune]
     cancelled = any(one[:2] == (ref, "annulation") for one in sim.happened.pushed)
     if not isinstance(gru, Ticketing) or cancelled:

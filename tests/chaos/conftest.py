@@ -19,7 +19,7 @@ def template() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def on_postgresql() -> Iterator[str]:
-    """The same on PostgreSQL."""
+    """The address of an empty PostgreSQL database of the present schema."""
     skip_unless_installed()
     with postgres_template() as url:
         yield url

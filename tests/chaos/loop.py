@@ -18,7 +18,7 @@ from typing import Any
 
 
 class Frozen:
-    """What a loop can stop: `aside` keeps its handles while `frozen`."""
+    """A part of a loop that can be stopped: `aside` keeps its handles while `frozen`."""
 
     def __init__(self) -> None:
         self.frozen = False

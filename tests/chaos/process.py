@@ -65,11 +65,11 @@ class Process(Frozen):
         return self.engine is not None and not self.dead and not self._stop.is_set()
 
     def kill(self) -> None:
-        """As by SIGKILL: nothing of it runs any more."""
+        """Kill it as SIGKILL does: nothing of it runs any more."""
         self.frozen = self.dead = self.store.dead = True
 
     def stop(self) -> None:
-        """As by SIGTERM."""
+        """Stop it as SIGTERM does."""
         self._stop.set()
 
     async def bury(self) -> None:
@@ -145,7 +145,7 @@ class Process(Frozen):
             self.kill()
 
     def _timers(self, engine: Engine) -> list[asyncio.Task[Any]]:
-        """As `gateway.timers`, whose scheduler reads the machine's clock."""
+        """Run timers as `gateway.timers` does, whose scheduler reads the machine's clock."""
 
         async def forget() -> None:
             await engine.store.write(nonces.forget, engine.environment.now())

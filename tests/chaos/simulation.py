@@ -56,7 +56,7 @@ _HEART = (
 
 @dataclass
 class Happened:
-    """What the checker needs to know of the world besides the far ends and the tables."""
+    """The facts that the checker needs besides the far ends and the tables."""
 
     #: Formdata ids, with their commune.
     forms: dict[str, str] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Happened:
 
 @dataclass
 class Result:
-    """What came of one seed. `breaches` are (count, sentence)."""
+    """The result of one seed. `breaches` are (count, sentence)."""
 
     seed: int
     steps: int
@@ -117,7 +117,7 @@ class Simulation:
         self.trace.append(f"{self.loop.time():.4f} " + " ".join(str(word) for word in words))
 
     def _now(self) -> datetime:
-        """By the clock of our machines, which may be wrong."""
+        """Return the time by our machines' clock, which may be wrong."""
         return self.town.now() + timedelta(seconds=self.town.wrong)
 
     def breach(self, kind: str, what: str) -> None:

@@ -166,7 +166,7 @@ def fresh(template: str, seed: int) -> Iterator[str]:
 
 @dataclass
 class Trouble:
-    """How the database behaves now: shares of units that fail, and how long the others take."""
+    """The database's present behaviour: shares of units that fail, and the time of the others."""
 
     before: float = 0.0
     after: float = 0.0
@@ -208,7 +208,7 @@ class Disk:
             return unit(connection)
 
     def rows(self, statement: str, *values: str) -> list[tuple[Any, ...]]:
-        """What plain SQL says, with a `?` for each value."""
+        """Return the rows of plain SQL, with a `?` for each value."""
         if self.dialect == "postgresql":
             statement = statement.replace("?", "%s")
         return self.read(lambda c: [tuple(row) for row in c.exec_driver_sql(statement, values)])

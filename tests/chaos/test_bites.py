@@ -20,14 +20,14 @@ from tests.chaos.simulation import simulate
 
 @pytest.fixture(autouse=True)
 def _shorter_calm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is broken for good need not be waited for so long."""
+    """Shorten the waits: a broken gateway stays broken."""
     monkeypatch.setattr(simulation, "CALM_AT_MOST", 1800.0)
 
 
 def _kinds(
     template: str, enough: Callable[[set[str]], bool], seeds: int = 12, first: int = 1
 ) -> set[str]:
-    """What seeds report until it is enough."""
+    """Yield the reports of seeds until they suffice."""
     kinds: set[str] = set()
     for seed in range(first, first + seeds):
         kinds |= {kind for kind, _ in simulate(seed, template).breaches}

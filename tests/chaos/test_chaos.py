@@ -19,7 +19,7 @@ POSTGRESQL, ALIKE = (500_019, 500_021), 500_023
 
 @cache
 def played(seed: int, template: str) -> Result:
-    """What came of a seed, played once for whoever looks at it."""
+    """Return the result of a seed, which is played once for all tests."""
     return simulate(seed, template)
 
 

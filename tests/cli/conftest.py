@@ -15,13 +15,13 @@ from tests.command import CliRunner, Result
 from tests.files import edit
 
 MAPPINGS = life.ROOT / "mappings"
-#: Nothing listens there: port 9 of the loopback.
+#: An address where nothing listens: port 9 of the loopback.
 DEAD = "http://127.0.0.1:9"
 
 
 @dataclass(frozen=True)
 class Home:
-    """A configured place. `run` is in this process, `spawn` in one of its own."""
+    """A folder with a configuration. `run` runs a command in this process, `spawn` in a new one."""
 
     folder: Path
     config: Path
@@ -34,7 +34,7 @@ class Home:
         return run(*arguments, *self.where)
 
     def spawn(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """The command as a process of its own, as an operator starts it."""
+        """Run the command in a process of its own, as an operator does."""
         return life.run(*arguments, *self.where)
 
     def replace(self, file: str, old: str, new: str) -> None:
@@ -42,7 +42,7 @@ class Home:
 
 
 def run(*arguments: str) -> Result:
-    """The command in this process; nothing but its own exit may leave it."""
+    """Run the command in this process. It may raise nothing but its own exit."""
     result = CliRunner().invoke(app, list(arguments), prog_name="gru-gateway")
     assert result.exception is None or isinstance(result.exception, SystemExit)
     return result

@@ -86,7 +86,7 @@ def test_json_has_a_word_for_programs(home: Home) -> None:
 
 
 def test_what_is_found_when_asking_is_in_one_language(home: Home) -> None:
-    """Nothing listens there: every far end is a fault, first; what is well is not listed."""
+    """No far end listens: each is a fault and comes first; what is well is not listed."""
     told = home.run("check", "--lang", "fr")
     assert told.exit_code == 4
     assert told.stderr.splitlines()[0].startswith("anomalie : ")

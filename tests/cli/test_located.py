@@ -16,7 +16,7 @@ from tests.contracts.five import Home
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """As an operator has it who is in the folder of several configurations."""
+    """Lay out a folder with several configurations, as an operator may have it."""
     monkeypatch.setenv("FIVE_KEY", KEY)
     made = five.build(tmp_path)
     made.config.rename(tmp_path / "prod")

@@ -1,4 +1,4 @@
-"""What commands print to people is in the reader's language: no command holds a sentence itself.
+"""Commands print in the reader's language: no command holds a sentence itself.
 
 All texts stand in tables, in both languages (`tests/core/test_messages.py`); what is printed goes
 through `gateway.cli.output`. This reads the code of every command, so a new one is held to it too.
@@ -38,7 +38,7 @@ def _calls(file: Path) -> Iterator[tuple[str, ast.Call]]:
 
 
 def _sentences(call: ast.Call) -> list[str]:
-    """What of a call's own arguments is words of a language, said on the spot."""
+    """Return the sentences among a call's own arguments."""
     found = []
     for argument in call.args:
         inside = [argument]

@@ -45,7 +45,7 @@ class Kept:
         return asyncio.run(_with_database(self.home, task))
 
     def stop_in(self, state: State, reason: str, answer: str | None = None) -> None:
-        """What the lane would write after an attempt that ended so."""
+        """Settle an attempt as the lane would."""
 
         async def settle(database: Database) -> None:
             now = datetime.now(UTC)

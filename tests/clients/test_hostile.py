@@ -1,4 +1,4 @@
-"""What answers the clients is no gateway: each call ends with an error that they promise."""
+"""Answers of no gateway: each call of the clients ends with an error that they promise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Five communes whose releases are signed, passed and active: made once, copied for each test."""
+"""Five communes with signed, passed and active releases: made once, copied for each test."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ def _all_released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
 
 @pytest.fixture
 def released(_all_released: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
-    """All five signed, passed and active."""
+    """Five communes with active releases."""
     monkeypatch.setenv("FIVE_KEY", KEY)
     return five.copied(_all_released, tmp_path / "five")

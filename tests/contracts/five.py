@@ -137,7 +137,7 @@ class Home:
         return life.run(*arguments, *self.where)
 
     def json(self, *arguments: str, code: int = 0) -> Any:
-        """What a command prints with --json, its exit code checked."""
+        """Return the output of a command with --json, after a check of its exit code."""
         result = self.run(*arguments, "--json")
         assert result.exit_code == code, result.output
         try:

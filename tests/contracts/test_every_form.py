@@ -47,7 +47,7 @@ def sample(slug: str) -> dict[str, Any]:
 
 
 def like(name: str, value: Any, keys: dict[str, list[str]]) -> st.SearchStrategy[Any]:
-    """What a citizen may have put where the sample has `value`; nothing at all, too."""
+    """Return other values that a citizen may give instead of `value`, or none at all."""
     return st.none() | _filled(name, value, keys)
 
 

@@ -54,13 +54,13 @@ class Running:
         return await self.look()
 
     async def answer(self) -> str | None:
-        """What `secrets reload` is told: what could not be had."""
+        """Return the refusal that `secrets reload` gets."""
         store = self.engine.store
         (said,) = (await store.read(renewals.answers, self.engine.environment.now())).values()
         return None if said.refused is None else said.refused.told()
 
     def things(self) -> dict[str, Any]:
-        """What must stay the same objects, by commune and by name."""
+        """Return the objects that must stay the same, by commune and by name."""
         far = self.engine.far_ends
         communes = {f"commune {k}": one for k, one in self.engine.catalogue.communes.items()}
         jobs = {job.id: job.next_run_time for job in self.scheduler.get_jobs()}
@@ -84,7 +84,7 @@ def home(released: Home) -> Home:
 
 @asynccontextmanager
 async def running(home: Home) -> AsyncIterator[Running]:
-    """What `serve` runs, without its HTTP side, and without lanes at work."""
+    """Run the parts of `serve`, without HTTP and without working lanes."""
     database = Database(home.url)
     locate = partial(located, config=home.config, mappings=home.mappings)
     files = partial(read_bundle, home.config, home.mappings)

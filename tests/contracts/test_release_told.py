@@ -20,7 +20,7 @@ FORMER = "f" * 64
 
 
 def _note(home: Home, former: dict[str, str]) -> None:
-    """What a daemon notes that refuses the active release of a commune."""
+    """Write the note of a daemon that refuses a commune's active release."""
     insee = FIRST[0]
     why = both(Fault("config/communes/x.yaml", 3, SAY("gone")).message)
     words = {insee: (active(home)[insee], why)}

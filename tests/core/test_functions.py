@@ -1,4 +1,4 @@
-"""What a rule's options make: places, telephones, addresses, units, lengths, file names."""
+"""The options of a rule: places, telephones, addresses, units, lengths, file names."""
 
 from __future__ import annotations
 

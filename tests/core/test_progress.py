@@ -1,4 +1,4 @@
-"""Whether what a GRU says of a request is news."""
+"""A GRU's word about a request is news, or not."""
 
 from __future__ import annotations
 

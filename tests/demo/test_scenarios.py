@@ -90,7 +90,7 @@ def is_not_taken_in_by_what_grus_say(told: dict[str, Any]) -> None:
 
 @judged("all-unknown", "half-rights")
 def has_nobody_erased(told: dict[str, Any]) -> None:
-    """By a provider that lies."""
+    """A provider lies."""
     held = {"all-unknown": 8, "half-rights": 4}[told["scenario"]]
     assert told == {"scenario": told["scenario"], "erased": 0, "held": held, "ok": True}
 

@@ -80,7 +80,7 @@ def parsed(words: list[str], *, whole: bool) -> None:
 
 
 def after_name(words: list[str]) -> list[list[str]]:
-    """What follows each `gru-gateway` that is called as a command in a line."""
+    """Return the arguments of each `gru-gateway` command in a line."""
     starts = [at for at, word in enumerate(words) if Path(word).name == "gru-gateway"]
     # As a unit, an account, a database or a file it is another's argument.
     called = [at for at in starts if at == 0 or words[at - 1] in ("exec", "gateway", "root", "|")]

@@ -42,7 +42,8 @@ def glc(source: str = "synchronization", **changes: Any) -> Glc:
 
 @pytest.fixture
 def follow(tmp_path: Path, template: Path) -> Iterator[Build]:
-    """Makes one: `source` and other keywords of `Glc`; `options` are those of the GRUs."""
+    """Return a function that makes a gateway: `source` and `changes` are keywords of `Glc`,
+    `options` are those of the GRUs."""
     made: list[Following] = []
 
     def build(source: str = "synchronization", *, options: Any = None, **changes: Any) -> Following:

@@ -1,4 +1,4 @@
-"""The usual acts of erasure's tests on a gateway that follows GLC."""
+"""A gateway that follows GLC, with the usual acts of the tests of erasure."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Following:
     def form(
         self, account: str | None, commune: str = BRON, *, marker: str = "", photo: bool = False
     ) -> SimulatedFormdata:
-        """A formdata of this account; `marker` stands in its fields, file name and content."""
+        """Submit a formdata of this account, with `marker` in its fields, file name and content."""
         sample = copy.deepcopy(SAMPLE)
         sample["user"]["NameID"] = [account] if account else []
         sample["fields"] |= {"commune_raw": commune, "description": f"Un canapé {marker}"}
@@ -53,7 +53,7 @@ class Following:
         return self.rig.portal.submit_sample(sample)
 
     async def send(self, account: str | None, commune: str = BRON, **kind: Any) -> str:
-        """One request of this account; our id."""
+        """Push one request of this account, and return our id."""
         if account and account not in self.provider.accounts:
             self.provider.create(account)
         accepted = await self.push(self.form(account, commune, **kind))
@@ -64,7 +64,7 @@ class Following:
         return await self.rig.push(item, **extra)
 
     async def people(self, n: int) -> list[str]:
-        """So many people with one request each, kept and delivered."""
+        """Make `n` people with one delivered request each."""
         accounts = [uuid(i + 1) for i in range(n)]
         requests = [await self.send(account) for account in accounts]
         for one in requests:
@@ -72,7 +72,7 @@ class Following:
         return accounts
 
     async def people_kept(self, n: int) -> list[str]:
-        """So many people with one request each, kept and not yet sent."""
+        """Make `n` people with one request each that is not yet sent."""
         accounts = [uuid(i + 1) for i in range(n)]
         for account in accounts:
             await self.send(account)
@@ -83,13 +83,13 @@ class Following:
         return await self.rig.engine.identity.poll()
 
     async def found_gone(self) -> PollResult:
-        """Two polls, far enough apart to confirm."""
+        """Poll twice, far enough apart to confirm."""
         await self.poll()
         self.rig.advance(7 * 3600)
         return await self.poll()
 
     async def erased(self, *, step: float = 0) -> None:
-        """Until nothing is left to do about anybody; the clock moves by `step` at each look."""
+        """Wait until no erasure has anything left to do; move the clock by `step` at each look."""
 
         async def over() -> bool:
             if step:
@@ -116,7 +116,7 @@ class Following:
         return await self.rig.database.read(erasures.targets, erasure)
 
     async def count(self) -> int:
-        """How many people were erased, or are being."""
+        """Return the number of people who were or are being erased."""
         return sum(one.opened_at is not None for one in await self.every())
 
     async def erase_deliveries(self, *requests: str) -> list[str]:
@@ -127,7 +127,7 @@ class Following:
         ]
 
     def places(self) -> list[str]:
-        """Where the marker is: files of the gateway, and what the GRUs hold."""
+        """Return the places of the marker: the gateway's files, and the GRUs' data."""
         found = [
             str(path.relative_to(self.folder))
             for path in sorted(self.folder.rglob("*"))

@@ -198,7 +198,7 @@ class Town:
         return sorted(path for path in self.share.rglob("*") if path.is_file())
 
     async def known(self) -> tuple[list[str], list[str]]:
-        """Where the database says that files lie, and what lies there to be deleted."""
+        """Return the places of files by the database, and the objects waiting for deletion."""
         database = Database(self.database)
         try:
             return await database.read(_places, BLOB), await database.read(_places, PENDING_OBJECT)

@@ -204,7 +204,7 @@ async def test_authentic_is_asked_as_it_writes(follow: Build, spelling: Spelling
 
 
 async def test_rows_and_hashes_of_earlier_versions(follow: Build) -> None:
-    """Which kept and hashed accounts as the portal wrote them."""
+    """An earlier version stored and hashed accounts as the portal wrote them."""
     world = follow("deletions", brake=Brake(1.0, 10))
     async with world.rig.gateway() as engine:
         old, gone = Spelling.DASHED.of(uuid(7)), Spelling.UPPER.of(uuid(8))

@@ -16,7 +16,7 @@ Builder = Callable[..., Rig]
 
 @pytest.fixture
 def build_rig(tmp_path: Path, template: Path) -> Iterator[Builder]:
-    """Makes a rig: keywords are those of `rig.catalogue`, and `breaker`, `grus`."""
+    """Return a function that makes a rig; its keywords are those of `catalogue` and `make`."""
     made: list[Rig] = []
 
     def build(*, breaker: Any = None, grus: Any = None, **config: Any) -> Rig:

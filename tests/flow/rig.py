@@ -1,4 +1,4 @@
-"""The real flow over a real database, with simulated far ends behind lines that a test can hold."""
+"""The real flow over a real database; tests can hold the lines to its simulated far ends."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ UPLOAD_FIRST = {
 
 
 class Died(BaseException):
-    """The process is killed here: nothing after this is done."""
+    """Stands for the death of the process: nothing after it runs."""
 
 
 BEGIN = datetime(2026, 3, 12, 8, 0, tzinfo=UTC)
@@ -135,7 +135,7 @@ BEGIN = datetime(2026, 3, 12, 8, 0, tzinfo=UTC)
 
 @dataclass
 class Clock:
-    """Time passes when a test moves `now`; `wrong` is by how much the machine's clock was set."""
+    """A clock that a test moves by `now`. `wrong`: the error of the machine's own clock."""
 
     now: datetime = BEGIN
     wrong: timedelta = timedelta()
@@ -144,15 +144,15 @@ class Clock:
         return self.now + self.wrong
 
     def steady(self) -> float:
-        """What nobody can set, in seconds."""
+        """The monotonic clock, which nobody can set, in seconds."""
         return time.monotonic() + (self.now - BEGIN).total_seconds()
 
 
 class Line(httpx.AsyncBaseTransport):
-    """The way to a far end. `calls` is what came to the far end, `most` how much at once.
+    """The line to a far end. `calls` are the calls that reached it, `most` the most at once.
 
-    While `before` is cleared a call hangs before the far end sees it, while `after` is cleared
-    once it has done its work. `only`: the one method that hangs.
+    While `before` is cleared, a call hangs before the far end sees it; while `after` is cleared, it
+    hangs once the far end has done its work. `only`: calls of other methods do not hang.
     """
 
     def __init__(self, app: Any) -> None:
@@ -193,7 +193,7 @@ class Line(httpx.AsyncBaseTransport):
 
 
 def merged(base: Any, over: Any) -> Any:
-    """`over` laid upon `base`; a None takes its key away."""
+    """Lay `over` upon `base`, and return the result. A None removes its key."""
     if not isinstance(base, dict) or not isinstance(over, dict):
         return copy.deepcopy(over)
     result = copy.deepcopy(base)
@@ -216,7 +216,7 @@ def catalogue(
     adapters: Mapping[str, type[Adapter]] | None = None,
     data_dir: Path = Path("var"),
 ) -> Catalogue:
-    """Two communes, each with a GRU of its own behind the same kind of connector."""
+    """Build a configuration of two communes, each with a GRU of its own."""
     settings: dict[str, Any] = {
         "data_dir": str(data_dir),
         "retry": {"delays": [5, 60], "jitter": 0, "limit": 3600},
@@ -235,7 +235,7 @@ def catalogue(
     }
     open311 = REST.with_name("open311.yaml")
     bundle = {
-        # JSON is YAML, and is written in no time.
+        # JSON is YAML, too, and faster to write.
         "config/gateway.yaml": json.dumps(settings, ensure_ascii=False),
         f"mappings/{SLUG}/{adapter}.yaml": mapping(
             (open311 if adapter == "open311" else REST).read_text()
@@ -303,7 +303,7 @@ class Rig:
     async def gateway(
         self, *, run: bool = True, stop: bool = True, settle: timedelta = timedelta(minutes=1)
     ) -> AsyncIterator[Engine]:
-        """One process of the gateway. With `stop` False it dies at the end instead of stopping."""
+        """Run one process of the gateway. `stop` False: at the end it dies without stopping."""
         environment = Environment(
             now=self.clock,
             monotonic=self.clock.steady,
@@ -334,12 +334,12 @@ class Rig:
         self.running = asyncio.create_task(engine.lanes.run(engine.lane_names()))
 
     async def pause(self, lane: str, paused: bool = True) -> None:
-        """A person's stop or go, as the command line writes it, and the daemon's look at it."""
+        """Pause or resume a lane as the command line does, and have the daemon notice."""
         await self.database.write(lanes.pause, lane, paused)
         await self.engine.lanes.supervisor.refresh()
 
     def idle(self) -> bool:
-        """Is no call under way?"""
+        """Are all calls over?"""
         return not any(lane.calls for lane in self.engine.lanes.views())
 
     async def _end(self, stop: bool) -> None:
@@ -357,9 +357,9 @@ class Rig:
     # --- the citizen and the portal -----------------------------------------------------------
 
     def submit(self, commune: str = BRON, *, due: bool = True, **fields: Any) -> SimulatedFormdata:
-        """A formdata made of the sample, without its photo; `fields` replace its values.
+        """Submit the sample without its photo. `fields` replace its values.
 
-        `due`: the workflow has marked it as the commune's, as it does just before its call.
+        `due`: the workflow has marked the request as due, as it does just before its call.
         """
         sample = copy.deepcopy(SAMPLE)
         sample["fields"] |= {"commune_raw": commune, "photo": None, **fields}
@@ -369,14 +369,17 @@ class Rig:
         return item
 
     def mark_due(self, item: SimulatedFormdata) -> None:
-        """The request is the commune's from now on."""
+        """Mark the request as due now, as the workflow does."""
         now = self.clock()
         item.set_fields({"bo_a_transmettre": now.astimezone(PARIS).isoformat()}, now)
 
     def adds(
         self, item: SimulatedFormdata, status: str, words: str | None = None, **fields: Any
     ) -> datetime:
-        """The citizen writes, edits or gives up, and the call of the workflow is lost; when."""
+        """Have the citizen write, edit or give up, while the workflow's call is lost.
+
+        Returns the time of the act.
+        """
         now = self.clock()
         if fields:
             item.change(fields, now)
@@ -397,17 +400,17 @@ class Rig:
         return await take_in(self.engine, "toodego", commune, SLUG, formdata)
 
     async def send(self, commune: str = BRON, **fields: Any) -> tuple[SimulatedFormdata, str]:
-        """A citizen submits and the portal pushes: the formdata, and our request's id."""
+        """Submit a request and push it. Returns the formdata and our request's id."""
         item = self.submit(commune, **fields)
         return item, request_id(await self.push(item))
 
     async def takes(self, *changes: Change) -> int:
-        """The first GRU's changes, as if a poll had read them; how many reports this made."""
-        taker, gru = self.engine.changes, self.gru_config
+        """Apply changes of the first GRU as if a poll had read them; return how many reports."""
+        receiver, gru = self.engine.changes, self.gru_config
         news = [news_of(change, self.clock(), polled=True) for change in changes]
-        sifted = NewChanges(news, {c.sha256: c for one in news for _, c in one.documents})
-        judge = taker._judge(gru, await taker._restored_lately())  # noqa: SLF001 - a poll without calls
-        return await taker._apply(gru, sifted, judge)  # noqa: SLF001
+        fresh = NewChanges(news, {c.sha256: c for one in news for _, c in one.documents})
+        judge = receiver._judge(gru, await receiver._restored_lately())  # noqa: SLF001 - a poll without calls
+        return await receiver._apply(gru, fresh, judge)  # noqa: SLF001
 
     # --- looking ------------------------------------------------------------------------------
 
@@ -420,39 +423,39 @@ class Rig:
         return [d for d in (await self.trace(request)).deliveries if kind in (None, d.kind)]
 
     async def the(self, request: str, kind: Kind = Kind.SUBMIT) -> Delivery:
-        """The only delivery of this kind."""
+        """Return the only delivery of this kind."""
         (one,) = await self.deliveries(request, kind)
         return one
 
     def advance(self, seconds: float) -> None:
-        """Move the clock, and have every lane look at it."""
+        """Move the clock and wake every lane."""
         self.clock.now += timedelta(seconds=seconds)
         self.engine.lanes.wake(*self.engine.lane_names())
 
-    async def until(self, true: Callable[[], Awaitable[bool] | bool], what: str = "") -> None:
-        """Wait for real work to get there; a test fails after five minutes."""
+    async def until(self, holds: Callable[[], Awaitable[bool] | bool], what: str = "") -> None:
+        """Wait until the condition holds. After five minutes fail with the text `what`."""
         deadline = time.monotonic() + 300
         while True:
-            now = true()
-            if now if isinstance(now, bool) else await now:
+            answer = holds()
+            if answer if isinstance(answer, bool) else await answer:
                 return
-            assert time.monotonic() < deadline, what or "it never came to that"
+            assert time.monotonic() < deadline, what or "the condition never held"
             await asyncio.sleep(0.003)
 
     async def state(self, request: str, state: State, kind: Kind = Kind.SUBMIT) -> Delivery:
-        """Wait until the only delivery of this kind is in this state."""
+        """Wait until the only delivery of this kind is in this state, and return it."""
 
-        async def there() -> bool:
+        async def in_state() -> bool:
             found = await self.deliveries(request, kind)
             return len(found) == 1 and found[0].state is state
 
-        await self.until(there, f"{kind} never became {state}")
+        await self.until(in_state, f"{kind} never became {state}")
         return await self.the(request, kind)
 
     async def failed(self, request: str, reason: str, kind: Kind = Kind.SUBMIT) -> Delivery:
-        """Wait until the only delivery of this kind has this reason and is not under way."""
+        """Wait until the only delivery of this kind has failed for this reason, and return it."""
 
-        async def there() -> bool:
+        async def has_failed() -> bool:
             found = await self.deliveries(request, kind)
             return (
                 len(found) == 1
@@ -460,11 +463,11 @@ class Rig:
                 and found[0].state is not State.SENDING
             )
 
-        await self.until(there, f"{kind} never failed with {reason}")
+        await self.until(has_failed, f"{kind} never failed with {reason}")
         return await self.the(request, kind)
 
     async def rest(self, *requests_: str) -> None:
-        """Wait until nothing more happens by itself: all is final or waits for a person."""
+        """Wait until each delivery of these requests is final or waits for a person."""
 
         async def quiet() -> bool:
             for request in requests_:
@@ -476,8 +479,10 @@ class Rig:
         await self.until(quiet, "the deliveries never came to rest")
 
     async def rest_in_time(self, *requests_: str) -> None:
-        """As `rest`, with the clock running on while no call is under way: how long one takes is a
-        matter of the machine, not of the clock."""
+        """Wait as `rest` does, and move the clock while no call is under way.
+
+        So the clock does not depend on the machine's speed.
+        """
 
         async def quiet() -> bool:
             if self.idle():
@@ -495,11 +500,11 @@ class Rig:
         return one
 
     def told(self, item: SimulatedFormdata) -> list[Any]:
-        """What the portal's workflow was told of a formdata."""
+        """Return the reports that the portal's workflow got of a formdata, without files."""
         return [e for e in self._given(item) if "b64_content" not in e]
 
     def documents(self, item: SimulatedFormdata) -> list[tuple[str, bytes]]:
-        """The files that the portal's workflow was given by themselves: their names and bytes."""
+        """Return the names and bytes of the files that the portal's workflow got."""
         given = [e for e in self._given(item) if "b64_content" in e]
         return [(e["filename"], base64.b64decode(e["b64_content"])) for e in given]
 

@@ -1,4 +1,4 @@
-"""An adapter whose far end is a script: for what no simulated GRU gives."""
+"""An adapter with a scripted far end, for answers that no simulated GRU gives."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from gateway.sdk import (
 
 
 class Script:
-    """What the next calls answer; empty lists give the plain answers."""
+    """The answers to the next calls; an empty list gives the plain answer."""
 
     def __init__(self) -> None:
         self.outcomes: list[Outcome] = []
@@ -44,7 +44,7 @@ class Script:
         self.polls.append(Changes(changes, cursor))
 
     def adapter(self) -> type[Adapter]:
-        """A class of its own for each test, so that nothing is shared between them."""
+        """Return a class of its own for each test, so that tests share nothing."""
         script = self
 
         class ScriptedAdapter(Adapter):

@@ -39,7 +39,7 @@ def lease_of(rig: Rig) -> float:
 
 
 async def test_forward_a_call_under_way_is_not_taken_for_a_dead_one(rig: Rig) -> None:
-    """By the clock on the wall its lease is over: it was asked about, absent, and sent again."""
+    """By the wall clock its lease is over: it would be asked about, absent, and sent again."""
     rig.line.before.clear()
     rig.line.only = "POST"
     async with rig.gateway():

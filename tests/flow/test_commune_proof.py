@@ -71,12 +71,12 @@ async def test_no_number_that_is_prepared_keeps_the_true_one_out(rig: Rig) -> No
 
 
 def _has_prepared(connection: Connection, request: str, ref: str) -> None:
-    """What an earlier version let in."""
+    """Store a false reference, as an earlier version did."""
     connection.execute(update(REQUEST).where(REQUEST.c.id == request).values(ref=ref))
 
 
 async def test_nothing_of_a_false_claim_reaches_the_portal(rig: Rig) -> None:
-    """Whether or not the formdata's own commune is ever pushed to."""
+    """It does not matter whether the formdata's own commune is ever pushed to."""
     async with rig.gateway():
         item = rig.submit(VILLEURBANNE)
         request = request_id(await by_key(rig, item, BRON))

@@ -88,7 +88,7 @@ def a_rig(build_rig: Builder, act: Act) -> Rig:
 
 
 async def both(rig: Rig, change: Callable[[Claimed], Claimed]) -> tuple[Any, Any]:
-    """What a sending comes to, and a question."""
+    """Return the results of sending, and of asking."""
     async with rig.gateway(run=False) as engine:
         await rig.send()
         now = rig.clock()

@@ -48,7 +48,7 @@ def with_files(rig: Rig, **files: tuple[str, str, bytes]) -> SimulatedFormdata:
 async def push_by_address(
     rig: Rig, item: SimulatedFormdata, address: str | None = None
 ) -> Acceptance:
-    """As a portal that sends a file's address instead of its content."""
+    """Push as a portal that sends a file's address instead of its content."""
     body = item.document(rig.portal.base_url, push=True, files=False)
     if address is not None:
         body["fields"]["photo"]["url"] = address

@@ -132,7 +132,7 @@ def told(claimed: Any, state: State = State.DONE, reason: str = "", **how: Any) 
     ids=["just now", "a moment ago", "by then", "long ago", "by a clock that was ahead"],
 )
 def test_a_report_leaves_once_the_portal_can_be_through_with_its_push(ago: int, due: int) -> None:
-    """So long after the push; never in the past, nor by the hour of a clock that was ahead."""
+    """It leaves `delay` after the push, never in the past, nor by a clock that was ahead."""
     (one,) = told(sent(pushed=NOW - timedelta(seconds=ago)), delay=20.0)
     assert one.due == NOW + timedelta(seconds=due)
 

@@ -201,7 +201,7 @@ async def _wait_for_ever() -> None:
 
 
 async def test_its_loop_and_its_calls_are_its_tasks_until_they_are_over() -> None:
-    """Who takes its far end away waits for these."""
+    """A far end is taken away only after these."""
     made = lane()
     over = asyncio.create_task(asyncio.sleep(0))
     await over

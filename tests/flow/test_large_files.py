@@ -65,7 +65,7 @@ async def _chunks(body: bytes) -> AsyncIterator[bytes]:
 
 
 async def push(rig: Rig, item: SimulatedFormdata, folder: Path) -> Acceptance:
-    """As the portal's push, whose file is laid on disk while it comes."""
+    """Push as the portal does; the file goes to disk while it comes in."""
     body = json.dumps(item.document(rig.portal.base_url, push=True)).encode()
     with BodyReader(folder) as reader:
         taken = await reader.read(_chunks(body), len(body))
@@ -224,7 +224,7 @@ async def test_a_large_page_that_calls_itself_a_photo_is_refused(rig: Rig, tmp_p
 
 
 async def test_a_large_office_document_keeps_its_type(build_rig: Builder, tmp_path: Path) -> None:
-    """What tells a text document from a sheet lies at the end of the file."""
+    """The end of a file tells a text document from a sheet."""
     kind = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
     content = b"PK\x03\x04" + PDF[100:] + b"[Content_Types].xml" + b"word/document.xml"
     rig = build_rig(options=WAYS["first"])

@@ -336,7 +336,7 @@ async def test_a_request_that_becomes_ours_meanwhile_loses_no_document(
 
 
 async def test_a_change_of_mind_keeps_files_readable(stored: Rig, share: Path) -> None:
-    """From the database to the store and back, with all of them still to be sent."""
+    """Files move from the database to the store and back, with all deliveries still waiting."""
     there = stored.catalogue.settings.attachments
     assert there is not None
     contents = {"database": PNG, "store": JPEG, "again": PNG + b"2"}

@@ -279,7 +279,7 @@ async def test_a_report_whose_reply_is_lost_is_told_once(rig: Rig) -> None:
 async def test_a_gru_that_takes_repeats_is_sent_again_and_the_portal_is_asked(
     scripted: Rig, script: Script
 ) -> None:
-    """That its GRU counts what comes twice once says nothing of the portal."""
+    """A GRU that counts a repeated call once says nothing of the portal."""
     script.repeatable = True
     script.outcomes = [Unsure("timeout")]
     scripted.portal.faults.cut_after(FaultCondition(path="/hooks/", first=1))

@@ -132,7 +132,7 @@ async def test_a_gru_that_is_slow_is_not_asked_while_a_call_may_be_under_way(
 async def test_what_polls_passed_over_before_reconcile_is_read_again(
     rig: Rig, tmp_path: Path
 ) -> None:
-    """Until it takes in what the backup lacks, a list tells of tickets that are not known."""
+    """A list tells of unknown tickets until the requests that the backup lacks are here."""
     async with rig.gateway(run=False):
         _, first = await rig.send()
         copy(tmp_path)

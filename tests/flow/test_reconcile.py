@@ -45,7 +45,7 @@ async def passed(rig: Rig) -> list[intake.PassedOverRequest]:
 
 
 def asked(rig: Rig) -> list[dict[str, str]]:
-    """What was asked of the portal's list, call by call."""
+    """Return the queries of the calls to the portal's list."""
     urls = [u for u in rig.lines[PORTAL].urls if "/list?" in u]
     return [{k: v[0] for k, v in parse_qs(urlsplit(u).query).items()} for u in urls]
 
@@ -234,7 +234,7 @@ async def test_numbers_that_a_key_invents_keep_nobody_s_from_being_looked_for(ri
 
 
 def _invented(connection: Connection, at: datetime) -> None:
-    """What Bron's key has pushed in another's name."""
+    """Store a request that Bron's key has pushed in another's name."""
     unaskable = [f"{n},{n}" for n in range(due.AGAIN)]
     for ref in (*unaskable, *(f"{n:03}" + "é" * 197 for n in range(100))):
         intake.pass_over(connection, "toodego", SLUG, ref, intake.OTHER_COMMUNE, BRON, at)
@@ -305,7 +305,7 @@ async def test_what_was_due_before_the_connection_is_left_alone(rig: Rig) -> Non
 async def test_a_mark_that_holds_no_likely_time_counts_from_the_submission(
     rig: Rig, mark: str
 ) -> None:
-    """What the citizen adds to a request is not lost to an odd clock of whoever set its mark."""
+    """A citizen's addition is not lost to an odd clock of the program that set the mark."""
     async with rig.gateway(run=False):
         rig.advance(3600)
         item = rig.submit()

@@ -10,7 +10,7 @@ from tests.flow.rig import Rig
 
 
 async def test_what_was_sent_after_the_backup_is_not_sent_again(rig: Rig, tmp_path: Path) -> None:
-    """As it was when the backup was made, a request waits to be sent; its GRU has had it since."""
+    """In the backup a request waits to be sent; its GRU has received it since."""
     async with rig.gateway(run=False):
         _, request = await rig.send()
         copy = tmp_path / "copy.db"

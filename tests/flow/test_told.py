@@ -45,7 +45,7 @@ def unpolled(build_rig: Builder, script: Script) -> Rig:
 
 
 def told(rig: Rig, item: Any) -> list[tuple[str | None, str | None]]:
-    """What the portal heard after the transmission."""
+    """Return the reports after the transmission."""
     return [(one["statut"], one["message"]) for one in rig.told(item)][1:]
 
 
@@ -783,7 +783,7 @@ async def test_a_bad_item_costs_itself_alone(scripted: Rig, script: Script) -> N
 async def test_a_call_of_which_a_part_cannot_be_fetched_is_called_again(
     unpolled: Rig, script: Script, polled: bool
 ) -> None:
-    """Whom no poll asks is told 503, so that it calls again; what could be had is told now."""
+    """A GRU that no poll asks gets 503, and calls again; the readable changes are told now."""
     able = dataclasses.replace(unpolled.gru_config.capabilities, statuses=polled)
     gru = dataclasses.replace(unpolled.gru_config, capabilities=able, poll=60.0)
     answers: list[Any] = [TryLater("unavailable"), None]

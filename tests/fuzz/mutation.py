@@ -30,7 +30,7 @@ def corpus(target: str) -> list[bytes]:
 
 
 def inputs(kept: Sequence[bytes], count: int, seed: int, longest: int) -> Iterator[bytes]:
-    """So many inputs made out of those that are kept; the same for the same seed."""
+    """Make `count` inputs out of those of the corpus; the same for the same seed."""
     dice = random.Random(seed)
     for _ in range(count):
         data = dice.choice(kept)

@@ -1,4 +1,4 @@
-"""What is fuzzed: each target takes bytes as somebody may send them, and refuses what it must.
+"""The targets of fuzzing: each takes bytes that anybody may send, and refuses what it must.
 
 Whatever else it raises is a finding, and so is what takes longer than the loop may be held.
 """
@@ -78,7 +78,7 @@ def _yardstick() -> float:
 
 
 def formdata(data: bytes) -> None:
-    """What a portal pushes, and the event that it announces."""
+    """Read a portal's push, and the event that it announces."""
     try:
         found = parse_formdata(data, "application/json", limits=LIMITS)
         content_of(found, read_event(found.extra))
@@ -121,7 +121,7 @@ def signature(data: bytes) -> None:
 
 
 def event(data: bytes) -> None:
-    """What a citizen writes, and the words by which a workflow announces it."""
+    """Read a citizen's words, and those by which a workflow announces them."""
     text = data.decode("utf-8", "replace")
     plain = richtext.to_text(text)
     assert "\x00" not in plain
@@ -139,7 +139,7 @@ def event(data: bytes) -> None:
 
 
 def state(data: bytes) -> None:
-    """How the portal says that a formdata stands."""
+    """Read the state of a formdata at the portal."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):
@@ -210,7 +210,7 @@ class _Bytes(httpx.AsyncByteStream):
 
 
 def answer(data: bytes) -> None:
-    """What a GRU answers, to an adapter of each kind."""
+    """Read a GRU's answer, with an adapter of each kind."""
     _runner().run(_answered(_Says(data)))
 
 
@@ -250,7 +250,7 @@ class _Router:
 
 
 def hook(data: bytes) -> None:
-    """What somebody posts to a webhook who has the key."""
+    """Read a post to a webhook by somebody with the key."""
     head, _, body = data.partition(b"\n")
     _runner().run(_hooked(head.decode("latin-1"), body))
 

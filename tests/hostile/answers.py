@@ -24,7 +24,7 @@ _JSON = "Content-Type: application/json"
 
 
 def bomb(size: int) -> bytes:
-    """So many zeros, gzipped."""
+    """Gzip `size` zeros."""
     packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
     zeros = bytes(1_000_000)
     return b"".join(packer.compress(zeros) for _ in range(size // len(zeros))) + packer.flush()
@@ -58,7 +58,7 @@ def drip(begin: bytes, piece: bytes, every: float) -> Pieces:
 
 
 class OnceAsked(Mapping[str, Pieces]):
-    """By name; each is made when it is first asked for, as every process of a run has the names."""
+    """Answers by name. Each is made at its first use, since each process of a run has all names."""
 
     def __init__(self, makers: Mapping[str, Callable[[], Pieces]]) -> None:
         self._makers = makers

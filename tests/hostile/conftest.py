@@ -9,5 +9,5 @@ from gateway.app import spare_the_collector
 
 @pytest.fixture(scope="module", autouse=True)
 def collector() -> None:
-    """As the daemon has it: what a test run holds is not gone through again and again."""
+    """Set the garbage collector as the daemon does, so that it skips what a test run holds."""
     spare_the_collector()

@@ -118,7 +118,7 @@ def creations() -> Iterator[Input]:
 
 
 def addresses() -> Iterator[Input]:
-    """What a key's holder writes to have the gateway call what is not this formdata's."""
+    """Yield bodies by which a key's holder wants the gateway to call another formdata."""
     for told in (
         f"{FORM}/8/",
         f"{PORTAL}/api/users/1/",

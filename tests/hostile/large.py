@@ -65,7 +65,7 @@ async def _measured(webhook_mb: float, push_mb: float, count: int) -> dict[str, 
 
 
 async def _again(make: Callable[[], Awaitable[CallResult]]) -> CallResult:
-    """As a sender does that is told when to come again."""
+    """Repeat a call as a sender does that is told when to come again."""
     while True:
         said = await make()
         if said.status != 503 or not said.retry_after:

@@ -1,4 +1,4 @@
-"""Why no connection was made is told apart, each with its remedy."""
+"""The causes of a failed connection are told apart, each with its remedy."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def xml(content: bytes, charset: str | None) -> object:
 
 
 async def tried(name: str, *, safe: bool) -> tuple[Answer | Outcome, float]:
-    """What came of the call, and the loop's longest stall meanwhile."""
+    """Return the result of the call, and the loop's longest stall meanwhile."""
     read = partial(send, read=xml) if "XML" in name else send
     async with far_end(BAD[name]) as url, open_client(timeout=0.2, connections=1) as client:
         request = client.build_request("POST", url, content=b"{}")

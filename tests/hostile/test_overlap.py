@@ -93,7 +93,7 @@ def test_of_two_of_ours_the_first_is_used() -> None:
 
 
 def test_a_secret_s_file_may_hold_two_by_itself(tmp_path: Path) -> None:
-    """So that no setting changes, and nothing is signed anew, while a secret is replaced."""
+    """Replacing a secret then changes no setting, and needs no new signature."""
     file = tmp_path / "cle"
     bundle = {
         name: text.replace("env:BRON_KEY", f"file:{file}")

@@ -83,7 +83,7 @@ def open311(url: str, client: httpx.AsyncClient) -> Adapter:
 
 
 async def polled(make: Any, pieces: Any) -> tuple[Changes, float]:
-    """What a poll told, and the loop's longest stall; a busy machine is given some tries."""
+    """Return a poll's changes and the loop's longest stall; a busy machine gets some tries."""
     stalled = 1.0
     for _ in range(TRIES):
         async with far_end(pieces) as url, open_client(timeout=5, connections=1) as client:
@@ -139,7 +139,7 @@ async def test_one_heavy_item_is_looked_into_beside_the_loop() -> None:
 
 
 async def test_a_large_document_in_a_webhook_lets_others_have_their_turns() -> None:
-    """As PHP writes it. Seen: 220 ms for 45 MB."""
+    """PHP writes it so. Seen: 220 ms for 45 MB."""
     content = bytes(range(256)) * 90_000
     text = base64.b64encode(content).replace(b"/", rb"\/")
     body = b'{"id": 1, "etat": "open", "at": "2026-03-16", "files": [{"c": "' + text + b'"}]}'

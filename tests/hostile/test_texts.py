@@ -73,7 +73,7 @@ def test_what_is_told_of_it_is_its_begin() -> None:
     "told", ["0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", "2026-01-01T00:00:00"]
 )
 def test_a_time_without_a_place_in_utc_is_no_time_and_nothing_fails(told: str) -> None:
-    """As the first moment of the calendar, in Paris: what systems write that have no date."""
+    """The first moment of the calendar, in Paris: systems write it for a missing date."""
     news = news_of(
         Change(gru_reference="1", status="done", at=datetime.fromisoformat(told)), NOW, polled=True
     )

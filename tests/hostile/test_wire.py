@@ -36,7 +36,7 @@ SHAPE = DeletionsEntry.model_validate(
 async def tried(
     pieces: Pieces, call: Callable[[str, httpx.AsyncClient], Awaitable[object]]
 ) -> object:
-    """What came of it, with no long stall; a busy machine is given some tries."""
+    """Return the result of a call that stalls nobody; a busy machine gets some tries."""
     for _ in range(TRIES):
         async with far_end(pieces) as url, open_client(timeout=0.3, connections=1) as client:
             with StallMeter() as stalls:

@@ -179,6 +179,6 @@ def _with_jump(status: Any) -> Any:
 
 
 def judged() -> list[dict[str, Any]]:
-    """What w.c.s. made of ten kinds of answers."""
+    """Return w.c.s.'s judgements of ten kinds of answers."""
     found: list[dict[str, Any]] = document("08-answers-judged")["outcomes"]
     return found

@@ -111,7 +111,7 @@ BUSY, NO_RIGHT, NO_ROLE = (exchange("03-formdata", n) for n in (22, 18, 6))
 
 
 def why(one: Exchange) -> Exchange:
-    """What the same access is answered when it then reads the formdata."""
+    """Return the answer to the same access when it reads the formdata next."""
     if one.status == 404:
         return exchange("03-formdata", 11 if "99999" in one.path else 4)
     if "cours de traitement" in one.answered["err_desc"] or "processing" in str(one.answered):

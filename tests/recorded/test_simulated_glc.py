@@ -26,7 +26,7 @@ RIGHTS = {25: Lie.NO_RIGHT, 27: Lie.NARROWED}
 
 
 def shape(value: Any) -> Any:
-    """What a client reads by: keys and kinds. Profiles of accounts are no business of ours."""
+    """Return the keys and kinds that a client reads; not those of accounts' profiles."""
     if isinstance(value, dict):
         return {name: shape(one) for name, one in value.items() if name != "known_users"}
     if isinstance(value, list):

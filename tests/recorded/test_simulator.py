@@ -23,7 +23,7 @@ def recorded(topic: str) -> list[Any]:
 
 
 def differences(recorded: Any, given: Any, where: str = "") -> list[str]:
-    """Where the shape of `given` is another one: keys, types, lengths; words where they count."""
+    """List the places where `given` has other keys, types, lengths, or words that count."""
     if isinstance(recorded, dict) and isinstance(given, dict):
         found = []
         if recorded.keys() != given.keys():

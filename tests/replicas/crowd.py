@@ -37,7 +37,7 @@ class Replica(Gateway):
         self.database = dsn
 
     async def command(self, *arguments: str) -> str:
-        """What an operator's command over this replica's configuration prints."""
+        """Return the output of an operator's command with this replica's configuration."""
         done = await asyncio.to_thread(
             CliRunner().invoke, app, [*arguments, *self.where], env=self.environ
         )

@@ -78,7 +78,7 @@ async def stop(one: Replica) -> None:
 
 
 async def send(crowd: Crowd, count: int) -> None:
-    """As many requests without files, each pushed until it is kept."""
+    """Push `count` requests without files of each form, until each is taken."""
     town, dice = crowd.town, crowd.town.stage.dice
     forms = [anomaly(sample(ANOMALY), dice, photo=False) for _ in range(count)]
     forms += [registration(sample(SCHOOL), dice) for _ in range(count)]
@@ -121,7 +121,7 @@ def at_revision(running: Server, revision: str) -> str:
 
 
 async def over(folder: Path, running: Server, revision: str, dice: random.Random) -> dict[str, Any]:
-    """From this revision to the newest."""
+    """Exchange the program: from this revision to the newest."""
     head, old = running.empty(), at_revision(running, revision)
     roles = ("intake", "all", "all")
     async with open_crowd(folder, head, roles=roles, timeout=TIMEOUT) as crowd:

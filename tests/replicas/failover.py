@@ -44,7 +44,7 @@ Standby = Literal["synchronous", "lagging"]
 
 @dataclass(slots=True)
 class Failovers:
-    """What was done, and what came of it."""
+    """The acts of one run, and their results."""
 
     standby: Standby
     seed: int
@@ -55,7 +55,7 @@ class Failovers:
     wrong: str = ""
 
     def told(self) -> dict[str, Any]:
-        """For the JSON line."""
+        """Return the content of the JSON line."""
         return {
             "standby": self.standby,
             "seed": self.seed,
@@ -134,7 +134,7 @@ async def _round(crowd: Crowd, servers: Pair, played: Failovers) -> None:
 
 
 def acknowledged(town: Town) -> set[tuple[str, str]]:
-    """Whose push was answered with 2xx."""
+    """Return the formdata whose push got a 2xx."""
     pushes = town.stage.portal.pushes
     return {(p.slug, p.id) for p in pushes if 200 <= (p.verdict.status or 0) < 300}
 

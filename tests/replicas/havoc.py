@@ -37,7 +37,7 @@ SLOW = 0.1
 
 @dataclass(slots=True)
 class Havoc:
-    """What was done, and what came of it."""
+    """The acts of one run, and their results."""
 
     replicas: int
     seed: int
@@ -46,7 +46,7 @@ class Havoc:
     wrong: str = ""
 
     def told(self) -> dict[str, Any]:
-        """For the JSON line."""
+        """Return the content of the JSON line."""
         fates = {name: self.done[name] for name in (*FATES, "slept_past_lease")}
         told = {"replicas": self.replicas, "seed": self.seed, **fates, **self.found}
         return {**told, "ok": not self.wrong}
@@ -104,7 +104,7 @@ async def _fate(one: Replica, dice: random.Random, end: float, done: Counter[str
 
 
 def _owed(crowd: Crowd) -> list[str]:
-    """What is still owed, and how its lanes stand."""
+    """Return the open deliveries, and the state of their lanes."""
     rows = crowd.ask(
         "SELECT d.lane, d.state, d.reason, count(*), min(l.breaker), min(l.trips)"
         " FROM delivery d LEFT JOIN lane l ON l.name = d.lane"

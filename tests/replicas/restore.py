@@ -53,7 +53,7 @@ KINDS: tuple[Kind, ...] = ("sqlite", "postgresql")
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """How an operator copies the database and puts it back; both block."""
+    """An operator's way to copy the database and to restore it; both block."""
 
     address: str
     back_up: Callable[[], object]
@@ -101,7 +101,7 @@ def run(program: Path, *arguments: str | Path) -> None:
 
 
 def held(address: str) -> tuple[dict[tuple[str, str], str], int]:
-    """What the database calls each form, and how many deliveries are in doubt."""
+    """Return the database's reference of each form, and the number of deliveries in doubt."""
     form = (REQUEST.c.teleservice, REQUEST.c.ref, REQUEST.c.id)
     doubted = DELIVERY.c.state == State.UNSURE.value
     engine = open_database_engine(address)

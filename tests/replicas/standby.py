@@ -71,7 +71,7 @@ class Node:
         until(lambda: self.run("SELECT 1"), "the server starts")
 
     def kill(self) -> None:
-        """As by a power cut: whoever waits for an answer gets none, or an error."""
+        """Stop as in a power cut: a waiting client gets no answer, or an error."""
         if self._running is not None:
             self._running.send_signal(signal.SIGQUIT)
             self._running.wait(_PATIENCE)
@@ -110,7 +110,7 @@ class Pair:
             until(lambda: self._streaming("sync"), "commits wait for it")
 
     def lag(self) -> None:
-        """From now on the standby gets nothing more."""
+        """Cut the standby off from now on."""
         self.standby.set("primary_conninfo", "")
         until(lambda: not self._streaming("streaming"), "the standby is cut off")
 

@@ -263,7 +263,7 @@ async def behind_pgbouncer(folder: Path, running: Server, mode: str) -> dict[str
 
 
 def _check(crowd: Crowd) -> str:
-    """What `check` says of the database."""
+    """Return the lines of `check` about the database."""
     one = crowd.intake
     done = CliRunner().invoke(app, ["check", "--json", *one.where], env=one.environ)
     lines = [line for line in done.output.splitlines() if "pool" in line]

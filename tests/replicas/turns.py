@@ -115,7 +115,7 @@ async def play(folder: Path, url: str, communes: int, each: int) -> dict[str, An
 
 
 class _Halfway:
-    """How the communes had been served when half of the reports were through."""
+    """The service of each commune when half of the reports were through."""
 
     def __init__(self, engine: Engine, reports: int) -> None:
         self.over = asyncio.Event()

@@ -1,4 +1,4 @@
-"""What a stranger sends to the sandbox, and what its page shows of hostile values."""
+"""Hostile calls to the sandbox, and hostile values on its page."""
 
 from __future__ import annotations
 

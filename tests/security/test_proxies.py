@@ -36,7 +36,7 @@ QUERY = "a=%7e&b=+%2B&c=%C3%A9&d=1;2&e=&&orig=x&signature=A%2Fb%3D"
 
 @dataclass
 class Behind:
-    """What stands behind the proxy: it keeps what came to it."""
+    """The server behind the proxy, which records its calls."""
 
     calls: list[tuple[str, str, Mapping[str, str], int]]
     status: int = 200

@@ -1,4 +1,4 @@
-"""Every test that takes `store` or `url` runs on both databases."""
+"""Runs each test that takes `store` or `url` on both databases."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def dialect(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def empty_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a database with nothing in it."""
+    """The address of a database without any table."""
     if dialect == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.db'}"
         return
@@ -34,7 +34,7 @@ def empty_url(dialect: str, request: pytest.FixtureRequest, tmp_path: Path) -> I
 def url(
     dialect: str, request: pytest.FixtureRequest, tmp_path: Path, template: Path
 ) -> Iterator[str]:
-    """The address of a database with the schema and no rows."""
+    """The address of a database with all tables, empty."""
     if dialect == "sqlite":
         address = f"sqlite:///{tmp_path / 'gateway.db'}"
         shutil.copyfile(template, tmp_path / "gateway.db")

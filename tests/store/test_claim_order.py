@@ -49,7 +49,7 @@ async def test_a_probe_is_made_with_what_has_not_failed_yet(store: Database) -> 
 async def test_a_claim_is_filled_with_what_is_due_whatever_was_chosen_first(
     store: Database,
 ) -> None:
-    """What has not failed is the oldest as well: it is counted once."""
+    """The delivery that has not failed is also the oldest: it counts once."""
     await due(store, a=timedelta(hours=1))
     failed = await claim_one(store)
     await settle(store, failed, State.WAITING, next_at=NOW - timedelta(minutes=1), failures=1)

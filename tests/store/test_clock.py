@@ -190,6 +190,14 @@ async def test_the_latest_attempt_tells_what_the_clock_was(store: Database) -> N
     assert await store.read(clock.latest_act) == AHEAD
 
 
+async def test_a_restore_after_the_latest_attempt_tells_what_the_clock_was(store: Database) -> None:
+    await _failed(store, State.WAITING)
+    await store.write(installation.record_restore, BEFORE)
+    assert await store.read(clock.latest_act) == NOW
+    await store.write(installation.record_restore, AHEAD)
+    assert await store.read(clock.latest_act) == AHEAD
+
+
 async def test_what_was_put_back_by_a_clock_ahead_is_asked_about_soon(store: Database) -> None:
     await accept(store)
     assert await store.write(installation.treat_as_restored, AHEAD) == 1

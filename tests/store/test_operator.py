@@ -33,7 +33,7 @@ def no(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
 
 
 def replay_unsent(connection: Connection, delivery_id: str, now: datetime) -> Delivery:
-    """Of what called nobody there is nothing to ask."""
+    """A delivery that called nobody leaves nothing to ask."""
     unsent = update(DELIVERY).where(DELIVERY.c.id == delivery_id).values(reason="unmappable")
     connection.execute(unsent)
     return operator.replay(connection, delivery_id, now)

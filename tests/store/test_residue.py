@@ -55,7 +55,7 @@ def churn(connection: Connection) -> list[int]:
 
 
 def left(database: Database, gone: list[int]) -> list[int]:
-    """Whose bytes are anywhere in the files."""
+    """Return the people whose bytes are anywhere in the files."""
     path = Path(database.engine.url.database or "")
     held = b"".join(p.read_bytes() for p in path.parent.glob(f"{path.name}*"))
     return [n for n in gone if mark(n).encode() in held]

@@ -42,7 +42,7 @@ def migrated(url: str) -> Iterator[Engine]:
 
 @pytest.fixture
 def created(empty_url: str) -> Iterator[Engine]:
-    """What `tables` alone would make."""
+    """Return the schema that `tables` alone makes."""
     engine = open_database_engine(empty_url)
     METADATA.create_all(engine)
     yield engine
@@ -58,7 +58,7 @@ def test_the_tables_and_the_migrations_do_not_differ(migrated: Engine) -> None:
 
 
 def _checks_and_indexes(connection: Connection) -> dict[str, Any]:
-    """What Alembic does not compare: CHECKs, and the conditions of partial indexes."""
+    """Return the CHECKs and the conditions of partial indexes, which Alembic does not compare."""
     if connection.dialect.name == "sqlite":
         rows = connection.execute(
             text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")

@@ -67,7 +67,7 @@ async def fill(store: Database) -> str:
 
 
 async def read_all(store: Database, request_id: str) -> list[Any]:
-    """What `fill` has stored, as it is read."""
+    """Return what `fill` has stored, as it is read."""
     body = await store.read(requests.first_body, request_id)
     answers = await store.read(requests.answers, request_id)
     ready = await store.read(untold.ready, "69029", "mairie", ["other"], 10)

@@ -85,7 +85,7 @@ async def _moves(store: Store, prefix: str, seed: int) -> list[SettlementWrite]:
 
 
 def _rows(connection: Connection, prefix: str) -> Any:
-    """All that is kept of the requests of a family, by reference instead of by id."""
+    """Return all rows of a family of requests, by reference instead of by id."""
     found: dict[str, Any] = {}
     for request in connection.execute(select(REQUEST).where(REQUEST.c.ref.startswith(prefix))):
         mine = request.id

@@ -120,7 +120,7 @@ async def test_postgresql_refuses_to_empty_the_table_too(
 
 
 def without_triggers(url: str, *statements: str) -> None:
-    """What somebody with the database in hand can do."""
+    """A person with access to the database may do these."""
     engine = open_database_engine(url)
     with engine.begin() as connection:
         if connection.dialect.name == "sqlite":

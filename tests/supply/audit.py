@@ -38,7 +38,7 @@ def advisories(source: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def holes(found: Sequence[Pin], entries: Iterator[Mapping[str, Any]]) -> list[Hole]:
-    """What of the pinned is known to be open, by package."""
+    """Return the known holes of the pinned packages."""
     known = {pin.name: pin for pin in found}
     open_: list[Hole] = []
     for entry in entries:

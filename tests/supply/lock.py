@@ -51,7 +51,7 @@ def pins(lock: Path) -> list[Pin]:
 
 
 def licence(name: str) -> str:
-    """What an installed package says of its licence; empty where it says nothing."""
+    """Return the licence of an installed package; empty if it names none."""
     try:
         about = metadata.metadata(name)
     except metadata.PackageNotFoundError:
@@ -66,7 +66,7 @@ def licence(name: str) -> str:
 
 
 def needs(name: str) -> Iterator[str]:
-    """What an installed package asks for itself, extras apart."""
+    """Yield the requirements of an installed package, without its extras."""
     try:
         asked = metadata.requires(name) or []
     except metadata.PackageNotFoundError:

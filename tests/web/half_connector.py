@@ -22,7 +22,7 @@ class Killed(Exception):
 
 @dataclass
 class Disk:
-    """What the commune keeps: the messages by their ids, in the order in which it took them."""
+    """The commune's store: messages by id, in the order in which it took them."""
 
     taken: dict[str, dict[str, Any]] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Disk:
         return f"C-{list(self.taken).index(message_id) + 1}"
 
     def order(self) -> dict[str, list[int]]:
-        """By request, the sequence of its messages as they were taken."""
+        """Return the sequence of each request's messages as they were taken."""
         found: dict[str, list[int]] = {}
         for message in self.taken.values():
             found.setdefault(message["request"]["reference"], []).append(message["sequence"])

@@ -72,7 +72,7 @@ class MemoOptions(Options):
 
 
 class MemoAdapter(Adapter):
-    """Keeps in memory what it is given: a far end that never fails."""
+    """An adapter with its far end in memory, which never fails."""
 
     kind = "memo"
     reasons = (
@@ -208,7 +208,7 @@ class OtherAdapter(MemoAdapter):
 
 
 def bundle(data_dir: Path) -> dict[str, str]:
-    """The configuration's files."""
+    """Return the files of the configuration."""
 
     def commune(insee: str, name: str, portal: str, key: str, *slugs: str) -> str:
         routes = "\n".join(f"  {s}: {{gru: main, mapping: {s}/memo}}" for s in slugs)
@@ -260,7 +260,7 @@ class Gateway:
         nonce: str | None = None,
         late: float = 0,
     ) -> str:
-        """The path signed as a portal does, each time with a nonce of its own."""
+        """Sign a path as a portal does, with a new nonce each time."""
         self.nonces.append(nonce or f"nonce{len(self.nonces):026}")
         now = self.clock[0] - timedelta(seconds=late)
         url = sign_url(BASE + path, key, orig=orig, now=now, nonce=self.nonces[-1])
@@ -280,7 +280,7 @@ class Gateway:
 
 
 def requests_path(insee: str | None, slug: str) -> str:
-    """Where requests are pushed."""
+    """Return the path to which requests are pushed."""
     commune = f"/communes/{insee}" if insee else ""
     return f"/portal/v1{commune}/teleservices/{slug}/requests"
 
@@ -294,7 +294,7 @@ BASIC = basic("toodego", ENVIRON["PUSH_PASSWORD"])
 
 
 def small(ref: str = "7", **changes: Any) -> dict[str, Any]:
-    """A formdata without files, for Bron."""
+    """Return a formdata without files, for Bron."""
     value: dict[str, Any] = {
         "id": ref,
         "fields": {"commune_raw": "69029", "description": "Un nid de poule"},
@@ -308,7 +308,7 @@ def anomaly() -> dict[str, Any]:
 
 
 def from_here(formdata: dict[str, Any]) -> dict[str, Any]:
-    """A sample as the harness's portal would have written it."""
+    """Return a sample as the harness's portal writes it."""
     text = json.dumps(formdata)
     for elsewhere in ("https://demarches-toodego.example.org", "http://127.0.0.1:8490"):
         text = text.replace(elsewhere, f"https://{ORIG}")
@@ -326,7 +326,7 @@ async def gateway(
     environ: Mapping[str, str] = ENVIRON,
     database_url: str | None = None,
 ) -> AsyncIterator[Gateway]:
-    """A gateway over the SQLite database in `folder`: the same one when opened there again.
+    """Run a gateway over the SQLite database in `folder`, which keeps its data between two runs.
 
     `files`: another configuration than `bundle`'s. `database_url`: another database, with its
     schema.

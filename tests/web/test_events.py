@@ -156,7 +156,7 @@ async def test_a_webhook_by_adapter_and_by_get(gw: Gateway) -> None:
 
 
 async def test_who_proves_nothing_by_its_head_is_not_read(gw: Gateway) -> None:
-    """Where an adapter can tell by it; who is proven early shares no room with strangers."""
+    """The adapter proves a sender by the head; proven senders share no room with strangers."""
     memo, read = gw.memo(), 0
 
     async def content() -> AsyncIterator[bytes]:

@@ -32,7 +32,7 @@ from tests.wire.samples import sample
 
 
 async def test_a_recorded_call_of_wcs_is_taken(gw: Gateway) -> None:
-    """As it came over the wire, when it came: an explicit key, no orig, keys in the old case."""
+    """Replay the recorded push at its time: an explicit key, no orig, keys in the old case."""
     call = sample("recorded-wcs-exchange")["wscall_out"]
     gw.clock[0] = datetime(2026, 11, 23, 19, 7, 19, tzinfo=UTC)
     query = call["path"].partition("?")[2]

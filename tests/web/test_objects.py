@@ -147,7 +147,7 @@ async def test_what_waits_to_be_deleted_is_counted(stored: Gateway, share: Path)
 
 
 async def metrics(gw: Gateway) -> dict[str, float]:
-    """Those of the object store."""
+    """Return the metrics of the object store."""
     answer = await gw.client.get("/ops/metrics")
     lines = [line.split() for line in answer.text.splitlines() if "gru_gateway_attachment" in line]
     return {

@@ -64,7 +64,7 @@ async def test_a_database_that_is_only_read_is_not_ready(gw: Gateway) -> None:
 async def test_a_database_in_trouble_is_not_ready(
     gw: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What half of the connections still keep is no reason to send us more."""
+    """Half of the connections may still be kept: that is no reason to send us more."""
     monkeypatch.setattr(type(gw.database), "trouble", "refused")
     answer = await gw.client.get("/ops/ready")
     assert (answer.status_code, answer.json()) == (503, {"ready": False, "database": False})

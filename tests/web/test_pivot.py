@@ -49,7 +49,7 @@ async def trace(gw: Gateway, reference: str) -> Trace:
 
 
 async def told(gw: Gateway, reference: str) -> list[tuple[str | None, str | None]]:
-    """What the citizen is to read, in order."""
+    """Return the texts for the citizen, in order."""
     found = []
     for event in (await trace(gw, reference)).events:
         if event.origin == "gru":

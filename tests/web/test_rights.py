@@ -43,7 +43,7 @@ class Town:
             }
 
     def foreign_writes(self) -> list[tuple[str, tuple[Any, ...]]]:
-        """What was changed or added that is not of the commune whose key was used."""
+        """Return rows that were changed or added and are not of the key's commune."""
         found = []
         for name, after in self.rows().items():
             if name == "nonce":  # a signed call is taken once, whatever comes of it
@@ -88,7 +88,7 @@ KEYS: tuple[dict[str, Any], ...] = (
 
 
 def pushes() -> Iterator[Any]:
-    """What a key's holder may write to get at the other's request, or to stand in its way."""
+    """Yield bodies by which a key's holder may reach or block the other's request."""
     named = {"description": "inventé"}
     for commune in (OURS, THEIRS):
         yield small(THEIR_REF, fields=named | {"commune_raw": commune})
@@ -249,7 +249,7 @@ async def test_anothers_key_reads_nothing_and_writes_nothing(
 
 
 def _told(answer: httpx.Response) -> Any:
-    """What an answer tells, whatever number was asked about and whatever the request is called."""
+    """Return an answer without the number asked about and the request's own names."""
     found = answer.json()
     text = json.dumps([answer.status_code, found]).replace(FREE_REF, THEIR_REF)
     ours = found.get("data") or {}
@@ -259,7 +259,7 @@ def _told(answer: httpx.Response) -> Any:
 
 
 async def test_anothers_number_is_answered_as_one_that_nobody_has(town: Town) -> None:
-    """By every route that names a formdata, before and after a key has pushed to it."""
+    """Every route that names a formdata answers so, before and after a key has pushed to it."""
     places = [place.format(insee=OURS, slug=SLUG) for place in (PORTAL, ANY)]
     said: dict[str, list[Any]] = {THEIR_REF: [], FREE_REF: []}
     calls: list[tuple[str, str, Any]] = []

@@ -151,7 +151,7 @@ async def test_answers_to_a_write(
 
 
 def formdata(*actions: str, fields: Any = None, data: Any = None, **changes: Any) -> Any:
-    """What a light read shows of a formdata."""
+    """Return a formdata as a light read shows it."""
     workflow: dict[str, Any] = {"status": {"id": "encours"}, "fields": fields or {}}
     if data is not None:
         workflow["data"] = data

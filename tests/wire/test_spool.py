@@ -37,7 +37,7 @@ async def _chunks(body: bytes, cuts: list[int]) -> AsyncIterator[bytes]:
 
 
 def read(parse: Any) -> Any:
-    """What a formdata says, its files' bytes included; or how it is refused."""
+    """Return the content of a formdata with its files' bytes, or the refusal."""
     try:
         form = parse()
     except Rejected as error:
@@ -63,7 +63,7 @@ def both(body: bytes, cuts: list[int], limits: Limits = LIMITS) -> tuple[Any, An
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """What is long and large is so at a few bytes, so that every edge is met often."""
+    """Count a few bytes as long and large, so that tests meet every edge often."""
     if request.node.get_closest_marker("parametrize") or "real" not in request.node.name:
         monkeypatch.setattr(spool, "LONG", 24)
         monkeypatch.setattr(spool, "_PIECE", 16)

@@ -70,7 +70,7 @@ class Later(Exception):
 
 @dataclass(frozen=True)
 class Taken:
-    """What came of a message: the ticket's number, or the end of a person's data."""
+    """The result of a message: the ticket's number, or the end of a person's data."""
 
     number: str | None = None
     erasure: str | None = None
