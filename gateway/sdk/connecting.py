@@ -20,7 +20,7 @@ from gateway.core.outcome import Accepted, Misconfigured, Outcome, TryLater
 from gateway.sdk.adapter import File
 from gateway.sdk.exchange import Answer, failure_of, send
 
-#: Where what would leave is told to, when far ends are answered for. It is nobody's address.
+#: The address, of nobody, to which calls are told when far ends are simulated.
 REHEARSED: Final = "http://rehearsal.invalid"
 #: The errors of OpenSSL, by its own names.
 _OTHER_THAN_TLS: Final = frozenset(

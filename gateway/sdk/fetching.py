@@ -11,7 +11,7 @@ from gateway.core.outcome import Outcome, Refused
 from gateway.sdk.exchange import Answer
 from gateway.sdk.http import classify_status
 
-#: How often a file may lead on to another address.
+#: Redirects of a file, at most.
 HOPS: Final = 4
 
 

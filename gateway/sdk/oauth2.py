@@ -29,7 +29,7 @@ LEEWAY = timedelta(seconds=30)
 #: Seconds for which an assertion of ours is good.
 ASSERTED = 180
 
-#: How a client shows its secret to a token endpoint; `none`: it has none, and gives its id alone.
+#: The place of a client's secret in a call for a token; `none`: it gives its id alone.
 ClientAuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
 
 

@@ -1,4 +1,4 @@
-"""The messages of the pivot contract: the same ones are pushed, fetched, and read again."""
+"""Makes the messages of the pivot contract, which are pushed, fetched, or read again."""
 
 from __future__ import annotations
 
@@ -42,9 +42,8 @@ _TYPES: Mapping[EventKind, PivotEventType] = {
 class PivotClient:
     """A commune's half-connector: its identity, its secrets and its limits.
 
-    With one of its `secrets` it asks for a token, the newest one first; they sign our links too. A
-    file of `inline_bytes` or less goes into the message, as long as all such files together have no
-    more than that. A link is valid for `link_seconds`.
+    It asks for a token with one of its `secrets`; the first of these also signs our links. Small
+    files go into the message, `inline_bytes` in all; others go as links, valid for `link_seconds`.
     """
 
     commune: str
@@ -68,11 +67,11 @@ class PivotClient:
 
     @property
     def links(self) -> FileLinks:
-        """Return the links that it is given, signed by its own secrets."""
+        """Return its links to files, signed with its own secrets."""
         return FileLinks(self.id, self.secrets, self.public_url, self.link_seconds)
 
     async def event(self, sent: Submission | Amendment, now: datetime) -> PivotEvent:
-        """Return the message of an event. Its links are valid from `now`."""
+        """Make the message of an event. Its links are valid from `now`."""
         filing = sent.filing or Filing("", "", None, now, now)
         kind = sent.kind if isinstance(sent, Amendment) else EventKind.CREATION
         key = sent.key if isinstance(sent, Amendment) else CREATION
@@ -99,7 +98,7 @@ class PivotClient:
         )
 
     def erasure(self, reference: str, gru_reference: str | None) -> PivotErasure:
-        """Return the message that asks for an erasure."""
+        """Make the message that asks for an erasure."""
         return PivotErasure(
             id=identifier(reference, "erase"),
             type="request.erased",
@@ -137,7 +136,7 @@ class PivotClient:
 
 
 def message_weight(message: PivotEvent | PivotErasure) -> int:
-    """Return the size of the message to write, in the units of `beside`."""
+    """Return the size of a message for `beside`."""
     if isinstance(message, PivotErasure):
         return 0
     return weight(message.data) + sum(len(file.content or "") for file in message.files)

@@ -1,4 +1,4 @@
-"""The meaning of a half-connector's answer to a message of the pivot contract."""
+"""The outcome of a message of the pivot contract, by the half-connector's answer."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from gateway.sdk.exchange import Answer, failure_of
 from gateway.sdk.pivot_models import Acknowledgement
 from gateway.sdk.reading import Unreadable, read_json
 
-#: Statuses of an address at which nobody takes anything: a setting is wrong, no request is.
+#: Statuses of an address where nobody takes messages: the options are at fault, not the request.
 NOT_THERE = frozenset({404, 405, 410})
 
 
 def outcome_of_push(answer: Answer) -> Outcome:
-    """Return the outcome of a message that was answered so.
+    """Return the outcome of a message.
 
-    A message that is not taken is sent again; one that is refused for good, a person looks at.
+    A final refusal waits for a person; after any other failure the message is sent again.
     """
     if answer.status in NOT_THERE:
         return Misconfigured("not_there", f"HTTP {answer.status}")
@@ -30,7 +30,7 @@ def outcome_of_push(answer: Answer) -> Outcome:
     try:
         told = Acknowledgement.model_validate(answer.value)
     except ValidationError:
-        # A page in the place of an answer: whoever made it may have taken nothing.
+        # A page instead of an answer: a proxy may have made it, and nothing was taken.
         return TryLater("unreadable_answer", f"HTTP {answer.status} that is no acknowledgement")
     if told.erasure is not None and told.erasure.outcome == "kept":
         return Refused("kept_by_law", "the commune keeps what it holds, and says why")
@@ -41,7 +41,7 @@ def outcome_of_push(answer: Answer) -> Outcome:
 
 
 def _says_again(answer: Answer) -> bool:
-    """Does a refusal say, as a problem of the contract, that it is to be sent again?"""
+    """Is the refusal a problem of the contract that asks for another try?"""
     try:
         told = read_json(answer.content) if answer.value is None else answer.value
     except Unreadable:

@@ -1,6 +1,4 @@
-"""The bodies of the pivot contract, `/pivot/v1`: what a commune's own half-connector is sent, and
-what it answers and tells. The OpenAPI document is generated from these.
-"""
+"""The bodies of the pivot contract, `/pivot/v1`. The OpenAPI document is generated from them."""
 
 from __future__ import annotations
 
@@ -19,12 +17,12 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-#: Of the contract: major in the address, minor for what is added, patch for words.
+#: The contract's version: major in the address, minor for additions, patch for wording.
 API_VERSION = "1.2.0"
 LONGEST_KEY = 100
-#: Items of a claim, of a page of events, of what is settled at once.
+#: Items of a claim, of a page of events, of one call's results.
 MOST_ITEMS = 100
-#: Faults of one body that are told at once.
+#: Faults of one body in an answer.
 MOST_ERRORS = 20
 #: Documents of one change.
 MOST_DOCUMENTS = 20
@@ -42,24 +40,24 @@ def _has_place(told: datetime) -> datetime:
     return told
 
 
-#: A time of outside, with its offset, which can be told in UTC.
+#: An outside time, with its offset, that has a place in UTC.
 Instant = Annotated[AwareDatetime, AfterValidator(_has_place)]
 
 
 class OutgoingModel(BaseModel):
-    """Base of what we send: there may be more in it one day."""
+    """Base of our bodies: a later version may add fields."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class IncomingModel(BaseModel):
-    """Base of what a commune tells: nothing that is not described, lest it be lost in silence."""
+    """Base of a commune's bodies: an unknown field is refused, lest it be lost in silence."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class PivotEventType(StrEnum):
-    """The things that happen to a request, as the commune is told of them."""
+    """The events of a request."""
 
     CREATED = "request.created"
     MESSAGE = "request.message"
@@ -69,7 +67,7 @@ class PivotEventType(StrEnum):
 
 
 class PivotStatus(StrEnum):
-    """The statuses that a commune may tell. `done`, `refused` and `cancelled` end a request."""
+    """The statuses that a commune may give. `done`, `refused` and `cancelled` end a request."""
 
     ACCEPTED = "accepted"
     IN_PROGRESS = "in_progress"
@@ -81,14 +79,14 @@ class PivotStatus(StrEnum):
 
 
 class Recipient(OutgoingModel):
-    """The one that a message is meant for: refuse what names another."""
+    """The addressee of a message. Refuse a message for another one."""
 
     commune: str = Field(description="INSEE code, five characters.")
     environment: Literal["production", "test"]
 
 
 class PivotService(OutgoingModel):
-    """The service in charge of the request, and how it is reached (CRPA, R112-11-1)."""
+    """The service in charge of the request, and its contact details (CRPA, R112-11-1)."""
 
     name: str = Field(min_length=1, max_length=200)
     email: str | None = Field(None, max_length=200)
@@ -111,7 +109,7 @@ class PivotRequest(OutgoingModel):
 
 
 class PivotFile(OutgoingModel):
-    """A citizen's file: its bytes in `content`, or to be read at `url`, never both."""
+    """A citizen's file: either its bytes in `content`, or a link in `url`."""
 
     field: str = Field(description="The form's field.")
     filename: str
@@ -129,7 +127,7 @@ class PivotFile(OutgoingModel):
 
 
 class PivotEvent(OutgoingModel):
-    """One event of a request. `id` is the same however often it is sent: take each `id` once."""
+    """One event of a request. It keeps its `id` each time it is sent: take each `id` once."""
 
     id: str
     type: PivotEventType
@@ -143,7 +141,7 @@ class PivotEvent(OutgoingModel):
 
 
 class PivotErasure(OutgoingModel):
-    """A person is to be forgotten: erase what is held of this request, and answer a receipt."""
+    """An order to forget a person: erase all data of this request, and answer a receipt."""
 
     id: str
     type: Literal["request.erased"]
@@ -154,7 +152,7 @@ class PivotErasure(OutgoingModel):
 
 
 class ErasureReceipt(IncomingModel):
-    """The end of a person's data at the commune. `kept` needs its ground and, if known, its end."""
+    """The end of a person's data. `kept` needs its legal ground and, if known, its end."""
 
     outcome: Literal["erased", "anonymised", "kept", "absent"]
     ground: str | None = Field(None, max_length=500)
@@ -162,8 +160,10 @@ class ErasureReceipt(IncomingModel):
 
 
 class Acknowledgement(OutgoingModel):
-    """The answer to a pushed event: a 2xx, with this body or none. Anything else is tried again
-    or, for 4xx, shown to a person. What else it says is passed over."""
+    """The answer to a pushed event: a 2xx, with this body or none. Other fields are ignored.
+
+    After any other status we send again or, for a 4xx, show the event to a person.
+    """
 
     reference: Number | None = Field(None, description="The commune's own number.")
     link: str | None = Field(None, max_length=2000, description="Where agents see it.")
@@ -179,11 +179,11 @@ class PivotDocument(IncomingModel):
 
 
 class PivotChange(IncomingModel):
-    """Something that the commune tells of a request: all of it is taken, or nothing.
+    """A change of a request, from the commune: all of it is taken, or nothing.
 
-    `key` is the commune's own, once per request: the same key with the same content is known
-    already, with another content it is refused. All but `key` may be left out. The citizen
-    may still be told something after a change that ended the request.
+    `key` is the commune's own and names one change of the request. A repeated key is known if its
+    content is the same, else it is refused. Each other field is optional. After the change that
+    ends a request, the commune may still write to the citizen.
     """
 
     key: Key
@@ -212,12 +212,12 @@ class ChangeReceipt(OutgoingModel):
 
 
 class ClaimResultTold(IncomingModel):
-    """A result of what was fetched before. `token` is the one that the item bore.
+    """The result of a fetched message. `token` is the one that came with it.
 
-    `done`: kept, with the commune's number if it has one. `refused`: it will never be taken as it
-    is, because of `problems`; a person has to look. `later`: to be fetched again after `after`
-    seconds. `release`: given back, untried. `extend`: still at work; it is kept for `lease` seconds
-    more from now, as this call says, and twelve hours in all from when it was fetched.
+    `done`: the commune has it, under its number if there is one. `refused`: it will never be taken
+    as it is, because of `problems`; a person has to look. `later`: it may be fetched again after
+    `after` seconds. `release`: it is given back, untried. `extend`: the commune is still at work,
+    and keeps it for this call's `lease` from now, at most twelve hours from when it was fetched.
     """
 
     token: Annotated[str, Field(min_length=1, max_length=200)]
@@ -239,11 +239,11 @@ class ClaimResultTold(IncomingModel):
 
 
 class PivotClaim(IncomingModel):
-    """Settles what was fetched before, and takes what is next: one call does both.
+    """Gives the results of fetched messages, and fetches the next ones, in one call.
 
-    `lease`: seconds within which the results are told; then it may be fetched again. It counts for
-    what is taken, and for what is kept by `extend`. `wait`: seconds that the call may stay open
-    while there is nothing.
+    `lease`: seconds in which you give the result of each message; then it may be fetched again. It
+    holds for the messages of this call, and for those that it extends. `wait`: seconds that the
+    call may stay open while there is no message.
     """
 
     max: int = Field(10, ge=0, le=MOST_ITEMS)
@@ -253,9 +253,12 @@ class PivotClaim(IncomingModel):
 
 
 class SettledClaim(OutgoingModel):
-    """The fate of a result. `recorded`: kept. `known`: it was over already, with the same number.
-    `lost`: somebody else has fetched it since, or it is over otherwise, or it is none of yours; of
-    an `extend` also: it cannot be kept any longer, though a result still counts."""
+    """The fate of a result.
+
+    `recorded`: it is on disk. `known`: the message was already over, with the same number. `lost`:
+    the message was fetched again since, is over with another result, or is not yours. An `extend`
+    is also `lost` after the longest time; a result still counts then.
+    """
 
     token: str
     outcome: Literal["recorded", "known", "lost"]
@@ -263,7 +266,7 @@ class SettledClaim(OutgoingModel):
 
 
 class ClaimedItem(OutgoingModel):
-    """A message to take. Of each request one at a time, in its order."""
+    """A fetched message. Those of one request come one at a time, in their order."""
 
     token: str = Field(description="To be told with the result. It outlives our restarts.")
     lease_until: datetime
@@ -272,7 +275,7 @@ class ClaimedItem(OutgoingModel):
 
 
 class Heartbeat(OutgoingModel):
-    """The state of the mailbox: told each time, also when there is nothing to take."""
+    """The state of the mailbox. Each answer has it, also one without a message."""
 
     at: datetime
     waiting: int = Field(description="Messages that may be fetched now, besides these.")
@@ -281,7 +284,7 @@ class Heartbeat(OutgoingModel):
 
 
 class ClaimAnswer(OutgoingModel):
-    """The fate of each result, what is next, and whether there is more."""
+    """The fate of each result, the next messages, and whether there are more."""
 
     settled: tuple[SettledClaim, ...]
     items: tuple[ClaimedItem, ...]
@@ -290,8 +293,8 @@ class ClaimAnswer(OutgoingModel):
 
 
 class FedEvent(OutgoingModel):
-    """A message in the feed. `event` is None for one that was erased since, whose number stays, and
-    for one that cannot be made as things are now."""
+    """A message in the feed. `event` is null for a message that was erased, or that cannot be made
+    at present; its number stays."""
 
     seq: int = Field(description="Its number: larger than any before it; some may be missing.")
     reference: str
@@ -301,7 +304,7 @@ class FedEvent(OutgoingModel):
 
 
 class EventsPage(OutgoingModel):
-    """A part of the feed. Go on from the last `seq` that you read, while there is `more`."""
+    """A page of the feed. While there is `more`, go on from the last `seq` that you read."""
 
     items: tuple[FedEvent, ...]
     more: bool
@@ -309,7 +312,7 @@ class EventsPage(OutgoingModel):
 
 
 class FieldFault(OutgoingModel):
-    """One fault of a body: its problem, and where it is (JSON Pointer)."""
+    """One fault of a body: its problem, and its place (JSON Pointer)."""
 
     type: str
     detail: str
@@ -319,9 +322,8 @@ class FieldFault(OutgoingModel):
 class PivotFailure(OutgoingModel):
     """RFC 9457, with who is at fault and whether to send it again.
 
-    `type` is constant; the registry of problems lists all of them. `pointer` is the field (JSON
-    Pointer), where one is at fault; `errors` are all such faults, of which the first is told above.
-    Give `correlation` when you ask us.
+    `type` never changes; the registry of problems lists all types. `errors` are all faults of the
+    body; `pointer` and `detail` are those of the first one. Give us `correlation` when you ask.
     """
 
     type: str

@@ -40,8 +40,8 @@ DEEPEST: Final = 64
 #: A note is cut at this length, and says so.
 LONGEST_NOTE: Final = 20_000
 _CUT: Final = "… [texte coupé]"
-#: How a text that may be HTML is written: told by the text itself, always, never, or escaped once
-#: more on top (`&lt;p&gt;`).
+#: The spelling of a text that may be HTML: the text itself shows it, always HTML, never HTML, or
+#: HTML that was escaped once more (`&lt;p&gt;`).
 Html = Literal["auto", "always", "never", "escaped"]
 
 

@@ -40,7 +40,7 @@ _NAME = 5
 _SHORT = 3
 #: A character of UTF-8 that somebody has taken for several.
 _TWICE = re.compile("[\u00c2-\u00f4][\u0080-\u00bf]{1,3}")
-#: How JSON and other programs' texts write a character.
+#: The spellings of a character in JSON and other programs' texts.
 _ESCAPE = re.compile(r'\\(?:u([0-9a-fA-F]{4})|([nrtbf"/\\]))')
 
 

@@ -54,7 +54,7 @@ class TookTooLong(Unavailable):
         super().__init__("what was sent takes too long to read")
 
 
-#: Whose work it is that is done now; empty: nobody's, which has no bound of its own.
+#: The owner of the present work; empty: nobody's, which has no bound of its own.
 _WHOSE: Final[contextvars.ContextVar[str]] = contextvars.ContextVar("whose", default="")
 
 

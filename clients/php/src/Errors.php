@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Toodego\Pivot;
 
-/** What came is not what the contract says; the sentence names the field, not its value. */
+/** An answer against the contract. The sentence names the field, not its value. */
 final class Unreadable extends \RuntimeException
 {
 }

@@ -10,7 +10,7 @@ namespace Toodego\Pivot;
 const VERSION = '1.2.0';
 
 /**
- * The things that happen to a request, as the commune is told of them.
+ * The events of a request.
  */
 final class PivotEventType
 {
@@ -23,7 +23,7 @@ final class PivotEventType
 }
 
 /**
- * The statuses that a commune may tell. `done`, `refused` and `cancelled` end a request.
+ * The statuses that a commune may give. `done`, `refused` and `cancelled` end a request.
  */
 final class PivotStatus
 {
@@ -68,8 +68,9 @@ final class AccessToken
 }
 
 /**
- * The answer to a pushed event: a 2xx, with this body or none. Anything else is tried again
- * or, for 4xx, shown to a person. What else it says is passed over.
+ * The answer to a pushed event: a 2xx, with this body or none. Other fields are ignored.
+ *
+ * After any other status we send again or, for a 4xx, show the event to a person.
  */
 final class Acknowledgement
 {
@@ -137,7 +138,7 @@ final class ChangeReceipt
 }
 
 /**
- * The fate of each result, what is next, and whether there is more.
+ * The fate of each result, the next messages, and whether there are more.
  */
 final class ClaimAnswer
 {
@@ -170,12 +171,12 @@ final class ClaimAnswer
 }
 
 /**
- * A result of what was fetched before. `token` is the one that the item bore.
+ * The result of a fetched message. `token` is the one that came with it.
  *
- * `done`: kept, with the commune's number if it has one. `refused`: it will never be taken as it
- * is, because of `problems`; a person has to look. `later`: to be fetched again after `after`
- * seconds. `release`: given back, untried. `extend`: still at work; it is kept for `lease` seconds
- * more from now, as this call says, and twelve hours in all from when it was fetched.
+ * `done`: the commune has it, under its number if there is one. `refused`: it will never be taken
+ * as it is, because of `problems`; a person has to look. `later`: it may be fetched again after
+ * `after` seconds. `release`: it is given back, untried. `extend`: the commune is still at work,
+ * and keeps it for this call's `lease` from now, at most twelve hours from when it was fetched.
  */
 final class ClaimResultTold
 {
@@ -224,7 +225,7 @@ final class ClaimResultTold
 }
 
 /**
- * A message to take. Of each request one at a time, in its order.
+ * A fetched message. Those of one request come one at a time, in their order.
  */
 final class ClaimedItem
 {
@@ -261,7 +262,7 @@ final class ClaimedItem
 }
 
 /**
- * The end of a person's data at the commune. `kept` needs its ground and, if known, its end.
+ * The end of a person's data. `kept` needs its legal ground and, if known, its end.
  */
 final class ErasureReceipt
 {
@@ -293,7 +294,7 @@ final class ErasureReceipt
 }
 
 /**
- * A part of the feed. Go on from the last `seq` that you read, while there is `more`.
+ * A page of the feed. While there is `more`, go on from the last `seq` that you read.
  */
 final class EventsPage
 {
@@ -324,8 +325,8 @@ final class EventsPage
 }
 
 /**
- * A message in the feed. `event` is None for one that was erased since, whose number stays, and
- * for one that cannot be made as things are now.
+ * A message in the feed. `event` is null for a message that was erased, or that cannot be made
+ * at present; its number stays.
  */
 final class FedEvent
 {
@@ -364,7 +365,7 @@ final class FedEvent
 }
 
 /**
- * One fault of a body: its problem, and where it is (JSON Pointer).
+ * One fault of a body: its problem, and its place (JSON Pointer).
  */
 final class FieldFault
 {
@@ -391,7 +392,7 @@ final class FieldFault
 }
 
 /**
- * The state of the mailbox: told each time, also when there is nothing to take.
+ * The state of the mailbox. Each answer has it, also one without a message.
  */
 final class Heartbeat
 {
@@ -425,11 +426,11 @@ final class Heartbeat
 }
 
 /**
- * Something that the commune tells of a request: all of it is taken, or nothing.
+ * A change of a request, from the commune: all of it is taken, or nothing.
  *
- * `key` is the commune's own, once per request: the same key with the same content is known
- * already, with another content it is refused. All but `key` may be left out. The citizen
- * may still be told something after a change that ended the request.
+ * `key` is the commune's own and names one change of the request. A repeated key is known if its
+ * content is the same, else it is refused. Each other field is optional. After the change that
+ * ends a request, the commune may still write to the citizen.
  */
 final class PivotChange
 {
@@ -484,11 +485,11 @@ final class PivotChange
 }
 
 /**
- * Settles what was fetched before, and takes what is next: one call does both.
+ * Gives the results of fetched messages, and fetches the next ones, in one call.
  *
- * `lease`: seconds within which the results are told; then it may be fetched again. It counts for
- * what is taken, and for what is kept by `extend`. `wait`: seconds that the call may stay open
- * while there is nothing.
+ * `lease`: seconds in which you give the result of each message; then it may be fetched again. It
+ * holds for the messages of this call, and for those that it extends. `wait`: seconds that the
+ * call may stay open while there is no message.
  */
 final class PivotClaim
 {
@@ -554,7 +555,7 @@ final class PivotDocument
 }
 
 /**
- * A person is to be forgotten: erase what is held of this request, and answer a receipt.
+ * An order to forget a person: erase all data of this request, and answer a receipt.
  */
 final class PivotErasure
 {
@@ -587,7 +588,7 @@ final class PivotErasure
 }
 
 /**
- * One event of a request. `id` is the same however often it is sent: take each `id` once.
+ * One event of a request. It keeps its `id` each time it is sent: take each `id` once.
  */
 final class PivotEvent
 {
@@ -634,9 +635,8 @@ final class PivotEvent
 /**
  * RFC 9457, with who is at fault and whether to send it again.
  *
- * `type` is constant; the registry of problems lists all of them. `pointer` is the field (JSON
- * Pointer), where one is at fault; `errors` are all such faults, of which the first is told above.
- * Give `correlation` when you ask us.
+ * `type` never changes; the registry of problems lists all types. `errors` are all faults of the
+ * body; `pointer` and `detail` are those of the first one. Give us `correlation` when you ask.
  */
 final class PivotFailure
 {
@@ -678,7 +678,7 @@ final class PivotFailure
 }
 
 /**
- * A citizen's file: its bytes in `content`, or to be read at `url`, never both.
+ * A citizen's file: either its bytes in `content`, or a link in `url`.
  */
 final class PivotFile
 {
@@ -771,7 +771,7 @@ final class PivotRequest
 }
 
 /**
- * The service in charge of the request, and how it is reached (CRPA, R112-11-1).
+ * The service in charge of the request, and its contact details (CRPA, R112-11-1).
  */
 final class PivotService
 {
@@ -800,7 +800,7 @@ final class PivotService
 }
 
 /**
- * The one that a message is meant for: refuse what names another.
+ * The addressee of a message. Refuse a message for another one.
  */
 final class Recipient
 {
@@ -828,9 +828,11 @@ final class Recipient
 }
 
 /**
- * The fate of a result. `recorded`: kept. `known`: it was over already, with the same number.
- * `lost`: somebody else has fetched it since, or it is over otherwise, or it is none of yours; of
- * an `extend` also: it cannot be kept any longer, though a result still counts.
+ * The fate of a result.
+ *
+ * `recorded`: it is on disk. `known`: the message was already over, with the same number. `lost`:
+ * the message was fetched again since, is over with another result, or is not yours. An `extend`
+ * is also `lost` after the longest time; a result still counts then.
  */
 final class SettledClaim
 {

@@ -17,7 +17,7 @@ VERSION: Final = "1.2.0"
 
 
 class PivotEventType:
-    """The things that happen to a request, as the commune is told of them."""
+    """The events of a request."""
 
     ALL: Final = (
         "request.created",
@@ -34,7 +34,7 @@ class PivotEventType:
 
 
 class PivotStatus:
-    """The statuses that a commune may tell. `done`, `refused` and `cancelled` end a request."""
+    """The statuses that a commune may give. `done`, `refused` and `cancelled` end a request."""
 
     ALL: Final = (
         "accepted",
@@ -75,8 +75,9 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """The answer to a pushed event: a 2xx, with this body or none. Anything else is tried again
-    or, for 4xx, shown to a person. What else it says is passed over.
+    """The answer to a pushed event: a 2xx, with this body or none. Other fields are ignored.
+
+    After any other status we send again or, for a 4xx, show the event to a person.
     """
 
     #: The commune's own number.
@@ -118,7 +119,7 @@ class ChangeReceipt:
 
 @dataclass(frozen=True, slots=True)
 class ClaimAnswer:
-    """The fate of each result, what is next, and whether there is more."""
+    """The fate of each result, the next messages, and whether there are more."""
 
     heartbeat: Heartbeat
     items: tuple[ClaimedItem, ...]
@@ -138,12 +139,12 @@ class ClaimAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ClaimResultTold:
-    """A result of what was fetched before. `token` is the one that the item bore.
+    """The result of a fetched message. `token` is the one that came with it.
 
-    `done`: kept, with the commune's number if it has one. `refused`: it will never be taken as it
-    is, because of `problems`; a person has to look. `later`: to be fetched again after `after`
-    seconds. `release`: given back, untried. `extend`: still at work; it is kept for `lease` seconds
-    more from now, as this call says, and twelve hours in all from when it was fetched.
+    `done`: the commune has it, under its number if there is one. `refused`: it will never be taken
+    as it is, because of `problems`; a person has to look. `later`: it may be fetched again after
+    `after` seconds. `release`: it is given back, untried. `extend`: the commune is still at work,
+    and keeps it for this call's `lease` from now, at most twelve hours from when it was fetched.
     """
 
     token: str
@@ -175,7 +176,7 @@ class ClaimResultTold:
 
 @dataclass(frozen=True, slots=True)
 class ClaimedItem:
-    """A message to take. Of each request one at a time, in its order."""
+    """A fetched message. Those of one request come one at a time, in their order."""
 
     #: To be told with the result. It outlives our restarts.
     token: str
@@ -197,7 +198,7 @@ class ClaimedItem:
 
 @dataclass(frozen=True, slots=True)
 class ErasureReceipt:
-    """The end of a person's data at the commune. `kept` needs its ground and, if known, its end."""
+    """The end of a person's data. `kept` needs its legal ground and, if known, its end."""
 
     outcome: str
     ground: str | None = None
@@ -216,7 +217,7 @@ class ErasureReceipt:
 
 @dataclass(frozen=True, slots=True)
 class EventsPage:
-    """A part of the feed. Go on from the last `seq` that you read, while there is `more`."""
+    """A page of the feed. While there is `more`, go on from the last `seq` that you read."""
 
     items: tuple[FedEvent, ...]
     #: The last number in the feed; 0 while there is none.
@@ -235,8 +236,8 @@ class EventsPage:
 
 @dataclass(frozen=True, slots=True)
 class FedEvent:
-    """A message in the feed. `event` is None for one that was erased since, whose number stays, and
-    for one that cannot be made as things are now.
+    """A message in the feed. `event` is null for a message that was erased, or that cannot be made
+    at present; its number stays.
     """
 
     reference: str
@@ -261,7 +262,7 @@ class FedEvent:
 
 @dataclass(frozen=True, slots=True)
 class FieldFault:
-    """One fault of a body: its problem, and where it is (JSON Pointer)."""
+    """One fault of a body: its problem, and its place (JSON Pointer)."""
 
     type: str
     detail: str
@@ -279,7 +280,7 @@ class FieldFault:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """The state of the mailbox: told each time, also when there is nothing to take."""
+    """The state of the mailbox. Each answer has it, also one without a message."""
 
     at: datetime
     #: The last number in the feed; 0 while there is none.
@@ -302,11 +303,11 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class PivotChange:
-    """Something that the commune tells of a request: all of it is taken, or nothing.
+    """A change of a request, from the commune: all of it is taken, or nothing.
 
-    `key` is the commune's own, once per request: the same key with the same content is known
-    already, with another content it is refused. All but `key` may be left out. The citizen
-    may still be told something after a change that ended the request.
+    `key` is the commune's own and names one change of the request. A repeated key is known if its
+    content is the same, else it is refused. Each other field is optional. After the change that
+    ends a request, the commune may still write to the citizen.
     """
 
     key: str
@@ -342,11 +343,11 @@ class PivotChange:
 
 @dataclass(frozen=True, slots=True)
 class PivotClaim:
-    """Settles what was fetched before, and takes what is next: one call does both.
+    """Gives the results of fetched messages, and fetches the next ones, in one call.
 
-    `lease`: seconds within which the results are told; then it may be fetched again. It counts for
-    what is taken, and for what is kept by `extend`. `wait`: seconds that the call may stay open
-    while there is nothing.
+    `lease`: seconds in which you give the result of each message; then it may be fetched again. It
+    holds for the messages of this call, and for those that it extends. `wait`: seconds that the
+    call may stay open while there is no message.
     """
 
     lease: int = 600
@@ -385,7 +386,7 @@ class PivotDocument:
 
 @dataclass(frozen=True, slots=True)
 class PivotErasure:
-    """A person is to be forgotten: erase what is held of this request, and answer a receipt."""
+    """An order to forget a person: erase all data of this request, and answer a receipt."""
 
     id: str
     type: str
@@ -409,7 +410,7 @@ class PivotErasure:
 
 @dataclass(frozen=True, slots=True)
 class PivotEvent:
-    """One event of a request. `id` is the same however often it is sent: take each `id` once."""
+    """One event of a request. It keeps its `id` each time it is sent: take each `id` once."""
 
     id: str
     type: str
@@ -444,9 +445,8 @@ class PivotEvent:
 class PivotFailure:
     """RFC 9457, with who is at fault and whether to send it again.
 
-    `type` is constant; the registry of problems lists all of them. `pointer` is the field (JSON
-    Pointer), where one is at fault; `errors` are all such faults, of which the first is told above.
-    Give `correlation` when you ask us.
+    `type` never changes; the registry of problems lists all types. `errors` are all faults of the
+    body; `pointer` and `detail` are those of the first one. Give us `correlation` when you ask.
     """
 
     type: str
@@ -477,7 +477,7 @@ class PivotFailure:
 
 @dataclass(frozen=True, slots=True)
 class PivotFile:
-    """A citizen's file: its bytes in `content`, or to be read at `url`, never both."""
+    """A citizen's file: either its bytes in `content`, or a link in `url`."""
 
     #: Its true type, found in its bytes.
     content_type: str
@@ -548,7 +548,7 @@ class PivotRequest:
 
 @dataclass(frozen=True, slots=True)
 class PivotService:
-    """The service in charge of the request, and how it is reached (CRPA, R112-11-1)."""
+    """The service in charge of the request, and its contact details (CRPA, R112-11-1)."""
 
     name: str
     address: str | None = None
@@ -568,7 +568,7 @@ class PivotService:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """The one that a message is meant for: refuse what names another."""
+    """The addressee of a message. Refuse a message for another one."""
 
     #: INSEE code, five characters.
     commune: str
@@ -585,9 +585,11 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class SettledClaim:
-    """The fate of a result. `recorded`: kept. `known`: it was over already, with the same number.
-    `lost`: somebody else has fetched it since, or it is over otherwise, or it is none of yours; of
-    an `extend` also: it cannot be kept any longer, though a result still counts.
+    """The fate of a result.
+
+    `recorded`: it is on disk. `known`: the message was already over, with the same number. `lost`:
+    the message was fetched again since, is over with another result, or is not yours. An `extend`
+    is also `lost` after the longest time; a result still counts then.
     """
 
     token: str

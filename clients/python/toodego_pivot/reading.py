@@ -11,7 +11,7 @@ _Kind = TypeVar("_Kind")
 
 
 class Unreadable(Exception):
-    """What came is not what the contract says; the sentence names the field, not its value."""
+    """An answer against the contract. The sentence names the field, not its value."""
 
 
 @dataclass(frozen=True, slots=True)

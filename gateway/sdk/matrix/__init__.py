@@ -1,7 +1,7 @@
-"""The fault matrix: what every adapter promises, as a list of checks.
+"""The fault matrix: the promises of every adapter, as a list of checks.
 
-`CHECKS` holds them by name. `gateway.sdk.conformance` runs them under pytest, and
-`gru-gateway adapter conformance` by themselves. They need respx.
+`CHECKS` has them by name. `gateway.sdk.conformance` runs them under pytest, and
+`gru-gateway adapter conformance` without it. They need respx.
 """
 
 from gateway.sdk.matrix import (
@@ -27,7 +27,7 @@ from gateway.sdk.matrix.checks import (
     tier_of,
 )
 
-#: The areas of the checks, in the order in which they are told; a check is named AREA.WHAT.
+#: The areas of the checks, in the order of the report; a check is named AREA.WHAT.
 AREAS = {
     "declared": declaring,
     "check": declaring,

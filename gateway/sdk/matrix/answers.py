@@ -1,4 +1,4 @@
-"""Checks that whatever a far end answers costs its own call alone, in bytes, memory and time."""
+"""Checks that a bad answer costs its own call alone, in bytes, memory and time."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Turns:
 
 @asynccontextmanager
 async def _turns() -> AsyncIterator[_Turns]:
-    """Measure how long the loop's own thread worked between two turns of ours."""
+    """Measure the loop's own work between two turns of ours."""
     seen = _Turns()
 
     async def measure() -> None:
@@ -45,7 +45,7 @@ async def _turns() -> AsyncIterator[_Turns]:
 
 
 async def bounded(name: str, suite: AdapterUnderTest) -> None:
-    """Have the far end answer so to a creation, a search and a poll."""
+    """Give the answer of this name to a creation, a search and a poll."""
     outcome = await _tried(suite, name, lambda adapter: adapter.submit(suite.submission()))
     must(outcome, TryLater if suite.idempotent_submit else Unsure)
     async with suite.built() as (adapter, _):
@@ -66,9 +66,9 @@ async def bounded(name: str, suite: AdapterUnderTest) -> None:
 async def _tried(
     suite: AdapterUnderTest, name: str, call: Callable[[Adapter], Awaitable[object]]
 ) -> object:
-    """Make the call, within its bounds in time, bytes and memory, and return its result."""
+    """Make a call and return its result. Fails above the bounds of time, bytes and memory."""
     pieces, every, headers = bad.BAD[name]
-    next(pieces(), None)  # a bomb is packed once, which is no work of the adapter's
+    next(pieces(), None)  # packing a bomb is no work of the adapter's
     bodies: list[bad.CountedBody] = []
 
     async def play(_: httpx.Request) -> httpx.Response:

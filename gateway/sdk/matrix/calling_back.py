@@ -1,4 +1,4 @@
-"""Checks of `webhook`: only the GRU is believed, whatever comes, however often."""
+"""Checks of `webhook`: it believes the GRU alone, whatever comes, however often."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ async def constant_time(suite: AdapterUnderTest) -> None:
 
 @contextmanager
 def _builtins_called() -> Iterator[set[str]]:
-    """Note the names of the builtin functions that are called within the block."""
+    """Record the names of builtin functions called within the block."""
     called: set[str] = set()
 
     def note(_: FrameType, event: str, what: Any) -> None:

@@ -1,8 +1,8 @@
-"""One check of the fault matrix, and what became of it.
+"""One check of the fault matrix, and its result.
 
-A check is data: its name, what it proves in both languages, what an adapter must be able to do for
-it to apply, and the tier that it counts for. It is run by `AdapterConformance` under pytest and by
-`gru-gateway adapter conformance`, and raises AssertionError where a promise is broken.
+A check is data: its name, the promise in both languages, the abilities that an adapter needs for
+it, and its tier. `AdapterConformance` runs it under pytest, `gru-gateway adapter conformance`
+without it. It raises AssertionError for a broken promise.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from gateway.core.messages import Message, Text
 from gateway.sdk.adapter import Files
 from gateway.sdk.under_test import AdapterUnderTest, NotShown
 
-#: Seconds of the clock within which a check is over, on a machine that is busy with much else.
+#: Seconds for one check, on a busy machine.
 PATIENCE: Final = 300.0
 
 
 class Tier(IntEnum):
-    """The part of the matrix that an adapter passed: all checks of its tier and of those below."""
+    """The level of an adapter: it passed all checks of its tier and of those below."""
 
     NONE = 0
     BRONZE = 1  # nothing is lost or sent twice, no secret shows
@@ -33,7 +33,7 @@ class Tier(IntEnum):
 
 
 class CheckState(StrEnum):
-    """The end of a check. `not_shown`: the suite does not give what it needs."""
+    """The result of a check. `not_shown`: the suite does not play what the check needs."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -46,8 +46,11 @@ Run = Callable[[AdapterUnderTest], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class MatrixCheck:
-    """A check. `needs`: names of `Capabilities`, `http` (it speaks HTTP) and `unsafe` (a creation
-    that is sent twice makes two)."""
+    """A check.
+
+    `needs` are names of `Capabilities`, `http` (the adapter speaks HTTP) and `unsafe` (a repeated
+    creation makes a second request).
+    """
 
     name: str
     tier: Tier
@@ -58,14 +61,14 @@ class MatrixCheck:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The end of a check; `detail` is for the adapter's author, in English."""
+    """The result of a check; `detail` is for the adapter's author, in English."""
 
     check: MatrixCheck
     state: CheckState
     detail: str = ""
 
 
-#: All of them, by name, in the order in which they are run.
+#: All checks by name, in their order.
 CHECKS: Final[dict[str, MatrixCheck]] = {}
 
 
@@ -90,13 +93,13 @@ def must(value: object, *kinds: type) -> None:
 
 
 def holds(condition: object, otherwise: str) -> None:
-    """Raise AssertionError with what is so `otherwise`, unless the condition holds."""
+    """Raise AssertionError with the text `otherwise`, unless the condition holds."""
     if not condition:
         raise AssertionError(otherwise)
 
 
 async def abilities(suite: AdapterUnderTest) -> frozenset[str]:
-    """Return what the adapter under test can do, in the words of `MatrixCheck.needs`."""
+    """Return the abilities of the adapter under test, in the words of `MatrixCheck.needs`."""
     async with suite.built() as (adapter, _):
         able = adapter.capabilities
     names = ("find", "find_amend", "amends", "statuses", "webhook", "erase", "sends_reference")
@@ -108,14 +111,14 @@ async def abilities(suite: AdapterUnderTest) -> frozenset[str]:
 
 
 async def applies(one: MatrixCheck, suite: AdapterUnderTest) -> bool:
-    """Can the adapter under test do what the check is about?"""
+    """Has the adapter under test the abilities that the check needs?"""
     if "http" in one.needs and not suite.speaks_http:
         return False
     return one.needs <= await abilities(suite)
 
 
 async def run_check(one: MatrixCheck, suite: AdapterUnderTest) -> CheckResult:
-    """Run one check; whatever the adapter raises is its failure, with the line that raised."""
+    """Run one check. An error of the adapter is a failure, told with the line that raised it."""
     try:
         if not await applies(one, suite):
             return CheckResult(one, CheckState.DOES_NOT_APPLY)
@@ -134,8 +137,10 @@ async def run_check(one: MatrixCheck, suite: AdapterUnderTest) -> CheckResult:
 async def run_matrix(
     suites: Sequence[AdapterUnderTest], checks: Iterable[MatrixCheck] | None = None
 ) -> list[CheckResult]:
-    """Run the checks over all suites of an adapter, and return one result for each: the worst that
-    counts. What one suite shows is shown, and what one of them breaks is broken."""
+    """Run the checks over all suites of an adapter, and return one result for each.
+
+    A check fails when one suite fails it, and is shown when one suite shows it.
+    """
     results = []
     for one in CHECKS.values() if checks is None else checks:
         found = [await run_check(one, suite) for suite in suites]
@@ -152,9 +157,9 @@ _ORDER: Final = {
 
 
 def tier_of(states: Iterable[tuple[Tier, CheckState]], *, http: bool = True) -> Tier:
-    """Return the highest tier of which, and of all below, every check passed or does not apply.
+    """Return the highest tier whose checks, and those of all below, passed or do not apply.
 
-    Who speaks no HTTP is not shown to bear the faults of a line: bronze at most.
+    An adapter without HTTP gets bronze at most: nothing shows how it bears a broken connection.
     """
     stopped = {tier for tier, state in states if state in (CheckState.FAILED, CheckState.NOT_SHOWN)}
     reached = Tier.NONE

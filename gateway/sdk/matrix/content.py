@@ -16,7 +16,7 @@ from gateway.sdk.matrix.checks import Tier, holds, must, proves
 from gateway.sdk.matrix.playing import PlayedFarEnd, playing, says
 from gateway.sdk.under_test import AdapterUnderTest, NotShown, file
 
-#: A large photograph, in bytes, and what may be held of it.
+#: Bytes of a large photograph, and the bytes of it that may be in memory.
 LARGE_FILE: Final = 20_000_000
 HELD: Final = 8_000_000
 _PIECE: Final = b"\xff" * 62_500
@@ -117,7 +117,7 @@ async def _send_file(suite: AdapterUnderTest, adapter: Adapter, photo: File) -> 
 
 
 class _CountingTransport(httpx.AsyncBaseTransport):
-    """Takes bodies in as they come, and keeps of each the number of its bytes."""
+    """Reads each body piece by piece, and counts its bytes."""
 
     def __init__(self, far_end: PlayedFarEnd, arrived: list[int]) -> None:
         self._far_end = far_end

@@ -1,4 +1,4 @@
-"""Checks of `find`: what it says decides whether a request is sent again."""
+"""Checks of `find`, which decides whether a request is sent again."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from gateway.sdk.matrix.checks import Tier, holds, must, proves
 from gateway.sdk.matrix.playing import answering, playing
 from gateway.sdk.under_test import REFERENCE, AdapterUnderTest
 
-#: Another reference of ours than the one that `far_end_holds` is about.
+#: A reference of ours, other than the one of `far_end_holds`.
 OTHER: Final = "TDG-0THERZZZZZZZZZZZ"
 
 
 def never_tells(finding: Finding) -> bool:
-    """Does it say that the GRU can never be asked?"""
+    """Does the finding say that the GRU can never be asked?"""
     return isinstance(finding, CannotTell) and finding.forever
 
 

@@ -1,4 +1,4 @@
-"""A far end that plays what a check tells it to, between the routes of a suite and its adapter."""
+"""A far end whose answers a check chooses, between a suite's routes and its adapter."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ Play = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 @dataclass(slots=True)
 class PlayedFarEnd:
-    """The far end of one adapter. `play` answers the calls that count, those of `prepare` aside;
-    None: as the suite's routes do. `calls` are those that counted, `before` how many did not."""
+    """The far end of one adapter.
+
+    `play` answers the calls that count: all but those of `prepare`. Without it the suite's routes
+    answer. `calls` are the calls that counted, `before` is the number of the others.
+    """
 
     router: respx.MockRouter
     prepared: int
@@ -33,7 +36,7 @@ class PlayedFarEnd:
     before: int = 0
 
     def prepares(self, request: httpx.Request) -> bool:
-        """Is it a call that comes before the one that counts?"""
+        """Is it a call of `prepare`?"""
         routes = list(self.router.routes)[: self.prepared]
         return any(route.pattern.match(request) for route in routes)
 
@@ -60,13 +63,15 @@ async def playing(
     *,
     seconds: float = 60.0,
 ) -> AsyncIterator[tuple[Adapter, PlayedFarEnd]]:
-    """Give an adapter and its far end, `seconds` for each of its calls. One that speaks no HTTP is
-    played nothing: its far end is the suite's own."""
+    """Give an adapter and its far end, with `seconds` for each call.
+
+    An adapter without HTTP has the suite's own far end, and nothing is played to it.
+    """
     if not suite.speaks_http:
         async with suite.built() as (adapter, unused):
             yield adapter, PlayedFarEnd(unused, 0)
         return
-    from respx import MockRouter  # of those who test alone
+    from respx import MockRouter  # only tests install it
 
     router = MockRouter(assert_all_called=False)
     suite.prepare(router)
@@ -90,7 +95,7 @@ def answering(status: int, **how: Any) -> Play:
 
 
 def says(call: httpx.Request, word: str) -> bool:
-    """Does a call carry the word, however its body or address writes it?"""
+    """Does the body or the address of a call have the word, in any encoding?"""
     carried = call.content + b" " + str(call.url).encode() + b" " + repr(call.headers.raw).encode()
     json_escaped = json.dumps(word)[1:-1]
     references = "".join(c if c.isascii() else f"&#{ord(c)};" for c in word)
@@ -101,8 +106,7 @@ def says(call: httpx.Request, word: str) -> bool:
 
 
 async def together(count: int, arrived: asyncio.Event, here: list[int]) -> None:
-    """Wait until `count` calls are at the far end; those that an adapter makes one after the other
-    are let through."""
+    """Wait until `count` calls are at the far end at once; let sequential calls pass."""
     here.append(1)
     if len(here) >= count:
         arrived.set()

@@ -1,4 +1,4 @@
-"""Checks of `statuses`: what the GRU tells comes back whole, once, and as it is."""
+"""Checks of `statuses`: the GRU's changes come back whole, once and unaltered."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from gateway.sdk.matrix.checks import Tier, holds, must, proves
 from gateway.sdk.matrix.playing import answering, playing
 from gateway.sdk.under_test import NOW, REFERENCE, AdapterUnderTest, ToldEntry
 
-#: A woman, her partner and a child as one sign; Hebrew; a text that is turned round.
+#: A family as one emoji; Hebrew; a text with a change of direction.
 HOSTILE: Final = "👩‍👩‍👧 שלום ‮été"
-#: The hour that comes twice in Paris, the one that never comes, and an hour beside each.
+#: The doubled hour in Paris, the skipped one, and an hour beside each.
 DST: Final = (
     datetime(2026, 10, 25, 0, 30, tzinfo=UTC),
     datetime(2026, 10, 25, 1, 30, tzinfo=UTC),
@@ -36,7 +36,7 @@ async def _polled(
 
 
 async def _ours(suite: AdapterUnderTest, changes: Changes) -> list[Change]:
-    """Return the changes of our request, each whole."""
+    """Return the changes of our request. Fails for one that is not whole."""
     holds(changes.failure is None, f"a good answer is told as {changes.failure!r}")
     found = []
     for change in changes.items:
@@ -261,5 +261,5 @@ async def cancelled(suite: AdapterUnderTest) -> None:
 
 
 def told_of(items: Sequence[Change]) -> list[tuple[str | None, str | None, str | None]]:
-    """Return what is compared of changes: key, status, text."""
+    """Return the key, status and text of each change, for comparison."""
     return [(change.key, change.status, change.message) for change in items]

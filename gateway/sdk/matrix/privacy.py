@@ -1,4 +1,4 @@
-"""Checks that nothing of a person, and no secret, shows or stays behind."""
+"""Checks that no secret and no personal data shows, or stays in memory."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from gateway.sdk.matrix.checks import Tier, holds, must, proves
 from gateway.sdk.matrix.playing import PlayedFarEnd, answering, playing, says, together
 from gateway.sdk.under_test import REFERENCE, AdapterUnderTest
 
-#: Objects that are looked at, at most, for what an instance has kept.
+#: Objects searched for texts that an instance has kept, at most.
 LOOKED_AT = 50_000
 
 
 def _echo(suite: AdapterUnderTest) -> Any:
-    """A far end that sends back what it received, as some do in their error texts."""
+    """Make a far end that echoes what it received, as some do in error texts."""
 
     async def play(request: httpx.Request) -> httpx.Response:
         words = " ".join((*suite.personal, *suite.secrets))
@@ -113,7 +113,7 @@ async def _all_calls(suite: AdapterUnderTest, adapter: Adapter) -> None:
 
 @contextmanager
 def _heard() -> Iterator[io.StringIO]:
-    """Hear what is logged by structlog or the standard library, and what is printed."""
+    """Capture what is printed, and what structlog or the standard library logs."""
     heard = io.StringIO()
 
     class _Hearing(logging.Handler):
@@ -176,7 +176,7 @@ async def kept(suite: AdapterUnderTest) -> None:
 
 
 def _texts_held(adapter: Adapter) -> Iterator[str]:
-    """Yield the texts that an adapter refers to, its context and its options aside."""
+    """Yield the texts that an adapter holds, without those of its context and its options."""
     skipped = (type, types.ModuleType, types.FunctionType, types.CodeType, Context, httpx.Client)
     seen = {id(adapter.context), id(adapter.options), id(adapter.context.client)}
     waiting: list[Any] = [getattr(adapter, "__dict__", {})]

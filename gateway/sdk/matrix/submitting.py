@@ -15,7 +15,7 @@ from gateway.sdk.matrix.checks import Tier, holds, must, proves
 from gateway.sdk.matrix.playing import Play, answering, playing, says
 from gateway.sdk.under_test import REFERENCE, AdapterUnderTest
 
-#: Answers to a call that was taken, which say nothing.
+#: Answers to a taken call, without any content.
 UNREADABLE: Final = (b"", b"{", b"<html>", b"null", b"[]")
 ELSEWHERE: Final = "ailleurs.exemple.invalid"
 
@@ -134,7 +134,7 @@ async def conflict(suite: AdapterUnderTest) -> None:
 
 
 def _address(suite: AdapterUnderTest, call: httpx.Request) -> httpx.URL:
-    """Return the address of a call, without what proves it."""
+    """Return the address of a call, without its credentials."""
     params = call.url.params
     for name in suite.proof_in_query:
         params = params.remove(name)
@@ -222,7 +222,7 @@ async def unreadable_success(suite: AdapterUnderTest) -> None:
 )
 async def error_within_200(suite: AdapterUnderTest) -> None:
     if suite.any_success or suite.gru_reference is None:
-        return  # whatever it says is as good
+        return  # any other outcome is right
     for said in ({"error": {"code": 500, "message": "hors service"}}, {"success": False}):
         async with suite.built() as (adapter, router):
             router.route().respond(200, json=said)

@@ -1,7 +1,7 @@
-"""Checks over real sockets: a far end that takes a call, and then does with the line what it wants.
+"""Checks over real sockets, with a far end that cuts, stalls or garbles the connection.
 
-The server is on this machine's loopback. The adapter goes on naming its GRU's own address, which
-the transport turns to the server.
+The server is on the loopback. The adapter names its GRU's own address; the transport leads to the
+server.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from gateway.sdk.matrix.checks import Tier, holds, must, proves
 from gateway.sdk.matrix.playing import PlayedFarEnd, playing
 from gateway.sdk.under_test import REFERENCE, AdapterUnderTest
 
-#: Seconds that a call has where the far end is slow, and where it is not.
+#: Seconds for a call of a slow far end, and of any other.
 SHORT: Final = 0.3
 LONG: Final = 60.0
-#: Names the address that the adapter called.
+#: Carries the address that the adapter called.
 _MEANT: Final = "x-matrix-address"
-#: Writes an answer onto the line, in its own way; the line is closed afterwards.
+#: Writes an answer in its own way; then the connection is closed.
 Writing = Callable[
     [asyncio.StreamReader, asyncio.StreamWriter, httpx.Response], Coroutine[Any, Any, None]
 ]
@@ -54,7 +54,7 @@ class _ToServer(httpx.AsyncBaseTransport):
 
 
 class _Server:
-    """Answers the calls of `prepare` well, and writes the answers that count in its own way."""
+    """Answers calls of `prepare` rightly, and each call that counts through `Writing`."""
 
     def __init__(self, writing: Writing) -> None:
         self.writing = writing
@@ -70,7 +70,7 @@ class _Server:
             await writer.wait_closed()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Take one call; whether the line stays open."""
+        """Answer one call. Return whether the connection stays open."""
         request = await _read(reader)
         if self.far_end is None:
             return False
@@ -120,7 +120,7 @@ async def _well(
 async def _dropped(
     _: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: httpx.Response
 ) -> None:
-    """It was taken, and the line breaks before a word is said."""
+    """Take the call and break the connection before any answer."""
 
 
 async def _reset(
@@ -146,7 +146,7 @@ async def _truncated(
 async def _slow(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: httpx.Response
 ) -> None:
-    """Its head, one byte of its body, and then nothing until we go."""
+    """Send the head and one byte of the body, then nothing more."""
     writer.write(_head(answer, len(answer.content) + 2) + b" ")
     await writer.drain()
     await reader.read()
@@ -176,8 +176,10 @@ async def over_sockets(
 
 
 async def _loses_nothing(suite: AdapterUnderTest, writing: Writing, seconds: float) -> None:
-    """The GRU takes the request; what it says of it is lost. On a machine that is so busy that the
-    time was over before the call had arrived, it is given more."""
+    """Check that a request whose answer is lost is not lost itself.
+
+    On a machine so busy that the time ends before the call arrives, more time is given.
+    """
     outcome, sent = await _submitted(suite, writing, seconds)
     while not sent and seconds < LONG:
         seconds *= 8

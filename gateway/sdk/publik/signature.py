@@ -20,9 +20,9 @@ from urllib.parse import quote, unquote_plus, urlencode, urlsplit, urlunsplit
 
 from gateway.core.errors import Rejected
 
-#: How far the sender's clock may be from ours, both ways, the bound included.
+#: The distance of the sender's clock from ours, both ways, the bound included.
 WINDOW = timedelta(seconds=30)
-#: How long a nonce is to be remembered: a signed URL is valid from -30 s to +30 s.
+#: The time to remember a nonce: a signed URL is valid from -30 s to +30 s.
 NONCE_LIFE = 2 * WINDOW
 #: Far above what w.c.s. sends, far below what could hurt.
 MAX_QUERY = 16_384
