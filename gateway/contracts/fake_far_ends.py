@@ -31,7 +31,7 @@ BodyKind = Literal["none", "json", "form", "multipart", "raw"]
 #: A Base64 text of this length is a file's content.
 _FILE_TEXT = 64
 _SECRET = re.compile(re.escape(SECRET) + r"\w+")
-#: What every call has, whoever makes it.
+#: Names in every call, whoever makes it.
 _OF_THE_CLIENT = frozenset(
     {"host", "connection", "accept-encoding", "content-length", "transfer-encoding", "user-agent"}
 )

@@ -27,7 +27,7 @@ from gateway.store.outbox import backlog
 log = structlog.get_logger()
 
 LANE: Final = str(GruLane(INSEE, GRU))
-#: What the citizen does once the commune has taken the request, by case.
+#: The citizen's act after the commune has taken the request, by case.
 LATER: Final = {
     "message": "message",
     "change": "change",

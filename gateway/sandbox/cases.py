@@ -1,6 +1,6 @@
 """The cases that a vendor can provoke: one table, in both languages.
 
-Each problem of the contract is a case of its own: the next call that may meet it is answered so.
+Each problem of the contract is also a case: the next call that may meet the problem gets it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gateway.web.pivot import pivot_router
 from gateway.web.pivot_document import pivot_openapi
 from gateway.web.pivot_problems import BY_WORD, PivotProblem
 
-#: `event`: something is sent or offered. `call`: the next call of the half-connector is met by it.
+#: `event`: a message is sent or offered. `call`: the half-connector's next call meets the case.
 #: `time`: the clock is moved on.
 Sort = Literal["event", "call", "time"]
 
@@ -165,18 +165,18 @@ PUSH: Final = frozenset(
 MAILBOX: Final = frozenset({"lease_ends", "taken_by_another", "three_days", "nine_days"})
 _CALLS: Final = frozenset({"lost_answer", "slow_answer", "proxy_page"})
 _TIMES: Final = frozenset({"three_days", "nine_days"})
-#: The pages that have the table, and where it begins.
+#: The pages with the table, and its first line there.
 PAGES: Final[Mapping[str, Language]] = {"docs/pivot/sandbox.md": "en", "docs/fr/pivot.md": "fr"}
 MARK: Final = "<!-- cases: written by `python -m gateway.sandbox.cases .` -->\n"
-#: A word of the contract's vocabulary, as the document writes them.
+#: A problem's word, as the document writes it.
 _WORD = re.compile(r"`(\w+)`")
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxCase:
-    """A case: `text` says what the sandbox does, and what the half-connector has to do.
+    """A case. `text` says what the sandbox does, and what the half-connector has to do.
 
-    `mode` is None where both modes meet it. `problem`: the problem that a call is refused with.
+    `mode` None: both modes can meet it. `problem` is the one that refuses a call.
     """
 
     word: str
@@ -201,7 +201,7 @@ def all_cases() -> Mapping[str, SandboxCase]:
 
 
 def operations_of(word: str) -> frozenset[str]:
-    """Return the operations that the document lets answer this problem; empty: any may."""
+    """Return the operations that may answer this problem, by the document; empty: any of them."""
     return _operations().get(word, frozenset())
 
 
@@ -219,7 +219,7 @@ def _operations() -> Mapping[str, frozenset[str]]:
 
 
 def cases_page(language: Language) -> str:
-    """Return the table of cases as it stands in the documentation."""
+    """Return the table of cases for the documentation."""
     head = (
         "| case | mode | what the sandbox does | what your half-connector does |"
         if language == "en"
@@ -235,7 +235,7 @@ def cases_page(language: Language) -> str:
 
 
 def with_cases(page: str, language: Language) -> str:
-    """Return a page of the documentation with the table as it is now, below its mark."""
+    """Return a page with the present table below its mark."""
     head, mark, _ = page.partition(MARK)
     return f"{head}{mark}\n{cases_page(language)}"
 

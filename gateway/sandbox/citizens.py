@@ -1,4 +1,4 @@
-"""Invented people and what they file: each teleservice's own sample, varied by a seed."""
+"""Invented people and their requests: each teleservice's sample, varied by a seed."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from gateway.core.request import Json
 from gateway.sim.formdata import file_value
 
 SAMPLE = "formulaire.json"
-#: The invented commune: its code is nobody's.
+#: The invented commune, with a code of none.
 INSEE, NAME, POSTCODE = "69999", "Ville-Inventée", "69999"
-#: Fields in which a citizen writes freely, by the names that the shipped forms have.
+#: Fields for free text, by their names in the shipped forms.
 _FREE = ("description", "precisions", "remarques", "motif", "acces")
 _PEOPLE = (
     "Zoé Fictive-Exemple",
@@ -28,7 +28,7 @@ _PEOPLE = (
     "سلمى المخترعة",
     "Anne-Laure d’Essai",
 )
-#: Bytes of a file that goes by a link, and of one that goes within the message.
+#: Bytes of a file sent by a link, and of one within the message.
 LARGE, SMALL = 200_000, 600
 
 TEXTS: Mapping[str, str] = {
@@ -36,14 +36,14 @@ TEXTS: Mapping[str, str] = {
     "emoji": "Un canapé 🛋️ et des gravats 🧱 devant chez nous 👩‍👩‍👧‍👦, merci ! 🙏🏽",
     "right-to-left": "توجد أريكة قديمة على الرصيف أمام رقم 12. לידה של פח גדול ברחוב.",
     "long": "Le tas grossit de jour en jour, et personne ne sait d’où il vient. " * 60,
-    # A mapping may make text of HTML: written so, its angle brackets come through.
+    # Escaped, so that a mapping from HTML to text keeps the angle brackets.
     "markup": "<p>&lt;script&gt;alert('essai')&lt;/script&gt; &amp; \"guillemets\" ' OR 1=1 --</p>",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class CitizenFiling:
-    """A form that a citizen has filled in."""
+    """A filled-in form."""
 
     teleservice: str
     fields: Mapping[str, Json] = field(repr=False)
@@ -52,7 +52,7 @@ class CitizenFiling:
 
     @property
     def account(self) -> str:
-        """The citizen's account, theirs alone."""
+        """The account of this citizen alone."""
         ids = self.user["NameID"]
         return str(ids[0]) if isinstance(ids, list) else str(ids)
 
@@ -95,7 +95,7 @@ def fill_in(
 
 
 def _file(dice: random.Random, size: int) -> dict[str, Json]:
-    """Return a picture of about so many bytes, with a name as people have them."""
+    """Return a picture of about `size` bytes, with a name as citizens give them."""
     width = max(1, size // 4)
     noise = b"".join(b"\0" + dice.randbytes(width) for _ in range(4))
     parts = [

@@ -1,4 +1,4 @@
-"""A clock that runs fast and may be moved on: leases, retries and days pass in seconds."""
+"""A clock that runs fast and can be moved on, so that leases, retries and days pass in seconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from gateway.flow.environment import Environment
 
-#: A clock is moved on by so many seconds at most at once: 60 days.
+#: Seconds by which a clock is moved on at once, at most: 60 days.
 FURTHEST = 60 * 86400.0
 
 
@@ -32,7 +32,7 @@ class FastClock:
         return self.start + timedelta(seconds=self.monotonic())
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep so many of its seconds; when it is moved on, what is over is over."""
+        """Sleep for its seconds; moving the clock on may end the sleep."""
         until = self.monotonic() + seconds
         while (left := until - self.monotonic()) > 0:
             bell = self._bell = self._bell or asyncio.Event()
@@ -52,5 +52,5 @@ class FastClock:
             self._bell = None
 
     def environment(self) -> Environment:
-        """Return the environment of a gateway that lives by this clock."""
+        """Return a gateway's environment with this clock."""
         return Environment(now=self.now, monotonic=self.monotonic, sleep=self.sleep)

@@ -12,10 +12,10 @@ from enum import StrEnum
 
 from gateway.core.messages import Message, harmless
 
-#: So many exchanges are kept, and of each body so many bytes.
+#: Exchanges kept; bytes kept of each body.
 MOST, LONGEST = 200, 32_768
 MASK = "•••"
-#: What proves somebody, wherever it stands: in a header, an address, a form or JSON.
+#: A credential in a header, an address, a form or JSON.
 _SECRETS = re.compile(
     r"(?P<head>(?<![\w-])(?:client_secret|access_token|signature)[\"']?\s*[=:]\s*[\"']?)"
     r"(?P<value>[^\s&\"',}]+)",
@@ -25,17 +25,17 @@ _PROOFS = frozenset({"authorization", "cookie", "set-cookie"})
 
 
 class ExchangeVerdict(StrEnum):
-    """Was it as the contract has it?"""
+    """The verdict on an exchange: did the half-connector keep the contract?"""
 
     WELL = "well"
     FAILED = "failed"
-    #: Nothing was to be judged, or the sandbox itself made it fail.
+    #: There was nothing to judge, or the sandbox itself caused the failure.
     NEUTRAL = "neutral"
 
 
 @dataclass(frozen=True, slots=True)
 class ShownPart:
-    """A request or an answer, as it is shown. `first` is its first line."""
+    """A request or an answer for the page. `first` is its first line."""
 
     first: str
     headers: tuple[tuple[str, str], ...]
@@ -45,8 +45,10 @@ class ShownPart:
 
 @dataclass(frozen=True, slots=True)
 class VendorExchange:
-    """One exchange. `outgoing`: we called the half-connector. `answer` is None where none came.
-    `case` is the sandbox's case that it belongs to; `expected` and `why` are for people."""
+    """One exchange. `outgoing`: we called the half-connector. `answer` None: there was none.
+
+    `case` is the case that it belongs to; `expected` and `why` are for people.
+    """
 
     number: int
     at: datetime
@@ -82,7 +84,7 @@ class ExchangeLog:
         expected: Message | None = None,
         why: Message | None = None,
     ) -> VendorExchange:
-        """Write one down; the oldest goes when there are too many."""
+        """Record one exchange; drop the oldest when there are too many."""
         self.count += 1
         one = VendorExchange(
             self.count,
@@ -102,16 +104,16 @@ class ExchangeLog:
 
 
 def shown_part(first: str, headers: Iterable[tuple[str, str]], body: bytes) -> ShownPart:
-    """Return a request or an answer as it may be shown: no secret, and of the body its beginning.
+    """Return a request or an answer for the page: without secrets, the body cut.
 
-    What is no text is told by its size; what would act on a screen is written as `\\u202e`.
+    A binary body is told by its size. Characters that act on a screen are written as `\\u202e`.
     """
     shown = tuple(
         (_printed(name), MASK if name.lower() in _PROOFS else _printed(without_proofs(value)))
         for name, value in headers
     )
     try:
-        # A character may be cut at the end: the decoder waits for the rest of it.
+        # The cut may be within a character: the decoder drops it.
         text = getincrementaldecoder("utf-8")().decode(body[:LONGEST], len(body) <= LONGEST)
     except UnicodeDecodeError:
         text = f"({len(body)} bytes)"
@@ -120,11 +122,13 @@ def shown_part(first: str, headers: Iterable[tuple[str, str]], body: bytes) -> S
 
 
 def _printed(text: str) -> str:
-    """Return a text with its lines, and nothing else that acts on a screen."""
+    """Return a text with its line ends, and no other character that acts on a screen."""
     return "\n".join(harmless(line) for line in text.replace("\r\n", "\n").split("\n"))
 
 
 def without_proofs(text: str) -> str:
-    """Return a text without what proves anybody. A webhook's signature proves that one message
-    alone, and is needed to find a fault: it stays."""
+    """Return a text without credentials.
+
+    A webhook's signature stays: it proves one message alone, and helps to find a fault.
+    """
     return _SECRETS.sub(lambda found: found["head"] + MASK, text)

@@ -1,4 +1,4 @@
-"""Writes the sandbox's configuration as an operator would: one invented commune, YAML, secrets."""
+"""Writes the sandbox's configuration as an operator would: YAML and secrets of one commune."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import orjson
 from gateway.demo.files import write_secrets
 from gateway.sandbox.citizens import INSEE, NAME
 
-#: The portal and GLC answer within this process: nobody listens at these addresses.
+#: Addresses at which nobody listens: the portal and GLC answer within this process.
 PORTAL, GLC = "http://portail.sandbox.invalid", "http://glc.sandbox.invalid"
 #: The name of the half-connector among the commune's GRUs, and its `client_id`.
 GRU = "main"
 CLIENT_ID = f"{INSEE}.{GRU}"
-#: The files of the secrets that the vendor is told.
+#: Files of the secrets that the vendor gets.
 CLIENT, CURRENT, FORMER = "client-secret", "signing-secret", "former-signing-secret"
-#: Those of the simulated far ends.
+#: Files of the simulated far ends' secrets.
 _OURS = ("portal-key", "caller-key", "glc-password")
 
 _GATEWAY = """\
@@ -69,7 +69,7 @@ class SandboxSecrets:
 
 
 def sandbox_secrets(folder: Path) -> SandboxSecrets:
-    """Return the secrets that lie in `folder`, made at the first time."""
+    """Return the secrets in `folder`; make them the first time."""
     home = folder / "secrets"
     if not (home / CLIENT).exists():
         write_secrets(folder, (*_OURS, CLIENT))
@@ -116,5 +116,5 @@ def write_sandbox(
 
 
 def pivot_teleservices(mappings: Path) -> list[str]:
-    """Return the teleservices for which a mapping to the pivot contract is shipped."""
+    """Return the teleservices with a shipped mapping to the pivot contract."""
     return sorted(path.parent.name for path in mappings.glob("*/pivot.yaml"))

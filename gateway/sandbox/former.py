@@ -1,4 +1,4 @@
-"""Another program of the commune: it takes requests from the mailbox before the vendor does."""
+"""An earlier half-connector of the commune: it takes requests before the vendor's does."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from gateway.sandbox.texts import say
 from gateway.sdk.pivot import PivotClient
 from gateway.sdk.pivot_models import ClaimResultTold, PivotClaim, PivotEvent
 
-#: Real seconds within which a claim that ended is there to be taken.
+#: Real seconds in which a request becomes free to be claimed.
 _PATIENCE = 10.0
 
 
 def half_connector(engine: Engine) -> tuple[Gru, PivotClient]:
-    """Return the commune's entry, and how it proves itself."""
+    """Return the commune's entry and its client of the contract."""
     found = engine.pivot.client(CLIENT_ID)
     if found is None:
         raise GatewayError(say("not_filed", status=0))
@@ -25,7 +25,7 @@ def half_connector(engine: Engine) -> tuple[Gru, PivotClient]:
 
 
 async def settle_as_former(engine: Engine, reference: str, number: str) -> None:
-    """Take a request under this number; give the rest back, untried."""
+    """Settle a request as done under `number`; give the others back, untried."""
     gru, client = half_connector(engine)
     until = time.monotonic() + _PATIENCE
     found = False

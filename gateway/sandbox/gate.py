@@ -1,4 +1,4 @@
-"""Before the gateway's own `/pivot/v1`: records the calls, and provokes the cases of a call."""
+"""Stands before the gateway's `/pivot/v1`: records each call, and provokes the cases of calls."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from gateway.sdk import Unreadable, beside, read_json
 from gateway.sim.faults import cut_answer
 from gateway.web.problems import problem_of, response_of
 
-#: Cases that wait for a call, and items that the sandbox itself puts into a mailbox.
+#: Cases that wait for a call; items that the sandbox adds to answers.
 MOST_ARMED, MOST_ITEMS = 50, 50
-#: Bytes of a claim into which the sandbox looks; a larger one goes by as it is.
+#: Bytes of a claim that the sandbox reads; a larger one passes unread.
 _LOOKED_INTO = 1_000_000
 #: Real seconds that a slow answer takes.
 SLOW = 15.0
-#: The call of an operation, by method and path.
+#: Operations by method and path.
 _CALLS = tuple(
     (method, re.compile(pattern), name)
     for method, pattern, name in (
@@ -50,7 +50,7 @@ OPERATIONS = frozenset(name for _, _, name in _CALLS)
 _LOSES = frozenset({"claim", "tell_change"})
 _PLANTED = "sandbox."
 _PAGE = "<!doctype html><html><body><h1>502 Bad Gateway</h1><hr>proxy</body></html>"
-#: What a claim of a half-connector gave, to be followed: references, and seconds of the lease.
+#: Called after a claim, with the references that it gave and the seconds of its lease.
 Claimed = Callable[[list[str], int], Awaitable[None]]
 #: Called with a reference whose end is on the way.
 Ending = Callable[[str], Awaitable[None]]
@@ -63,7 +63,7 @@ async def _nobody_waits(*_: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class PlantedItem:
-    """An item that the sandbox put into an answer: the results that are right for it."""
+    """An item that the sandbox added to an answer, and the right results for it."""
 
     case: str
     right: tuple[str, ...]
@@ -71,7 +71,7 @@ class PlantedItem:
 
 @dataclass(slots=True)
 class CapturedCall:
-    """A call as it passed: the beginnings of both bodies."""
+    """A call that passed, with the beginnings of both bodies."""
 
     asked: bytearray = field(default_factory=bytearray)
     told: bytearray = field(default_factory=bytearray)
@@ -83,8 +83,10 @@ class CapturedCall:
 
 @dataclass(slots=True)
 class PivotGate:
-    """ASGI middleware. `armed` are the cases that wait for a call, `planted` those that the next
-    claim which gives their request brings along, by reference."""
+    """ASGI middleware. `armed` are the cases that wait for a call.
+
+    `planted` are cases by request: the claim that gives the request also gives the case's item.
+    """
 
     app: ASGIApp
     ledger: ExchangeLog
@@ -98,7 +100,7 @@ class PivotGate:
     _made: int = 0
 
     def arm(self, case: SandboxCase) -> bool:
-        """Let the next call that can meet it meet this case. Return False when too many wait."""
+        """Provoke the case with the next call that can meet it. False: too many cases wait."""
         if len(self.armed) >= MOST_ARMED:
             return False
         self.armed.append(case)
@@ -199,7 +201,7 @@ class PivotGate:
     # --- claims -------------------------------------------------------------------------------
 
     async def _claim(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a claim pass, with the sandbox's own items in it and their results taken out."""
+        """Pass a claim on: keep the results of our own items back, and add items to the answer."""
         body = await _whole(receive, _LOOKED_INTO)
         asked = None
         if isinstance(body, bytes):
@@ -323,7 +325,7 @@ def _reference(event: dict[str, Any]) -> object:
 
 
 async def _whole(receive: Receive, most: int) -> bytes | list[bytes]:
-    """Return a body; one that is larger comes as the pieces that were read so far."""
+    """Return a whole body, or the pieces read so far of one with more than `most` bytes."""
     pieces: list[bytes] = []
     size = 0
     while size <= most:
@@ -377,7 +379,7 @@ def _noting(send: Send, seen: CapturedCall) -> Send:
 
 
 def _keeping(seen: CapturedCall) -> Send:
-    """Return a sender that keeps the whole answer: that of a claim is bounded by the gateway."""
+    """Return a sender that keeps the whole answer; the gateway bounds a claim's."""
 
     async def keeping(message: Message) -> None:
         _note(message, seen, None)

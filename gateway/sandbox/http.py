@@ -1,4 +1,4 @@
-"""The sandbox over HTTP: `/pivot/v1` of the gateway, the sandbox's own calls, and its page."""
+"""The sandbox over HTTP: the gateway's `/pivot/v1`, the sandbox's own calls, and its page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from gateway.sandbox.sandbox import Sandbox
 from gateway.sandbox.texts import say
 from gateway.sdk import LARGE, Unreadable, beside, read_json
 
-#: Bytes of a call of the sandbox's own.
+#: Bytes of a call to the sandbox itself.
 MOST_BYTES = 64 * 1024
 #: Requests that the page shows.
 _SHOWN = 20
@@ -38,7 +38,7 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src data:;"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    # Under "no-referrer" a browser names no origin with a form, and its calls would be refused.
+    # With "no-referrer" a browser sends a form without its origin, and we would refuse it.
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
@@ -48,7 +48,7 @@ _PAGES = files("gateway.sandbox").joinpath("page")
 
 
 class MalformedCall(Exception):
-    """A call of the sandbox's own that cannot be understood: `word` is its text."""
+    """A malformed call to the sandbox. `word` names its text."""
 
     def __init__(self, word: str, status: int = 400) -> None:
         super().__init__(word)
@@ -57,7 +57,7 @@ class MalformedCall(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PageNotice:
-    """The words that the page begins with: `kind` is `well` or `failed`."""
+    """The notice at the top of the page; `kind` is `well` or `failed`."""
 
     kind: str
     text: str
@@ -65,15 +65,17 @@ class PageNotice:
 
 @dataclass(frozen=True, slots=True)
 class CaseGroup:
-    """The cases of one sort, under a heading."""
+    """Cases under one heading."""
 
     label: str
     cases: tuple[SandboxCase, ...]
 
 
 class SandboxApp:
-    """The ASGI application. `hosts` are the names under which it may be called; a page of another
-    site, whatever its name leads to, is refused."""
+    """The ASGI application. It answers under the names in `hosts`, and refuses other sites' pages.
+
+    So a foreign name that resolves to this machine opens nothing.
+    """
 
     def __init__(self, sandbox: Sandbox, hosts: frozenset[str] = frozenset()) -> None:
         self.sandbox = sandbox
@@ -112,14 +114,14 @@ class SandboxApp:
             await self._own(scope, receive, send)
 
     def _is_ours(self, headers: Headers, method: str) -> bool:
-        """Does a call name this host, and come from no other site's page?"""
+        """Does a call name this host, and is it from none of other sites' pages?"""
         host = headers.get("host", "")
         origin = headers.get("origin")
         try:
             if urlsplit(f"//{host}").hostname not in self._hosts:
                 return False
             return method in ("GET", "HEAD") or origin is None or urlsplit(origin).netloc == host
-        except ValueError:  # what names no host, as an address in IPv6 that is cut
+        except ValueError:  # no host at all, such as half an IPv6 address
             return False
 
     # --- calls --------------------------------------------------------------------------------
@@ -176,7 +178,7 @@ class SandboxApp:
             raise MalformedCall("odd_seconds", 422) from None
 
     async def _act(self, request: Request) -> Response:
-        """A button of the page was pressed."""
+        """Do what a button of the page says."""
         told = await _read_form(request)
         if "seconds" in told:
             self._move(int(told["seconds"]) if _SECONDS.match(told["seconds"]) else None)
@@ -289,7 +291,7 @@ class SandboxApp:
 
 
 def language_of(request: Request) -> Language:
-    """Return the language of who reads: French, unless English is asked for before it."""
+    """Return the reader's language: French, unless the browser prefers English."""
     wanted = request.headers.get("accept-language", "")[:200].lower()
     ranked = []
     for n, part in enumerate(wanted.split(",")[:20]):

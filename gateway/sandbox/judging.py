@@ -1,4 +1,4 @@
-"""Judges a half-connector's answers, and says why one is not as the contract has it."""
+"""Judges a half-connector's answers by the contract, and says why one fails."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ say = Messages(
 
 
 class ExpectedAnswer(StrEnum):
-    """The answer that a push has to get."""
+    """The right answer to a push."""
 
     TAKEN = "taken"
     SAME = "same"
@@ -62,7 +62,7 @@ class ExpectedAnswer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PushJudgement:
-    """A verdict, what was expected, and why it failed if it did. `number` is the commune's."""
+    """A verdict, the expected answer, and the reason of a failure. `number` is the commune's."""
 
     verdict: ExchangeVerdict
     expected: Message
@@ -73,7 +73,7 @@ class PushJudgement:
 def judge_push(
     expected: ExpectedAnswer, status: int, body: bytes, number: str | None = None
 ) -> PushJudgement:
-    """Judge the answer to a push; `number` is what the first of its kind was answered with."""
+    """Judge the answer to a push. `number` is the one in the answer to the first push."""
     if expected is ExpectedAnswer.REFUSED:
         wanted = say("refused")
         if 400 <= status < 500:
@@ -95,7 +95,7 @@ def judge_push(
 
 
 def judge_answer(status: int, body: bytes) -> tuple[ExchangeVerdict, Message | None]:
-    """Judge a call of the half-connector by what we answered it."""
+    """Judge a half-connector's call by our own answer to it."""
     if status < 400:
         return ExchangeVerdict.WELL, None
     try:
@@ -107,7 +107,7 @@ def judge_answer(status: int, body: bytes) -> tuple[ExchangeVerdict, Message | N
     if problem is None:
         detail, word = str(told.get("detail", "")), str(told.get("error", status))
         return ExchangeVerdict.FAILED, say("odd_refusal", detail=detail[:500], word=word[:100])
-    # A token that ends is asked for anew; what is ours is not the vendor's fault.
+    # An expired token is replaced, and a fault of ours is not the vendor's.
     fault = problem.fault == "yours" and problem.retry == "never"
     verdict = ExchangeVerdict.FAILED if fault else ExchangeVerdict.NEUTRAL
     pointer = str(told.get("pointer") or "")[:200]

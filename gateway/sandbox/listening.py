@@ -1,8 +1,8 @@
-"""Forwards what a commune is owed to a program on a developer's machine, as a push would.
+"""Forwards a commune's messages to a program on a developer's machine, as a push would.
 
-It fetches from a gateway, as a half-connector does, pushes each message to a local address, signed,
-and settles it by the answer. Stopped at any moment, it loses nothing: what was not settled is
-given again.
+It fetches from a gateway as a half-connector does, pushes each message, signed, to a local address,
+and settles it by the answer. It may be stopped at any moment: the gateway gives again whatever was
+not settled.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ from gateway.sdk.work import weight
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
-#: Seconds for which a message is ours, and for which a call waits while there is none.
+#: Seconds of a message's lease; seconds that a call waits for a message.
 LEASE, WAIT = 60, 20
-#: Messages at once; bytes of an answer of the gateway, and of the local program.
+#: Messages of one claim; bytes of the gateway's answer; bytes of the local program's.
 _MOST, _LARGEST, _SMALL = 10, 30_000_000, 256_000
-#: Seconds between two tries of a gateway that is away, and of a feed that is at its end.
+#: Seconds between two tries of a gateway that is away, and between two reads of a feed at its end.
 _PAUSES, _END = (1.0, 2.0, 5.0, 15.0, 30.0), 5.0
 
 
 class GivenToken(BaseModel):
-    """A token, of which no more is needed."""
+    """The part of a token's answer that we need."""
 
     access_token: str = Field(min_length=1)
 
 
 class GivenItem(BaseModel):
-    """A message of the mailbox: of a version to come it may be of any shape."""
+    """A message of the mailbox; a later version may give it any shape."""
 
     token: str
     event: dict[str, Any]
@@ -73,7 +73,7 @@ class ReadPage(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ForwardedMessage:
-    """One message that went by: no personal data. `status` 0: nobody answered here."""
+    """A forwarded message, without personal data. `status` 0: the local program did not answer."""
 
     at: datetime
     type: str
@@ -84,11 +84,12 @@ class ForwardedMessage:
 
 @dataclass(slots=True)
 class Listener:
-    """`gateway` and `local` are clients; `target` is the local address, `signing` its secrets.
+    """Fetches and forwards.
 
-    `cursor` keeps how far the feed was read, for a commune that is pushed to; None: the mailbox.
-    `show` is called after each message, `away` when the gateway does not answer. Messages of a
-    production commune are given back unless `production`.
+    `gateway` and `local` are clients; `target` is the local address, `signing` its secrets.
+    `cursor` is the file with the last number read in the feed of a commune that is pushed to; None:
+    the commune has a mailbox. `show` is called after each message, `away` when the gateway does not
+    answer. Unless `production` is set, messages of a production commune are given back.
     """
 
     gateway: httpx.AsyncClient
@@ -104,12 +105,15 @@ class Listener:
     production: bool = False
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     _token: str = field(default="", repr=False)
-    #: A message of a commune in production came.
+    #: A message of a production commune came.
     _real: bool = False
 
     async def run(self) -> None:
-        """Forward until `stop`. Raises GatewayError for what a person must mend: credentials, a
-        commune of the other mode, a commune in production."""
+        """Forward until `stop`.
+
+        Raises GatewayError for wrong credentials, a commune of the other mode, or one in
+        production.
+        """
         await (self._fetch() if self.cursor is None else self._follow())
         if self._real:
             raise GatewayError(say("in_production"))
@@ -182,7 +186,7 @@ class Listener:
     # --- one message --------------------------------------------------------------------------
 
     def _may(self, event: Mapping[str, Any]) -> bool:
-        """May it be forwarded? A real person's message that may not ends the run."""
+        """May the message be forwarded? If it may not, a real person's message ends the run."""
         recipient = event.get("recipient")
         real = not isinstance(recipient, dict) or recipient.get("environment") != "test"
         if real and not self.production:
@@ -217,7 +221,7 @@ class Listener:
     # --- calls of the gateway -----------------------------------------------------------------
 
     async def _call(self, method: str, path: str, body: object, *, patient: bool = True) -> object:
-        """Make one call until it is answered; None when it is stopped before, or not `patient`."""
+        """Repeat a call until it is answered. None: it was stopped, or was not to be `patient`."""
         failures = 0
         while not self.stop.is_set():
             answer = await self._until_stopped(self._once(method, path, body))
@@ -263,15 +267,14 @@ class Listener:
         return answer
 
     def _shaped(self, model: type[M], value: object) -> M:
-        """Return an answer of the gateway. Raises GatewayError for one that is none of it: the
-        address leads elsewhere."""
+        """Return the gateway's answer. Raises GatewayError for one of another server."""
         try:
             return model.model_validate(value)
         except ValidationError:
             raise GatewayError(say("no_gateway", url=self.base_url)) from None
 
     def _check(self, answer: Answer) -> None:
-        """Raises GatewayError for an answer that no repetition mends."""
+        """Raise GatewayError for an answer that would come again."""
         told = answer.value if isinstance(answer.value, dict) else {}
         if told.get("error") == "invalid_client":
             raise GatewayError(say("bad_credentials", client=self.client_id))
@@ -284,7 +287,7 @@ class Listener:
         await self._until_stopped(asyncio.sleep(seconds))
 
     async def _until_stopped(self, work: Awaitable[T]) -> T | None:
-        """Return what comes of `work`; None, and it is cancelled, when it is stopped before."""
+        """Return the result of `work`. When it is stopped before, cancel `work` and return None."""
         task = asyncio.ensure_future(work)
         stopped = asyncio.create_task(self.stop.wait())
         await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -301,7 +304,7 @@ def _as_pushed(event: Mapping[str, Any]) -> bytes:
 
 
 def _result(outcome: Outcome, body: object) -> dict[str, object]:
-    """Return the result that the mailbox is told for what the local program answered."""
+    """Return the result for the mailbox, by the local program's answer."""
     if isinstance(outcome, Accepted):
         told: dict[str, object] = {"result": "done"}
         for name in ("reference", "link", "erasure"):
@@ -310,7 +313,7 @@ def _result(outcome: Outcome, body: object) -> dict[str, object]:
         return told
     if isinstance(outcome, Refused):
         receipt = body.get("erasure") if isinstance(body, dict) else None
-        if receipt:  # kept by law: that is an answer
+        if receipt:  # data kept by law: a right answer
             return {"result": "done", "erasure": receipt}
         return {"result": "refused", "problems": [f"{outcome.reason}: {outcome.detail}"[:500]]}
     after = getattr(outcome, "after", None)

@@ -1,5 +1,5 @@
-"""The memory of a sandbox between two runs: what was filed, which the simulated portal forgets, and
-where its clock stood."""
+"""The memory of a sandbox between two runs: its requests, which the simulated portal forgets, and
+the time of its clock."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FILED, _CLOCK = "filed.jsonl", "clock"
 
 @dataclass(frozen=True, slots=True)
 class FiledRow:
-    """A request as it is kept: our reference, its case, its number at the portal, what it says."""
+    """A stored request: our reference, its case, its number at the portal, and its form."""
 
     reference: str
     case: str
@@ -28,12 +28,12 @@ class FiledRow:
 
 @dataclass(frozen=True, slots=True)
 class SandboxMemory:
-    """Keeps it in `folder`; None: nothing is kept."""
+    """Stores the memory in `folder`; None: stores nothing."""
 
     folder: Path | None
 
     def append(self, row: FiledRow) -> None:
-        """Write a request down."""
+        """Store a request."""
         if self.folder is None:
             return
         told = {
@@ -49,7 +49,7 @@ class SandboxMemory:
             file.write(json.dumps(told, ensure_ascii=False) + "\n")
 
     def filed(self) -> Iterator[FiledRow]:
-        """Yield what was filed in former runs."""
+        """Yield the requests of former runs."""
         if self.folder is None or not (self.folder / _FILED).exists():
             return
         for line in (self.folder / _FILED).read_text("utf-8").splitlines():
@@ -59,12 +59,12 @@ class SandboxMemory:
             yield FiledRow(row["reference"], row["case"], row["id"], filing)
 
     def save_time(self, now: datetime) -> None:
-        """Write down where the clock stands."""
+        """Store the time of the clock."""
         if self.folder is not None:
             (self.folder / _CLOCK).write_text(now.isoformat(), "utf-8")
 
     def begin(self) -> datetime:
-        """Return when the clock begins: now, or where it stood if that is later."""
+        """Return the time at which the clock begins: now, or the stored time if that is later."""
         now = datetime.now(UTC)
         if self.folder is not None:
             with suppress(OSError, ValueError):

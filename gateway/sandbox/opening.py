@@ -52,9 +52,9 @@ from gateway.wire.clients import ConnectorTransport
 async def open_sandbox(
     options: SandboxOptions, *, line: httpx.AsyncBaseTransport | None = None
 ) -> AsyncIterator[Sandbox]:
-    """Set a sandbox up, with its first requests filed, and run it until the block ends.
+    """Set a sandbox up, file its first requests, and run it until the block ends.
 
-    `line` reaches the half-connector; None: over the network. Raises GatewayError.
+    `line` is the transport to the half-connector; None: the network. Raises GatewayError.
     """
     mappings = shipped_mappings()
     teleservices = pivot_teleservices(mappings)
@@ -108,7 +108,7 @@ async def open_sandbox(
 
 
 def _folder(stack: AsyncExitStack, options: SandboxOptions) -> Path:
-    """Return the folder that is kept, or one that goes with the stack."""
+    """Return the folder of the options, or a temporary one that goes with the stack."""
     folder = options.keep
     if folder is None:
         made = tempfile.TemporaryDirectory(prefix="gru-gateway-sandbox-")
@@ -127,7 +127,7 @@ def _simulated(secrets: SandboxSecrets, clock: FastClock) -> tuple[SimulatedPort
 
 
 async def _seed(sandbox: Sandbox) -> None:
-    """File what is there from the start: for each teleservice, and one of each kind."""
+    """File the first requests: one for each teleservice, and one of each kind."""
     for teleservice in sandbox.teleservices:
         await sandbox.perform("plain", teleservice)
         await sandbox.perform("large_file", teleservice)
@@ -138,7 +138,7 @@ async def _seed(sandbox: Sandbox) -> None:
 async def _gateway(
     stack: AsyncExitStack, catalogue: Catalogue, clock: FastClock, transports: Any
 ) -> tuple[Engine, FastAPI]:
-    """Start the gateway in this process; it is stopped when the stack is closed."""
+    """Start the gateway in this process; closing the stack stops it."""
     url = catalogue.settings.database.get_secret_value()
     catalogue.settings.data_dir.mkdir(0o700, parents=True, exist_ok=True)
     await asyncio.to_thread(schema.upgrade, url)
@@ -169,7 +169,7 @@ async def _gateway(
 
 
 def _transports(portal: SimulatedPortal, glc: SimulatedGlc, line: PushLine) -> Any:
-    """Return the transport of each far end: only the half-connector is outside this process."""
+    """Return the transports by lane: only the half-connector is outside this process."""
     inside = httpx.ASGITransport(portal.app)
     identity = httpx.ASGITransport(glc.app)
 

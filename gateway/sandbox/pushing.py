@@ -1,4 +1,4 @@
-"""The line to the half-connector: records what goes over it, and provokes the cases of a push."""
+"""The transport to the half-connector: records each push, and provokes the cases of pushes."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from gateway.sandbox.judging import ExpectedAnswer, PushJudgement, judge_push
 from gateway.sandbox.judging import say as judged
 from gateway.sdk.webhook_signature import ID, SIGNATURE, is_signed, signed_headers
 
-#: Bytes of an answer that are read; the gateway itself takes fewer.
+#: Bytes read of an answer; the gateway itself reads fewer.
 MOST_BYTES = 300_000
-#: How long ago `old_timestamp` was signed; half-connectors take five minutes.
+#: The age of the signature of `old_timestamp`; half-connectors accept five minutes.
 _AGO = timedelta(minutes=10)
-#: The number that a half-connector long ago gave, of what this one never had.
+#: The number that an earlier half-connector gave to a request unknown to this one.
 FORMER_NUMBER = "ANCIEN-1"
-#: A form, and the number that the citizen reads.
+#: A teleservice, and the number that the citizen sees.
 FilingKey = tuple[str, str]
 
 
 @dataclass(slots=True)
 class PushLine(httpx.AsyncBaseTransport):
-    """The transport of the pushes. `cases` has what is planned for a request's creation.
+    """The transport of the pushes. `cases` are the cases planned for requests' creations.
 
-    However fast the sandbox's clock runs, what leaves is signed by the true time: a half-connector
-    holds it against its own clock. `answered_here` are requests whose creation another
-    half-connector has taken, long ago.
+    Pushes are signed by the true time, however fast the sandbox's clock runs: a half-connector
+    compares it with its own clock. `answered_here` are requests that an earlier half-connector has
+    taken.
     """
 
     inner: httpx.AsyncBaseTransport
@@ -41,9 +41,9 @@ class PushLine(httpx.AsyncBaseTransport):
     now: Callable[[], datetime]
     cases: dict[FilingKey, str] = field(default_factory=dict)
     answered_here: set[FilingKey] = field(default_factory=set)
-    #: By reference, for `out_of_order`: the creation as it was sent.
+    #: The creations that were sent, by reference, for `out_of_order`.
     _creations: dict[str, bytes] = field(default_factory=dict)
-    #: By message, the number that it was answered with.
+    #: The numbers in the answers, by message.
     _numbers: dict[str, str | None] = field(default_factory=dict)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -57,7 +57,7 @@ class PushLine(httpx.AsyncBaseTransport):
         about = message.get("request") or {}
         key = (str(about.get("teleservice")), str(about.get("number")))
         if key in self.answered_here and message["type"] == "request.created":
-            # As the former half-connector answered.
+            # The earlier half-connector's answer.
             return httpx.Response(200, json={"reference": FORMER_NUMBER}, request=request)
         first, planned = message["id"] not in self._numbers, self.cases.get(key, "")
         created = message["type"] == "request.created"
@@ -81,7 +81,7 @@ class PushLine(httpx.AsyncBaseTransport):
     # --- the cases ----------------------------------------------------------------------------
 
     async def _before(self, request: httpx.Request, message: dict[str, Any], case: str) -> None:
-        """Send what has to be refused before the true message."""
+        """Send the messages that must be refused, before the true one."""
         body, now = request.content, datetime.now(UTC)
         if case == "wrong_signature":
             false = signed_headers(self.signing, message["id"], now, body + b" ")[SIGNATURE]
@@ -98,7 +98,7 @@ class PushLine(httpx.AsyncBaseTransport):
     def _altered(
         self, request: httpx.Request, message: dict[str, Any], body: bytes, case: str
     ) -> tuple[httpx.Request, bytes]:
-        """Return the message as this case has it, signed anew."""
+        """Return the message altered by the case, and signed anew."""
         if case in ("first_secret", "second_secret"):
             secret = self.signing[0 if case == "first_secret" else 1]
             headers = signed_headers([secret], message["id"], datetime.now(UTC), body)
@@ -111,7 +111,7 @@ class PushLine(httpx.AsyncBaseTransport):
         return _again(request, headers, body), body
 
     def _ping(self, request: httpx.Request, *, forged: bool) -> httpx.Request:
-        """Return a ping signed by the time of the half-connector's own clock, rightly or not."""
+        """Return a ping signed by the true time, with a right or a forged signature."""
         signed = b"-" if forged else b""
         headers = signed_headers(self.signing, request.headers[ID], datetime.now(UTC), signed)
         return _again(request, headers, b"")
@@ -119,7 +119,7 @@ class PushLine(httpx.AsyncBaseTransport):
     async def _after(
         self, request: httpx.Request, message: dict[str, Any], body: bytes, case: str
     ) -> None:
-        """Send what follows the true message."""
+        """Send the case's messages after the true one."""
         created = message["type"] == "request.created"
         reference = str((message.get("request") or {}).get("reference"))
         if case == "duplicate":
@@ -144,7 +144,7 @@ class PushLine(httpx.AsyncBaseTransport):
     async def _exchange(
         self, request: httpx.Request, body: bytes, expected: ExpectedAnswer, case: str
     ) -> httpx.Response:
-        """Make one call, judge its answer, and write both down."""
+        """Make one call, judge its answer, and record both."""
         begun, at = time.monotonic(), self.now()
         asked = shown_part(_first_line(request), request.headers.items(), body)
         known = self._numbers.get(request.headers.get(ID, ""))
@@ -220,7 +220,7 @@ def _again(like: httpx.Request, headers: dict[str, str], body: bytes) -> httpx.R
 
 
 def _pieces(answer: httpx.Response) -> httpx.AsyncByteStream:
-    """Return the body as it comes, whether or not it is there already."""
+    """Return the body as a stream, also one that was already read."""
     if isinstance(answer.stream, httpx.AsyncByteStream):
         return answer.stream
     raise TypeError("the line is asynchronous")

@@ -20,11 +20,11 @@ from gateway.web.connection import BoundedConnection
 
 
 class SandboxConnection(AbortableProtocol, BoundedConnection):
-    """A connection that a case may drop, bounded as the gateway's are."""
+    """A connection with the gateway's bounds, which a case may drop."""
 
 
 def is_loopback(host: str) -> bool:
-    """Is a host reached from this machine alone?"""
+    """Is it an address of the loopback?"""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
@@ -39,8 +39,10 @@ async def run_sandbox(
     started: Callable[[Sandbox, str], None],
     stop: asyncio.Event | None = None,
 ) -> None:
-    """Run it until `stop`, Ctrl-C or SIGTERM; `started` is called once it takes calls, with its
-    address. `port` 0: any free one. Raises GatewayError."""
+    """Run a sandbox until `stop`, Ctrl-C or SIGTERM. Raises GatewayError.
+
+    `started` is called with the address once the sandbox takes calls. `port` 0: any free one.
+    """
     stop = stop or asyncio.Event()
     async with AsyncExitStack() as stack:
         until_interrupted(stop, stack)

@@ -1,7 +1,7 @@
 """The sandbox: a whole gateway over an invented commune, with a simulated portal, in one process.
 
-Nothing of the gateway is played: what a half-connector meets is the real intake, outbox, adapter
-and `/pivot/v1`. Invented are the citizens, the portal, GLC, and the speed of the clock.
+Nothing of the gateway is simulated: a half-connector meets the real intake, outbox, adapter and
+`/pivot/v1`. The citizens, the portal, GLC and the speed of the clock are invented.
 """
 
 from __future__ import annotations
@@ -39,41 +39,41 @@ from gateway.store.outbox import backlog
 
 log = structlog.get_logger()
 
-#: So many requests are filed in one run, and so many acts wait for their time.
+#: Requests filed in one run, and acts that wait, at most.
 MOST_REQUESTS = 500
-#: Real seconds between two looks at what is due; a fast clock brings it about between two.
+#: Real seconds between two wake-ups of the lanes, which do not know how fast the clock runs.
 BEAT = 0.25
-#: Real seconds between two looks at erasures and citizens' acts, in beats.
+#: Beats between two rounds of erasures and citizens' acts.
 _SLOW_BEATS = 4
-#: Cases whose request is altered, doubled or forged on its way.
+#: Cases that alter, double or forge a request on its way.
 _ON_THE_WAY = frozenset(
     {
         "unknown_event", "unknown_field", "other_recipient", "duplicate", "answer_lost",
         "out_of_order", "wrong_signature", "old_timestamp", "first_secret", "second_secret",
     }
 )  # fmt: skip
-#: Those of them that a mailbox meets too.
+#: Those that a mailbox can meet, too.
 _PLANTED = frozenset({"unknown_event", "unknown_field", "other_recipient"})
-#: Cases whose request another half-connector has taken, long ago.
+#: Cases of a request that an earlier half-connector has taken.
 _FORMER = frozenset({"history", "erasure_unknown"})
 
 
 @dataclass(frozen=True, slots=True)
 class SandboxOptions:
-    """`push`: the half-connector's address; None: it fetches. `speed`: of the clock."""
+    """`push` is the half-connector's address, None: it fetches. `speed` is the clock's."""
 
     public_url: str
     push: str | None = None
     speed: float = 1.0
     seed: int = 1
     keep: Path | None = None
-    #: Requests that there are from the start.
+    #: File the first requests at the start.
     seeded: bool = True
 
 
 @dataclass(slots=True)
 class Sandbox:
-    """Everything that a sandbox has. `app` is the gateway, `gate` stands before it."""
+    """A sandbox. `app` is the gateway's application, and `gate` stands before it."""
 
     options: SandboxOptions
     folder: Path
@@ -104,10 +104,10 @@ class Sandbox:
     async def perform(
         self, word: str, teleservice: str | None = None, text: str | None = None
     ) -> FiledRequest | None:
-        """Provoke a case; return its request, None where it is about calls or time.
+        """Provoke a case. Return its request; None for a case of calls or time.
 
-        Raises NotFound for an unknown case or teleservice, Conflict for one of the other mode and
-        when there are too many.
+        Raises NotFound for an unknown case or teleservice, Conflict for a case of the other mode or
+        one too many.
         """
         case = all_cases().get(word)
         if case is None:
@@ -147,8 +147,8 @@ class Sandbox:
         await self.work()
 
     async def waiting(self) -> tuple[int, int]:
-        """Return how much the half-connector has still to take, and for how many days it has
-        fetched nothing: 0 when that is not late."""
+        """Return the number of waiting messages, and the days since the last fetch if that is late,
+        else 0."""
         late = (await self.engine.mailbox.late()).get(LANE)
         lanes = await self.engine.store.read(backlog.waiting_by_lane)
         owed = lanes[LANE][0] if LANE in lanes else 0
@@ -215,7 +215,7 @@ class Sandbox:
     # --- as another half-connector ----------------------------------------------------------------
 
     async def followed(self, references: list[str], lease: int) -> None:
-        """Follow what a claim gave: end the lease of what a case wants so."""
+        """End the lease of the claimed requests whose case wants that."""
         wanted = {one: self._leases.pop(one) for one in references if one in self._leases}
         if not wanted:
             return
@@ -232,7 +232,7 @@ class Sandbox:
     # --- by the clock -----------------------------------------------------------------------------
 
     async def run_clock(self) -> None:
-        """Bring about what is due, until cancelled."""
+        """Wake lanes and do citizens' acts by the clock, until cancelled."""
         beats = 0
         while True:
             await asyncio.sleep(BEAT)
@@ -245,7 +245,7 @@ class Sandbox:
                     log.error("sandbox.failed", error=type(error).__name__)
 
     async def work(self) -> None:
-        """Do what citizens have still to do, and bring erasures on, once."""
+        """Do the citizens' waiting acts and advance erasures, once."""
         async with self._acting:
             await self.acts.bring_about()
             await self.engine.eraser.advance()
@@ -254,7 +254,7 @@ class Sandbox:
         self.memory.save_time(self.clock.now())
 
     def _look_again(self) -> None:
-        """Have lanes and waiting calls look at the clock again."""
+        """Wake lanes and waiting calls, so that they read the clock again."""
         self.engine.lanes.wake_all()
         for bells in self.engine.lanes.bells.values():
             for bell in bells:
@@ -263,11 +263,11 @@ class Sandbox:
     # --- what is kept -----------------------------------------------------------------------------
 
     def recall(self) -> None:
-        """Give the simulated portal back what was filed in former runs."""
+        """Give the simulated portal the requests of former runs."""
         for row in self.memory.filed():
             filing = row.filing
             item = self._submit(filing, row.id)
-            # It was sent: where the commune had brought it, its next word says.
+            # The commune has it: its next change brings the status up to date.
             self.portal.move(filing.teleservice, item.id, _status_once_taken(item))
             filed = FiledRequest(
                 row.reference, filing.teleservice, item.id, filing.account, row.case
@@ -276,6 +276,6 @@ class Sandbox:
 
 
 def _status_once_taken(item: SimulatedFormdata) -> str:
-    """Return the status of a request that the commune has."""
+    """Return the status of a request after the commune has taken it."""
     names = [status.id for status in item.form.statuses]
     return "transmise" if "transmise" in names else names[0]

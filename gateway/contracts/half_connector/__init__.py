@@ -1,2 +1,2 @@
-"""Proves a half-connector that a commune or its vendor wrote: plays our side of the pivot contract
-against it, misbehaves as networks do, and judges what it answers and tells."""
+"""Tests a half-connector that a commune or its vendor wrote: plays our side of the pivot contract,
+misbehaves as networks do, and judges the half-connector's answers and calls."""

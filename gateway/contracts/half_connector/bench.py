@@ -1,4 +1,4 @@
-"""The things that a check has at hand: the half-connector, our side, citizens who do not exist."""
+"""The bench of a check: the half-connector, our side, and invented citizens."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gateway.contracts.half_connector.texts import say
 
 @dataclass(slots=True)
 class HalfBench:
-    """One run's bench. `wait`: seconds of patience for what the half-connector does by itself."""
+    """One run's bench. `wait`: seconds to wait for what the half-connector does by itself."""
 
     half: PushedHalf | FetchingHalf
     ours: OurSide
@@ -32,35 +32,35 @@ class HalfBench:
 
     @property
     def pushed(self) -> PushedHalf:
-        """Return a half-connector that is pushed to. Checks of that mode alone ask for it."""
+        """Return the half-connector of push mode. Raises TypeError in mailbox mode."""
         if not isinstance(self.half, PushedHalf):
             raise TypeError("a check of push runs in mailbox mode")
         return self.half
 
     async def give(self, message: Mapping[str, Any]) -> HalfAnswer:
-        """Give a message until it is over. Raises Broken where no answer of the contract came."""
+        """Give a message until it is settled. Raises Broken without an answer of the contract."""
         self.ours.references.add(_reference(message))
         return answer_of_contract(await give_until_over(self.half, message))
 
     async def give_once(self, message: Mapping[str, Any]) -> HalfAnswer:
-        """Give a message once: later is an answer, too. Raises Broken as `give` does."""
+        """Give a message once, also when the answer is "later". Raises Broken as `give` does."""
         self.ours.references.add(_reference(message))
         return answer_of_contract(await self.half.give(message))
 
     async def taken(self, message: Mapping[str, Any]) -> HalfAnswer:
-        """Give a message that has to be taken. Raises Broken where it is not."""
+        """Give a message that must be taken. Raises Broken if it is not."""
         told = await self.give(message)
         if told.told != "done":
             raise Broken(say("not_taken", seen=told.shown))
         return told
 
     async def request(self, **changes: Any) -> tuple[str, HalfAnswer]:
-        """Give a new request, which has to be taken; its reference, and what was told."""
+        """Give a new request that must be taken. Return its reference and the answer."""
         reference = self.citizens.reference()
         return reference, await self.taken(self.citizens.created(reference, **changes))
 
     def linked(self, reference: str, first: str = "whole") -> tuple[dict[str, Any], OfferedFile]:
-        """Return a file to be read by its link. Raises Unshown where we cannot be reached."""
+        """Return a file with a link, for a message. Raises Unshown if we cannot be reached."""
         if self.ours.base_url is None:
             raise Unshown(say("no_way_to_us"))
         content = PICTURE + hashlib.shake_256(reference.encode()).digest(60_000)
@@ -71,7 +71,7 @@ class HalfBench:
         ]
 
     async def until(self, holds: Callable[[], bool], wait: float | None = None) -> bool:
-        """Wait until something holds: did it, in time?"""
+        """Wait until `holds` is true. Return whether it was, in time."""
         end = time.monotonic() + (self.wait if wait is None else wait)
         while not holds():
             if time.monotonic() >= end:
@@ -81,7 +81,7 @@ class HalfBench:
 
 
 def answer_of_contract(told: HalfAnswer) -> HalfAnswer:
-    """Return what was told. Raises Broken where it is no answer of the contract."""
+    """Return the answer. Raises Broken if it is none of the contract."""
     word = {
         "lost": "no_answer",
         "slow": "slow_answer",
@@ -96,7 +96,7 @@ def answer_of_contract(told: HalfAnswer) -> HalfAnswer:
 
 
 def same_number(first: HalfAnswer, second: HalfAnswer) -> None:
-    """See that two answers name one ticket. Raises Broken, Unshown."""
+    """Check that two answers name one ticket. Raises Broken, Unshown."""
     if first.reference is None:
         raise Unshown(say("no_number"))
     if second.reference != first.reference:

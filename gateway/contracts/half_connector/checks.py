@@ -1,5 +1,5 @@
-"""One check of a half-connector, as data: its name, what it shows, which part of the contract says
-so; and what became of it."""
+"""One check of a half-connector, as data: its name, its promise, its section of the contract; and
+its result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class HalfState(StrEnum):
-    """The end of a check. `not_shown`: nothing was seen that proves it or the contrary."""
+    """The result of a check. `not_shown`: nothing proved the promise or the contrary."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -24,14 +24,14 @@ class HalfState(StrEnum):
 
 
 class Mode(StrEnum):
-    """The way of messages to the half-connector."""
+    """The way in which messages reach the half-connector."""
 
     PUSH = "push"
     MAILBOX = "mailbox"
 
 
 class Broken(Exception):
-    """The contract is not kept; the message says what was seen, and what to do."""
+    """The contract is broken. The message says what was seen, and the remedy."""
 
     def __init__(self, said: Message) -> None:
         super().__init__(said.told())
@@ -39,7 +39,7 @@ class Broken(Exception):
 
 
 class Unshown(Exception):
-    """Nothing was seen; the message says what would show it."""
+    """Nothing was seen. The message says what would show the promise."""
 
     def __init__(self, said: Message) -> None:
         super().__init__(said.told())
@@ -51,8 +51,8 @@ Run = Callable[["HalfBench"], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class HalfCheck:
-    """A check. `section` is the part of the contract's document that says so. A `late` one runs
-    when the others are over, by itself."""
+    """A check. `section` is the part of the contract with the promise. A `late` check runs alone,
+    after the others."""
 
     name: str
     section: str
@@ -64,7 +64,7 @@ class HalfCheck:
 
 @dataclass(frozen=True, slots=True)
 class HalfResult:
-    """The end of a check; `said` is why, where it did not pass."""
+    """The result of a check; `said` is the reason if it did not pass."""
 
     check: HalfCheck
     state: HalfState
@@ -99,14 +99,14 @@ class HalfReport:
         return self.reached and not self.count(HalfState.FAILED)
 
 
-#: All of them, by name, in the order in which they are run.
+#: All checks by name, in their order.
 CHECKS: Final[dict[str, HalfCheck]] = {}
 
 
 def shows(
     name: str, section: str, en: str, fr: str, *only: Mode, late: bool = False
 ) -> Callable[[Run], Run]:
-    """Put a function into the list of checks: for these modes, or for both."""
+    """Add a function to the checks, for `only` these modes or for both."""
 
     def put(run: Run) -> Run:
         if name in CHECKS:

@@ -1,4 +1,4 @@
-"""Checks of a half-connector that fetches: it claims, settles each, and bears what goes wrong."""
+"""Checks of a half-connector that fetches: it claims, settles each message, and bears failures."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from gateway.contracts.half_connector.our_side import RETRY_AFTER
 from gateway.contracts.half_connector.texts import say
 
 _CLAIM: Final = "POST /pivot/v1/mailbox/claim"
-#: Calls in a second that a mailbox with nothing in it bears.
+#: Calls in a second on an empty mailbox, at most.
 BUSY: Final = 3.0
 _WATCHED = 3.0
 
 
 async def _fault_done(bench: HalfBench, word: Fault) -> float:
-    """Have the next claim that suits answered so; when it was. Raises Unshown."""
+    """Answer the next suitable claim with a fault. Return the time of it. Raises Unshown."""
     box = bench.ours.mailbox
     before = len(box.broken)
     bench.ours.mailbox.faults.append(word)
@@ -130,7 +130,7 @@ async def unavailable(bench: HalfBench) -> None:
     late=True,
 )
 async def token(bench: HalfBench) -> None:
-    await bench.request()  # by now it has the token that it is to lose
+    await bench.request()  # so it has a token to lose
     before = bench.ours.asked_tokens
     await _fault_done(bench, "bad_token")
     if not await bench.until(lambda: bench.ours.asked_tokens > before):

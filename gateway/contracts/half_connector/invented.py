@@ -1,4 +1,4 @@
-"""Messages of citizens who do not exist, as our side writes them."""
+"""Messages of our side about invented citizens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DATA: Final[Mapping[str, Any]] = {
     "title": "Lampadaire éteint (essai de recette)",
     "description": "Demande inventée pour la recette : à ne pas traiter.",
 }
-#: A red dot: the smallest picture that programs take for one.
+#: A red dot: the smallest PNG that programs accept.
 PICTURE: Final = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
 )
@@ -39,18 +39,18 @@ class Citizens:
         return f"TDG-ESSAI-{self.run}-{next(self._count)}"
 
     def created(self, reference: str, **changes: Any) -> dict[str, Any]:
-        """Return the message by which a request begins."""
+        """Return the message that begins a request."""
         return self.event(reference, PivotEventType.CREATED, 1, **changes)
 
     def wrote(self, reference: str, text: str, sequence: int = 2, **changes: Any) -> dict[str, Any]:
-        """Return the message that tells what a citizen added."""
+        """Return the message of a text that a citizen added."""
         changes = {"message": text, "data": {}, **changes}
         return self.event(reference, PivotEventType.MESSAGE, sequence, **changes)
 
     def event(
         self, reference: str, kind: PivotEventType, sequence: int, **changes: Any
     ) -> dict[str, Any]:
-        """Return any message of a request. `changes` go over its fields."""
+        """Return any message of a request. `changes` replace its fields."""
         now = datetime.now(UTC)
         said: dict[str, Any] = {
             "id": f"{reference}-{kind.value.rpartition('.')[2]}-{sequence}",
@@ -92,7 +92,7 @@ class Citizens:
 
 
 def file_told(content: bytes, *, url: str | None = None) -> dict[str, Any]:
-    """Return a file of a message: within it, or to be read at `url`."""
+    """Return a file of a message: within it, or with a link."""
     until = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
     return {
         "field": "photo",

@@ -1,5 +1,5 @@
-"""Our side's mailbox for one run: it gives messages under a lease, takes their results, and breaks
-off where a check wants it to."""
+"""Our side's mailbox for one run: it gives messages under a lease, takes their results, and fails
+as a check asks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any, Final, Literal
 from gateway.contracts.half_connector.reached import HalfAnswer
 from gateway.sdk.pivot_models import ClaimResultTold, PivotClaim
 
-#: Things of one sort that are recorded; a half-connector that runs wild fills nothing.
+#: Records of one kind, at most: a half-connector that runs wild fills no memory.
 MOST: Final = 10_000
 Fault = Literal["unavailable", "bad_token", "unheard", "unsaid"]
 
 
 @dataclass(slots=True)
 class Offer:
-    """A message in the mailbox. `tokens` are those that it was given under; `told` what came."""
+    """A message in the mailbox. `tokens` are those it was given with; `told` is the answer."""
 
     message: Mapping[str, Any]
     tokens: list[str] = field(default_factory=list)
@@ -31,7 +31,7 @@ class Offer:
     attempts: int = 0
     told: HalfAnswer | None = None
     settled: asyncio.Event = field(default_factory=asyncio.Event)
-    #: So many results are answered `lost`, as if somebody else had fetched it since.
+    #: Results that get `lost`, as if somebody else had fetched the message since.
     lose: int = 0
     #: An `extend` is answered `lost`, as if it had been kept for too long.
     no_longer: bool = False
@@ -46,7 +46,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class ClaimBroken:
-    """A claim that was answered by a fault: which, when, and the tokens that it told results of."""
+    """A claim that got a fault: the fault, its time, and the tokens of the claim's results."""
 
     fault: Fault
     at: float
@@ -55,11 +55,11 @@ class ClaimBroken:
 
 @dataclass(slots=True)
 class OurMailbox:
-    """The mailbox. `claims` are the moments of the calls; `results` what was told of each token.
+    """The mailbox. `claims` are the times of the calls; `results` are those of each token.
 
-    `faults` answer the next claims that suit: `unavailable`, `bad_token`, `unheard` (the connection
-    ends before anything is recorded; for a claim with results), `unsaid` (it ends afterwards; for
-    one that gets messages).
+    `faults` answer the next suitable claims: `unavailable`, `bad_token`, `unheard` (a claim with
+    results is cut before anything is recorded), `unsaid` (a claim that gets messages is cut after
+    it).
     """
 
     offers: list[Offer] = field(default_factory=list)
@@ -82,7 +82,7 @@ class OurMailbox:
             self.claims.append(time.monotonic())
 
     async def claim(self, told: PivotClaim) -> dict[str, Any] | Fault:
-        """Answer a claim, or say by which fault it is answered."""
+        """Return the answer to a claim, or the fault that it gets."""
         fault = self._claim_fault(told)
         if fault is not None:
             tokens = tuple(one.token for one in told.settled)
@@ -118,7 +118,7 @@ class OurMailbox:
         return []
 
     def _free(self) -> list[Offer]:
-        """Return what may be fetched now: of each request the first that is not over."""
+        """Return the messages that may be fetched now: the first unsettled one of each request."""
         found: dict[str, Offer] = {}
         for one in self.offers:
             if not one.settled.is_set():
@@ -168,7 +168,7 @@ class OurMailbox:
         elif told.result == "extend":
             one.free_at = one.lease_until = time.monotonic() + lease
             until = datetime.now(UTC) + timedelta(seconds=lease)
-            self.results[told.token].pop()  # no result: it may be told any number of times
+            self.results[told.token].pop()  # no result: `extend` may come any number of times
             return {"token": told.token, "outcome": outcome, "lease_until": until.isoformat()}
         else:
             if time.monotonic() > one.lease_until:

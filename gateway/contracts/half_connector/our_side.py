@@ -1,5 +1,5 @@
-"""Our side of the pivot contract for one run: it answers as the gateway does, records all that is
-asked and told, and misbehaves where a check wants it to."""
+"""Our side of the pivot contract for one run: it answers as the gateway does, records each call,
+and misbehaves as a check asks."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from gateway.sdk import Unreadable, read_json
 from gateway.sdk.pivot_models import PivotChange, PivotClaim
 from gateway.sim.faults import ABORT
 
-#: Bytes of a body that we read.
+#: Bytes of a body, at most.
 LARGEST: Final = 16_000_000
-#: Seconds that a 503 asks for.
+#: Seconds of `Retry-After`.
 RETRY_AFTER: Final = 1
 _RANGE = re.compile(r"bytes=([0-9]{1,12})-([0-9]{1,12})?\Z")
 _FAULTS: Final = {
@@ -47,7 +47,7 @@ _FAULTS: Final = {
 
 
 def problem(word: str, detail: str, pointer: str | None = None) -> Response:
-    """Return a problem of the contract."""
+    """Return the answer of a problem of the contract."""
     status, fault, retry = _FAULTS[word]
     body = {
         "type": f"urn:toodego-gru:pivot:{word}",
@@ -80,7 +80,7 @@ class OfferedFile:
 
     @property
     def whole(self) -> bool:
-        """Did the reads together give all of it, the first one left out where it was bad?"""
+        """Do the reads together cover the file, without a first one of other bytes?"""
         reads = self.got[1:] if self.first == "other" else self.got
         at = 0
         for begin, end in sorted(reads):
@@ -91,7 +91,7 @@ class OfferedFile:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedChange:
-    """A call that told a change, and what we answered: a word, or a status."""
+    """A call with a change, and our answer: a word, or a status."""
 
     reference: str
     key: str
@@ -103,8 +103,10 @@ class ReceivedChange:
 
 @dataclass(slots=True)
 class OurSide:
-    """One run's our side. `secret` None: any client secret is taken. `base_url` is where the
-    half-connector reaches us; None where it cannot."""
+    """Our side in one run. `secret` None: we accept any client secret.
+
+    `base_url` is the address under which the half-connector reaches us, None if it cannot.
+    """
 
     secret: str | None
     base_url: str | None = None
@@ -118,7 +120,7 @@ class OurSide:
     changes: list[ReceivedChange] = field(default_factory=list)
     under_way: dict[str, int] = field(default_factory=dict)
     overlapping: set[str] = field(default_factory=set)
-    #: What is answered to the first call of each new key, in turn.
+    #: Answers to the first call of each new key, in turn.
     change_faults: deque[str] = field(default_factory=deque)
     faulted: dict[tuple[str, str], str] = field(default_factory=dict)
     known: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -198,7 +200,7 @@ class OurSide:
             self.under_way[reference] -= 1
 
     def _judged(self, reference: str, told: PivotChange) -> str:
-        """Return what a change comes to: a word of `_FAULTS`, `new`, `known` or `unsaid`."""
+        """Judge a change: a word of `_FAULTS`, `new`, `known` or `unsaid`."""
         if reference not in self.references:
             return "unknown_request"
         if reference in self.erased:
@@ -233,7 +235,7 @@ class OurSide:
     # --- files --------------------------------------------------------------------------------
 
     def offer_file(self, reference: str, content: bytes, sha256: str, first: str = "whole") -> str:
-        """Return the link to a file that is offered from now on."""
+        """Offer a file from now on, and return its link."""
         until = int(time.time()) + 3600
         query = f"client=essai&expires={until}&signature={secrets.token_hex(16)}"
         path = f"/pivot/v1/requests/{reference}/files/{sha256}"
@@ -313,7 +315,7 @@ class OurSide:
     # --- reading ------------------------------------------------------------------------------
 
     def _read(self, raw: bytes, model: type[Any], where: str) -> Any:
-        """Return a body, or the problem that it is; a fault is recorded by its place alone."""
+        """Return a body, or a problem. A fault is recorded by its place alone."""
         pointer = ""
         try:
             found: BaseModel = model.model_validate(read_json(raw))

@@ -1,4 +1,4 @@
-"""Checks of a half-connector that is pushed to: who may, and what its answers are like."""
+"""Checks of a half-connector with push: it knows its sender, and answers by the contract."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _PING: Final = "webhooks.ping"
 _PROOF: Final = "webhooks.event, webhook-signature"
 _ROTATION: Final = "webhook-signature"
 _ANSWER: Final = "Acknowledgement"
-#: Signs what nobody may take.
+#: A secret whose signature must be refused.
 _NOBODY: Final = "personne-n-a-ce-secret-de-signature"
-#: An answer within so many seconds leaves room for a slow day.
+#: Seconds of an answer that leave room for a slow day.
 CALM: Final = 10.0
 
 

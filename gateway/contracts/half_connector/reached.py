@@ -1,4 +1,4 @@
-"""The ways of a message to a half-connector, and of its answer: pushed, or fetched by it."""
+"""The two ways of a message to a half-connector: we push it, or the half-connector fetches it."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from gateway.sdk.webhook_signature import signed_headers
 if TYPE_CHECKING:
     from gateway.contracts.half_connector.our_side import OurSide
 
-#: Bytes of an answer that the gateway reads, as the adapter has them.
+#: Bytes of an answer, the adapter's bound.
 MOST_BYTES: Final = 256_000
-#: Seconds within which an answer has come, where a commune's file says nothing else.
+#: Seconds for an answer, the default of a commune's file.
 ANSWER_TIME: Final = 20.0
-#: Statuses that mean a wrong setting: the gateway tries again, slowly, and tells a person.
+#: Statuses of a wrong setting: the gateway tries again slowly, and tells a person.
 SETTING: Final = frozenset({401, 403, 404, 405, 410})
 PASSING: Final = frozenset({408, 425, 429})
 #: A problem's own word: the end of its `type`.
@@ -34,7 +34,7 @@ _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,59}\Z")
 
 @dataclass(frozen=True, slots=True)
 class HalfAnswer:
-    """The answer of a half-connector to a message, as the gateway reads it.
+    """A half-connector's answer to a message, as the gateway reads it.
 
     `told`: done, refused, later, setting (401, 403, 404, 405, 410), redirect, unreadable, large,
     slow, lost (no whole answer came) or nothing (it was not fetched or settled). `word` is that of
@@ -61,7 +61,7 @@ class HalfAnswer:
 
 @dataclass(frozen=True, slots=True)
 class SeenAnswer:
-    """An answer to a pushed call: how long it took, its size, and what is odd about it."""
+    """An answer to a pushed call: its status, duration, size and type."""
 
     status: int
     seconds: float
@@ -70,17 +70,17 @@ class SeenAnswer:
 
 
 class Half(Protocol):
-    """A half-connector that messages can be given to."""
+    """A half-connector to which messages can be given."""
 
     patience: float
 
     async def give(self, message: Mapping[str, Any]) -> HalfAnswer:
-        """Give a message once; what came of it."""
+        """Give a message once, and return the answer."""
         ...
 
 
 async def give_until_over(half: Half, message: Mapping[str, Any]) -> HalfAnswer:
-    """Give a message, again while it is told to be sent later, as the gateway does."""
+    """Give a message, and give it again while the answer is "later", as the gateway does."""
     until = time.monotonic() + half.patience
     while True:
         told = await half.give(message)
@@ -110,16 +110,16 @@ class PushedHalf:
     def signed(
         self, message_id: str, body: bytes, *, late: float = 0, secrets: Sequence[str] | None = None
     ) -> dict[str, str]:
-        """Return the headers of a message that is signed now, or was `late` seconds ago."""
+        """Return the headers of a message signed now, or `late` seconds ago."""
         at = datetime.now(UTC) - timedelta(seconds=late)
         return signed_headers(secrets or self.secrets, message_id, at, body)
 
     async def post(self, body: bytes, headers: Mapping[str, str]) -> HalfAnswer:
-        """Make a call with these headers, whatever they prove."""
+        """Make a call with these headers, right or wrong."""
         return await self._call("POST", body, {"Content-Type": "application/json", **headers})
 
     async def ping(self, headers: Mapping[str, str]) -> HalfAnswer:
-        """Make the call without a body that `check` makes."""
+        """Make the empty call of `check`."""
         return await self._call("GET", None, headers)
 
     async def _call(
@@ -209,5 +209,5 @@ class FetchingHalf:
             async with asyncio.timeout(self.patience):
                 await one.settled.wait()
         except TimeoutError:
-            one.settled.set()  # taken out of the mailbox: what follows it is not held up
+            one.settled.set()  # out of the mailbox, so that it holds back no later message
         return one.told or HalfAnswer("nothing")

@@ -1,4 +1,4 @@
-"""Reports a run against a half-connector: JSON, JUnit, and the French report that is signed."""
+"""Reports a run against a half-connector: JSON, JUnit, and the French report for signature."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ STATE_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class ReportedHalf:
-    """A run to report; `by` is who runs it."""
+    """A run to report; `by` is the person who runs it."""
 
     report: HalfReport
     by: str | None = None
@@ -30,7 +30,7 @@ class ReportedHalf:
 
 
 def half_json(told: ReportedHalf, language: Language) -> dict[str, Any]:
-    """Return the run for scripts; sentences are in this language."""
+    """Return the run for scripts, with sentences in this language."""
     report = told.report
     return {
         "ok": report.passed,
@@ -60,7 +60,7 @@ def _check_json(one: HalfResult, language: Language) -> dict[str, Any]:
 
 
 def half_junit(told: ReportedHalf) -> str:
-    """Return the run as JUnit XML for a CI: what was not shown is skipped."""
+    """Return the run as JUnit XML for a CI; a check that was not shown counts as skipped."""
     report = told.report
     root = ElementTree.Element("testsuites", name="half-connector")
     suite = ElementTree.SubElement(

@@ -1,5 +1,7 @@
-"""Runs the checks against a half-connector: one after the other where it is pushed to, together
-where it fetches, so that a program that looks every ten seconds is not waited for fifty times."""
+"""Runs the checks against a half-connector: one by one with push, all at once with a mailbox.
+
+A program that fetches every ten seconds then costs one wait, and not fifty.
+"""
 
 from __future__ import annotations
 
@@ -36,19 +38,22 @@ from gateway.core.messages import Message
 from gateway.sdk.pivot_models import API_VERSION
 from gateway.sim.server import run_server
 
-#: The modules whose checks are run, in the order in which they are told.
+#: The modules with checks, in the order of the report.
 AREAS = (pushing, taking, fetching, telling)
-#: Seconds after which a run ends, whatever is left.
+#: Seconds of a run, at most.
 LONGEST = 900.0
-#: What is done: how many, of how many, and which.
+#: Reports progress: checks done, checks in all, and the current one.
 Step = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class HalfSetting:
-    """The half-connector, and how it is run against. `url` None: it fetches. `secrets` sign, the
-    new one first; `client_secret` is what it gives for a token. `listen` is our address, None where
-    it cannot reach us; `base_url` the one under which it does."""
+    """The half-connector, and the settings of the run.
+
+    `url` None: it fetches. `secrets` sign, the new one first. `client_secret` is the one that it
+    gives for a token. `listen` is our own address, None if it cannot reach us; `base_url` is the
+    address under which it does.
+    """
 
     url: str | None
     commune: str
@@ -71,9 +76,9 @@ async def run_half_connector(
     listening: Callable[[str], None] = lambda url: None,
     only: Collection[str] = CHECKS.keys(),
 ) -> HalfReport:
-    """Run the checks of the mode. `listening` is told our address once it is open.
+    """Run the checks of the mode. `listening` is called with our address once it is open.
 
-    Raises OSError where it cannot be opened.
+    Raises OSError if it cannot be opened.
     """
     began, clock = datetime.now(UTC), time.monotonic()
     chosen = [one for one in _ordered() if setting.mode in one.modes and one.name in only]
@@ -97,14 +102,14 @@ async def run_half_connector(
 
 
 def _ordered() -> list[HalfCheck]:
-    """Return all checks, by area and as they stand there."""
+    """Return all checks by area, in the order of the code."""
     areas = [area.__name__ for area in AREAS]
     return sorted(CHECKS.values(), key=lambda one: areas.index(one.run.__module__))
 
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Return the roots that are trusted; reading them takes a tenth of a second."""
+    """Return the trusted roots, read once: it takes a tenth of a second."""
     return ssl.create_default_context()
 
 
@@ -148,7 +153,7 @@ class _Run:
     done: int = 0
 
     async def all(self, chosen: Sequence[HalfCheck]) -> list[HalfResult]:
-        """Return the results, in the order of the checks."""
+        """Run the checks, and return the results in their order."""
         found: dict[str, HalfResult] = {}
         early = [one for one in chosen if not one.late]
         if self.mode is Mode.MAILBOX:
@@ -158,7 +163,7 @@ class _Run:
             for one in early:
                 found[one.name] = await self._one(one, len(chosen))
                 if not self.bench.pushed.seen:
-                    break  # nobody is there: that is told once, and not 40 times 20 seconds long
+                    break  # nobody is there: 40 more checks would wait 20 seconds each
         if self.mode is Mode.MAILBOX or self.bench.pushed.seen:
             for one in (one for one in chosen if one.late):
                 found[one.name] = await self._one(one, len(chosen))
@@ -184,7 +189,7 @@ class _Run:
         except TimeoutError:
             state, said = HalfState.NOT_SHOWN, say("no_time", seconds=f"{LONGEST:.0f}")
         except Exception as error:
-            # One check that is wrong costs itself alone; the others are still worth having.
+            # A bug in one check costs that check alone.
             named = {"error": type(error).__name__, "place": error_place(error)}
             state, said = HalfState.FAILED, say("check_bug", **named)
         self.done += 1

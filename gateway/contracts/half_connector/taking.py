@@ -1,4 +1,4 @@
-"""Checks of what a half-connector does with a message, however the message reached it."""
+"""Checks of a half-connector's treatment of messages, in both modes."""
 
 from __future__ import annotations
 

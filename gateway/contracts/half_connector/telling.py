@@ -1,4 +1,4 @@
-"""Checks of the way back: the changes that a half-connector tells."""
+"""Checks of the way back: a half-connector's changes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from gateway.contracts.half_connector.our_side import RETRY_AFTER, ReceivedChang
 from gateway.contracts.half_connector.texts import say
 
 _CHANGES: Final = "POST /pivot/v1/requests/{reference}/changes"
-#: What the first call of each new key is answered, in turn: a bad day at our side.
+#: Answers to the first call of each new key, in turn: a bad day at our side.
 BAD_DAY: Final = ("unavailable", "unsaid", "bad_token", "too_many_calls", "unknown_status")
-#: Seconds without a change after which those that are to come have come.
+#: Seconds without a change after which no more will come.
 _QUIET: Final = 1.5 * RETRY_AFTER
 _ENDS: Final = frozenset({"done", "refused", "cancelled"})
 
 
 def _of_key(bench: HalfBench, answered: str) -> list[ReceivedChange]:
-    """Return the calls of the key whose first call was answered so."""
+    """Return the calls of the key whose first call got this answer."""
     for one in bench.ours.changes:
         if one.answered == answered:
             at = (one.reference, one.key)
@@ -30,8 +30,10 @@ def _of_key(bench: HalfBench, answered: str) -> list[ReceivedChange]:
 
 
 async def _repeated(bench: HalfBench, answered: str, otherwise: str) -> None:
-    """See that a change whose first call was answered so is told again, the same. Raises Unshown
-    where no call was answered so."""
+    """Check that a change comes again, unaltered, after this answer to its first call.
+
+    Raises Unshown if no call got the answer.
+    """
     if bench.ours.base_url is None:
         raise Unshown(say("no_way_to_us"))
     if not await bench.until(lambda: bool(_of_key(bench, answered))):
@@ -74,7 +76,7 @@ async def unavailable(bench: HalfBench) -> None:
 
 
 async def _patient(bench: HalfBench, answered: str) -> None:
-    """See that a change that was answered so is told again, when `Retry-After` is over."""
+    """Check that a change comes again after this answer, once `Retry-After` is over."""
     await _repeated(bench, answered, "not_told_again")
     first, second = _of_key(bench, answered)[:2]
     paused = second.at - first.ended
@@ -141,7 +143,7 @@ async def request(bench: HalfBench) -> None:
     await _some(bench)
     for word in ("unknown_request", "erased"):
         count = sum(one.answered == word for one in bench.ours.changes)
-        # An erasure may cross a change that is on its way.
+        # A change may be on its way when the erasure comes.
         if count > (1 if word == "erased" else 0):
             raise Broken(say(f"told_{word}", count=count))
 
@@ -181,8 +183,7 @@ async def order(bench: HalfBench) -> None:
 
 
 async def _some(bench: HalfBench) -> Sequence[ReceivedChange]:
-    """Return the changes that came, once no more of them come. Raises Unshown where there are
-    none."""
+    """Wait until no more changes come, and return them. Raises Unshown if there are none."""
     if not bench.ours.changes:
         raise Unshown(say("no_change", seconds=bench.wait))
     await bench.until(lambda: time.monotonic() - bench.ours.changes[-1].ended > _QUIET)

@@ -1,4 +1,4 @@
-"""Sentences about a half-connector: what was seen, and what its author does about it."""
+"""Sentences about a half-connector: the observation, and the remedy for its author."""
 
 from __future__ import annotations
 
