@@ -1,12 +1,12 @@
 -- name: spend_nonce
--- Keep the nonce of a signed call. Nothing changes when it was used before.
+-- Store the nonce of a signed call. Change nothing if it was used before.
 INSERT INTO nonce (key, expires_at)
 VALUES (:key, :expires_at)
 ON CONFLICT DO NOTHING
 
 -- name: insert_request
--- Keep a request that is new. Nothing changes when the portal's reference, or our own, is taken.
--- Waits for whoever is about to take it.
+-- Store a new request. Change nothing if the portal's reference or ours is taken. Wait for another
+-- transaction that is about to take it.
 INSERT INTO request (
     id, portal, commune, teleservice, ref, uuid, number, api_url, account, key_id, digest, gru, vouched,
     status, status_at, received_at, submitted_at, ask_at
@@ -18,7 +18,7 @@ VALUES (
 ON CONFLICT DO NOTHING
 
 -- name: insert_event
--- Keep an event of the portal.
+-- Store an event of the portal.
 INSERT INTO event (
     id, request_id, origin, key, kind, digest, at, received_at, body, told_key, entry_at
 )

@@ -1,5 +1,5 @@
 -- name: lanes_with_work
--- From one lane to the next by the index: what waits on a lane is not read through.
+-- Go from one lane to the next by the index, without reading the deliveries between.
 WITH RECURSIVE found (lane) AS (
     SELECT min(lane) FROM delivery WHERE {due}
     UNION ALL
@@ -10,17 +10,17 @@ WITH RECURSIVE found (lane) AS (
 SELECT lane FROM found WHERE lane IS NOT NULL
 
 -- name: hurry
--- Have a lane's failed deliveries be due since they were made, in the order in which they came.
--- What is unsure is asked about if it was sent before `idle`, and anew as if for the first time.
+-- Make a lane's failed deliveries due as of their creation, so that they go in their order. An unsure
+-- one is asked about if it was sent before `idle`, and counts as failed once.
 UPDATE delivery
 SET next_at = created_at, failures = CASE WHEN state = 'unsure' THEN 1 ELSE failures END
 WHERE lane = :lane AND {due} AND (state = 'waiting' OR sent_at < :idle)
     AND next_at > created_at AND failures > 0
 
 -- name: rewind
--- Have lanes go on with what a clock that was ahead has set down. What only waits is due now; what
--- is unsure is asked about at `ask_at`. A call that was under way when the clock was set forward
--- began by the right one: hence the attempts.
+-- Correct times of these lanes that a clock ahead of ours has written. A waiting delivery is due now,
+-- an unsure one is asked about at `ask_at`. A call may have begun before the clock was set forward:
+-- its attempt shows that.
 UPDATE delivery
 SET next_at = CASE WHEN state = 'waiting' THEN :now ELSE :ask_at END,
     sent_at = CASE WHEN sent_at > :now THEN :now ELSE sent_at END
@@ -35,7 +35,7 @@ WHERE lane {among:lanes} AND {due}
     )
 
 -- name: in_doubt
--- A creation that is out on this lane and whose answer is not here. Each look goes down its index.
+-- Find a creation of this lane that was sent and has no answer. Each part uses its index.
 SELECT id FROM delivery WHERE {sending} AND lane = :lane AND kind = 'submit'
 UNION ALL
 SELECT id FROM delivery WHERE {person} AND state = 'question' AND lane = :lane AND kind = 'submit'

@@ -1,5 +1,5 @@
 -- name: due_on_lane (sqlite)
--- What is due on one lane, oldest first.
+-- Find the due deliveries of one lane, oldest first.
 SELECT id
 FROM delivery
 WHERE lane = :lane AND {due} AND next_at <= :now AND next_at > :after AND failures <= :failures
@@ -7,7 +7,7 @@ ORDER BY next_at
 LIMIT :most
 
 -- name: due_on_lanes (postgresql)
--- The same for many lanes in one round trip. What others have locked is passed over: they take it.
+-- Find those of many lanes in one round trip. Skip rows that others have locked: they claim them.
 SELECT wanted.n, found.id
 FROM unnest(
     :n::int[], :lane::text[], :now::bigint[], :after::bigint[], :failures::int[], :most::int[]
@@ -23,15 +23,15 @@ CROSS JOIN LATERAL (
 ) AS found
 
 -- name: claim
--- Make a delivery ours. It repeats the test of its state, so that two replicas never hold the same
--- one; an owner who comes back late has an old fence.
+-- Claim a delivery. The test of its state is repeated, so that two replicas never claim the same one;
+-- an owner who comes back late has an old fence.
 UPDATE delivery
 SET state = 'sending', asking = (state = 'unsure'), lease_owner = :owner, lease_until = :until,
     claimed_at = :now, fence = fence + 1, attempts = attempts + 1
 WHERE id = :id AND {due}
 
 -- name: claimed
--- What was taken, with the request and the event that it is about.
+-- Read claimed deliveries, each with its request and event.
 SELECT {delivery}, {request}, event.key, event.kind, event.body
 FROM delivery
 JOIN request ON request.id = delivery.request_id
@@ -40,7 +40,7 @@ WHERE delivery.id {among:ids} AND {sending}
 ORDER BY delivery.next_at, delivery.id
 
 -- name: owed_again
--- The same of any delivery, whatever became of it.
+-- Read deliveries of any state, each with its request and event.
 SELECT {delivery}, {request}, event.key, event.kind, event.body
 FROM delivery
 JOIN request ON request.id = delivery.request_id
@@ -55,6 +55,6 @@ WHERE event_id {among:ids}
 ORDER BY id
 
 -- name: next_due
--- When each lane's next delivery is due.
+-- Read the time at which each lane's next delivery is due.
 SELECT listed.value, (SELECT min(next_at) FROM delivery WHERE lane = listed.value AND {due})
 FROM {each:lanes}

@@ -8,15 +8,14 @@ ORDER BY id
 FOR NO KEY UPDATE
 
 -- name: owed
--- By request and lane: the last number given, how many deliveries are still open, and how many are
--- in a feed.
+-- Read by request and lane: the last number, the open deliveries, and those in a feed.
 SELECT request_id, lane, max(seq), sum(CASE WHEN {open} THEN 1 ELSE 0 END), count(feed)
 FROM delivery
 WHERE request_id {among:ids}
 GROUP BY request_id, lane
 
 -- name: insert_delivery
--- Owe one thing to one far end.
+-- Insert a delivery.
 INSERT INTO delivery (
     id, request_id, event_id, attachment_id, kind, lane, seq, state, head, asking, next_at,
     failures, attempts, reason, detail, fence, created_at, feed
@@ -27,7 +26,7 @@ VALUES (
 )
 
 -- name: promote
--- Let the request's next open delivery on a lane go, if it is not at the head already.
+-- Put the request's next open delivery on a lane at the head.
 UPDATE delivery
 SET head = TRUE
 WHERE id = (

@@ -1,10 +1,10 @@
 -- name: under_way
--- What is being sent now, by whatever process. What a commune fetched ends by its lease alone.
+-- Read the claims of all processes. A commune's own claims are left out: only their lease ends them.
 SELECT id, lane, fence, lease_until FROM delivery WHERE {sending} AND lease_owner <> :but
 
 -- name: reap
--- Take a claim from an owner who is gone. It may have been sent; of one that was being asked about,
--- the sending was noted before.
+-- Take a claim from a dead owner. The delivery may have been sent now; if it was being asked about,
+-- its sending was noted before.
 UPDATE delivery
 SET state = 'unsure', sent_at = CASE WHEN asking THEN sent_at ELSE :now END, asking = FALSE,
     lease_owner = NULL, lease_until = NULL, reason = 'owner_died',
@@ -13,15 +13,15 @@ WHERE id = :id AND fence = :fence AND {sending}
 RETURNING lane
 
 -- name: give_back
--- End a claim untried: the delivery goes to where it came from.
+-- End a claim untried: the delivery gets its former state.
 UPDATE delivery
 SET state = CASE WHEN asking THEN 'unsure' ELSE 'waiting' END, asking = FALSE, lease_owner = NULL,
     lease_until = NULL, attempts = attempts - 1, next_at = :now
 WHERE id = :id AND fence = :fence AND {sending}
 
 -- name: drop_erased
--- Owe no more what its person's erasure found under way. `next_at` stays: from then on the far end
--- must be through with what it was sent. EXISTS, as SQLite would read all requests for an IN.
+-- Discard a delivery that was under way when its person was erased. `next_at` stays: by then the far
+-- end has finished with the call. EXISTS, since SQLite would read all requests for an IN.
 UPDATE delivery
 SET state = 'discarded', head = FALSE, reason = 'erased', detail = '', settled_at = :now
 WHERE id = :id AND kind <> 'erase' AND {open} AND state <> 'sending'

@@ -1,5 +1,5 @@
 -- name: claims
--- Of these deliveries, those that are being sent: whose they are now, and what.
+-- Lock the claims on these deliveries, and read their fence and kind.
 SELECT id, fence, kind
 FROM delivery
 WHERE id {among:ids} AND {sending}
@@ -7,11 +7,11 @@ ORDER BY id
 FOR UPDATE
 
 -- name: known
--- Those of these deliveries that are here.
+-- Read which of these deliveries exist.
 SELECT id FROM delivery WHERE id {among:ids}
 
 -- name: move
--- Bring a delivery to where its attempt has led, and end the claim.
+-- Store a delivery's new state, and end the claim.
 UPDATE delivery
 SET state = :state, head = :head, asking = FALSE, lease_owner = NULL, lease_until = NULL,
     reason = :reason, detail = :detail, failures = :failures, next_at = :next_at,
@@ -19,7 +19,7 @@ SET state = :state, head = :head, asking = FALSE, lease_owner = NULL, lease_unti
 WHERE id = :id AND fence = :fence AND {sending}
 
 -- name: insert_attempt
--- Keep an attempt, under its number.
+-- Store an attempt, under its number.
 INSERT INTO attempt (
     n, delivery_id, action, started_at, ms, outcome, reason, detail, state, next_at, answer,
     release_digest, mapping
@@ -31,27 +31,27 @@ VALUES (
 )
 
 -- name: forget_answers
--- Drop what far ends said to all but the last few attempts.
+-- Drop the far ends' answers to all but the last few attempts.
 UPDATE attempt
 SET answer = NULL
 WHERE delivery_id = :id AND answer IS NOT NULL
     AND n <= (SELECT attempts - :kept FROM delivery WHERE id = :id)
 
 -- name: set_receipt
--- Keep what a GRU calls a request.
+-- Store the GRU's number of a request.
 UPDATE request SET gru_reference = :reference, gru_link = :link WHERE id = :id
 
 -- name: set_status
--- Keep how a request stands.
+-- Store the status of a request.
 UPDATE request SET status = :status, status_at = :now WHERE id = :id
 
 -- name: reported
--- What was reported of these requests already.
+-- Read the reports that were already made of these requests.
 SELECT request_id, origin, key
 FROM event
 WHERE request_id {among:ids} AND origin <> 'portal'
 
 -- name: insert_report
--- Keep an event that the portal is told.
+-- Store an event for the portal.
 INSERT INTO event (id, request_id, origin, key, kind, digest, status, at, received_at, body)
 VALUES (:id, :request_id, :origin, :key, :kind, '', :status, :at, :received_at, :body)
