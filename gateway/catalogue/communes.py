@@ -50,7 +50,7 @@ class CommuneContext:
 
 
 class _NoNetwork(httpx.AsyncBaseTransport):
-    """For instances that are asked for their capabilities alone."""
+    """Return a context for instances that only tell their capabilities."""
 
     async def handle_async_request(self, request: httpx.Request) -> NoReturn:
         raise httpx.ConnectError("an adapter makes no call while it is being checked")

@@ -148,7 +148,7 @@ def validate_all(
     rest = _copy(located.value)
     forgiven = None if secrets is None else secrets.forgiven()
     for _ in range(_ROUNDS):
-        # What lacks a removed part is removed itself, round after round.
+        # A part that needs a removed one is removed, too, round after round.
         found = _taken(model, rest, forgiven)
         for key, value in (standing_in or {}).items():
             rest.setdefault(key, value)

@@ -25,7 +25,7 @@ from gateway.core.errors import ConfigurationFault, Fault
 
 #: A commune's file over a department's over a shared one is three.
 MOST_BASES: Final = 5
-#: What each file says for itself.
+#: The keys that each file gives itself.
 _OWN: Final = frozenset({"mapping", "version", "description", "extends"})
 _RULES: Final = frozenset({"submit", "amend"})
 #: A file's text by its name.

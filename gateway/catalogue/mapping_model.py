@@ -41,7 +41,7 @@ from gateway.sdk.refusing import refuse
 
 KINDS = ("path", "constant", "join", "rows")
 _ONLY = {"with": ("join",), "each": ("rows",)}
-#: What a value becomes; one at most.
+#: The functions of a value; one at most.
 _CONVERSIONS = ("date", "phone", "coordinates", "unit")
 #: Options that say more of another one.
 _WITH = {

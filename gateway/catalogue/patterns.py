@@ -13,5 +13,5 @@ FIELD: Final = r"^[^\s.\[\]]+((\[\*\])?\.[^\s.\[\]]+)*$"
 WORD: Final = r"^[A-Za-z][A-Za-z0-9_]*$"
 #: A server's name or address alone, without `https://`, port or path.
 HOST: Final = r"^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]+)$"
-#: What is sent to: one address, no name beside it.
+#: One address to send to, without a name beside it.
 MAIL_ADDRESS: Final = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$"

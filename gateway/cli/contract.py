@@ -258,7 +258,7 @@ def _bundle(config: Path, mappings: Path, commune: str | None) -> Mapping[str, s
         try:
             return read_bundle(config, mappings)
         except ConfigurationFault as error:
-            # Where nothing is configured yet, an author's mappings can be run all the same.
+            # An author's mappings can run before anything is configured.
             others = [f for f in error.faults if f.file not in (SETTINGS, "config/")]
             if others or (config / "gateway.yaml").exists():
                 raise

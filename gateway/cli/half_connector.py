@@ -37,7 +37,7 @@ from gateway.sdk import Unreadable, read_json
 from gateway.sdk.secrets import is_reference
 from gateway.sdk.webhook_signature import secret_bytes
 
-#: What stands for a commune and its form where none is named.
+#: The commune and form that stand in when none is named.
 COMMUNE, TELESERVICE = "69029", "signalement-anomalie"
 #: Seconds of patience where --wait says nothing.
 WAIT = 30.0

@@ -11,7 +11,7 @@ from gateway.cli.output import print_message
 from gateway.cli.texts import say
 from gateway.core.messages import Message
 
-#: How many are done, of how many, and the name of the next one; an empty name at the end.
+#: Called with the number done, the number in all, and the next one's name (empty at the end).
 Step = Callable[[int, int, str], None]
 
 

@@ -56,7 +56,7 @@ def show_all(
     with open_database(load_settings(config, mappings).settings) as database:
         ledger = asyncio.run(database.read(releases.ledger))
         runs = last_heard(database)
-        # What one noted that was killed runs no more.
+        # The notes of a killed process are no more true.
         words = asyncio.run(database.read(running_releases.get_all)) if runs else {}
     shown = [_active(ledger, insee, words.get(insee)) for insee in sorted(ledger.active)]
     if as_json:

@@ -19,7 +19,7 @@ from gateway.core.messages import Message, plain
 
 Thing = TypeVar("Thing", bound=Hashable)
 Who = tuple[str, ...]
-#: Where a file of the bundle lies, to be opened as it is told.
+#: Gives the path of a file of the bundle, for a reader to open.
 RealPath = Callable[[str], str]
 
 #: The word for the files of several communes that say the same otherwise.

@@ -25,7 +25,7 @@ class AddressPart(StrEnum):
     LABEL = "label"
 
 
-#: What the parts are called in BAN's answers, and in those of the portal's connector to it.
+#: Names of the parts in BAN's answers, and in those of the portal's connector to it.
 _NAMES: Final[dict[AddressPart, tuple[str, ...]]] = {
     AddressPart.STREET: ("street", "road", "name"),
     AddressPart.POSTCODE: ("postcode",),

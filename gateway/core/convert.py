@@ -25,7 +25,7 @@ DIRECTIVES = frozenset("YmdHMSyjzf%")
 
 
 ConvertCode = Literal["type", "date", "phone", "coordinates"]
-#: What ends a text that was cut, where that is to be told.
+#: The ending of a text that was cut, if the cut is to show.
 CUT_NOTICE = "… [texte coupé]"
 
 

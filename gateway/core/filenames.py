@@ -7,10 +7,10 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-#: What a pattern may hold.
+#: The parts of a pattern.
 PLACES: Final = frozenset({"name", "extension", "n", "reference"})
 _PLACE: Final = re.compile(r"\{([a-z]*)\}")
-#: What is not spelled by taking accents off.
+#: Letters that are more than a letter with an accent.
 _LETTERS: Final = str.maketrans(
     {"œ": "oe", "Œ": "OE", "æ": "ae", "Æ": "AE", "ß": "ss", "ø": "o", "Ø": "O", "’": "-", "'": "-"}
 )

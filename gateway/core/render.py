@@ -252,7 +252,7 @@ class _Pass:
         return tuple(files)
 
 
-#: How a value becomes one of a type; NATIVE leaves it as it is.
+#: The conversion of a value to each type; NATIVE leaves it as it is.
 _AS_TYPE: Final[dict[ValueType, Callable[[Json], Json]]] = {
     ValueType.TEXT: text_of,
     ValueType.INTEGER: integer_of,

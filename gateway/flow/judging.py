@@ -40,7 +40,7 @@ FILE_EMPTY = (
     " sans elle."
 )
 #: Seconds between tries while the portal runs a formdata's actions: most end within one second.
-#: Where its process died in them, w.c.s. frees the formdata within two hours.
+#: w.c.s. frees the formdata within two hours when its process died in them.
 WHILE_PROCESSING = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 

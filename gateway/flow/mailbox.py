@@ -50,7 +50,7 @@ LOOK = 5.0
 WAITING = 4
 #: Bytes of messages after which no more are put into one answer.
 MOST_BYTES = 5_000_000
-#: What is fetched is kept by `extend` for so long at most.
+#: The longest time for which `extend` keeps a fetched message.
 LONGEST_CLAIM = timedelta(hours=12)
 #: A commune that fetches nothing for so many days is told of, and again.
 LATE = timedelta(days=3)

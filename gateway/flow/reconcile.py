@@ -166,8 +166,10 @@ class Reconciler:
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """How many events of one request were new, and why the rest was not taken. `passing`: it may be
-    possible soon. `over`: nothing more is to be taken."""
+    """The number of new events of one request, and the reason why others were not taken.
+
+    `passing`: they may be taken soon. `over`: nothing more is to be taken.
+    """
 
     taken: int
     code: str | None = None

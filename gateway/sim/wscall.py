@@ -123,8 +123,8 @@ def adopted_number(verdict: CallVerdict) -> str | None:
     return str(number) if number else None
 
 
-#: What a call by httpx can end with. Its transport asks a socket for its address; where the far end
-#: has closed it in that moment, uvloop gives None for it, and this is an AttributeError.
+#: The errors of a call by httpx. Its transport asks a socket for its address: when the far end has
+#: just closed it, uvloop gives None, and that ends as an AttributeError.
 CALL_FAILURES = (httpx.HTTPError, httpx.InvalidURL, AttributeError)
 
 

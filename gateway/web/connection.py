@@ -43,7 +43,7 @@ def _count_refusal(*, status: int | None, bound: str) -> None:
 
 
 def most_crowded(waiting: Iterable[BoundedConnection]) -> BoundedConnection | None:
-    """Of waiting connections, return the oldest of the address that has most."""
+    """Return the oldest waiting connection of the address that has most of them."""
     many = list(waiting)
     hosts = Counter(one.host for one in many)
     return max(many, key=lambda one: (hosts[one.host], -one.since), default=None)

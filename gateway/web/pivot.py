@@ -55,7 +55,7 @@ Limit = Annotated[str, Query(description="So many at most: 1 to 100.")]
 #: Words that these calls never answer, though others of the same status may.
 _NOT_OF_CHANGES = frozenset({"invalid_query", "unknown_file", "not_found", "no_mailbox"})
 _NOT_OF_CLAIMS = frozenset({"invalid_query", "key_conflict", "document_too_large"})
-#: What to do, by the kind of an error in a body; the document says the rest.
+#: The remedies by the kind of an error in a body; the document has the rest.
 _REMEDIES = {
     "extra_forbidden": "Ce champ n'est pas du contrat : l'ôter, ou corriger son nom.",
     "missing": "Ce champ est exigé.",

@@ -107,7 +107,7 @@ def _parameters(*told: tuple[str, str, str]) -> list[dict[str, Any]]:
     ]
 
 
-#: What a link bears.
+#: The parameters of a link.
 SHOWS_LINK: dict[str, Any] = {
     "parameters": _parameters(
         ("client", "query", "Stands in the link."),
@@ -115,7 +115,7 @@ SHOWS_LINK: dict[str, Any] = {
         ("signature", "query", "Stands in the link."),
     )
 }
-#: What a link bears, and what the reader may ask.
+#: The parameters of a link, and those of its reader.
 READS_LINK: dict[str, Any] = {
     "parameters": [
         *SHOWS_LINK["parameters"],

@@ -158,7 +158,7 @@ _MARKUP = re.compile(
     rb"\s*+(?>(?:<!--(?>.*?-->)\s*+)*)<(?:!doctype\s+html|html|head|body|script|svg)\b",
     re.IGNORECASE | re.DOTALL,
 )
-#: What opens and runs: never taken under another name.
+#: Types that open and run: never taken under another name.
 DANGEROUS = frozenset({"text/html", "application/x-msdownload", "application/x-executable"})
 #: Other names of a type.
 _SAME: dict[str, frozenset[str]] = {

@@ -133,7 +133,7 @@ class Relay:
 
     @property
     def elsewhere(self) -> str | None:
-        """When a form is filled in for a commune that there is no key for: nobody is called then.
+        """Return the condition of a form for a commune without a key, which calls nobody.
 
         None where the server signs: the gateway answers which communes it knows.
         """

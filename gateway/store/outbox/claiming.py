@@ -43,7 +43,7 @@ class ClaimOrder(StrEnum):
     UNTRIED_FIRST = "untried_first"
 
 
-#: What came due within this time is fresh: a citizen has just sent it.
+#: A delivery that came due within this time is fresh: a citizen has just sent it.
 FRESH_FOR = timedelta(seconds=60)
 
 

@@ -38,7 +38,7 @@ def rewind(connection: Connection, now: datetime) -> None:
     connection.execute(update(LANE).where(LANE.c.probe_at > now).values(probe_at=now))
     # Those without a number as well: it may come before that time.
     connection.execute(update(REQUEST).where(REQUEST.c.ask_at > now).values(ask_at=now))
-    # What is behind was never sent: an unsure one is asked about first once it is at the head.
+    # A delivery behind another was never sent; an unsure one is asked about once it is at the head.
     behind = (DELIVERY.c.state.in_(_CLAIMABLE), ~DELIVERY.c.head)
     connection.execute(
         update(DELIVERY).where(*behind, DELIVERY.c.next_at > now).values(next_at=now)
