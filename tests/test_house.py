@@ -160,7 +160,6 @@ def test_comments_and_helpers_of_tests_begin_so_as_well() -> None:
         f"{path.relative_to(ROOT)}: {text[:70]}"
         for base, pattern in (
             ("gateway", comment),
-            ("adapters", comment),
             ("tests", docstring),
             ("clients", docstring),
         )
