@@ -28,7 +28,7 @@ _SCHEMES = {
     },
     "basic": {"type": "http", "scheme": "basic"},
 }
-#: How a call of a commune's own portal proves itself.
+#: The proof of calls of a commune's own portal.
 CALL_SCHEME = {
     "linkCall": {
         "type": "http",

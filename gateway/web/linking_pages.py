@@ -25,7 +25,7 @@ _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"
     " frame-ancestors 'none'"
 )
-#: What GLC may tell of a citizen, as they read it.
+#: The claims that GLC may give of a citizen, in the citizen's words.
 _CLAIMS: Final = {
     "given_name": "votre prénom",
     "family_name": "votre nom",

@@ -17,7 +17,7 @@ from gateway.sdk import TookTooLong
 from gateway.web import pivot_problems
 
 PORTAL = "/portal/"
-#: Where the pages for people are.
+#: The paths of pages for people.
 PEOPLE = "/lien"
 PROBLEM_TYPE = "application/problem+json"
 

@@ -117,7 +117,7 @@ class LinkTown:
         return await self.gw.client.request(method, f"{place}/links{rest}", headers=headers)
 
     def answer(self, url: str, insee: str = BRON) -> dict[str, Any]:
-        """What the answer says to which the citizen came back with `url`."""
+        """Return the answer with which the citizen came back to `url`."""
         assert url.startswith(RETURNS[insee])
         token = parse_qs(urlsplit(url).query)["reponse"][0]
         read = jwt.decode(token, OctKey.import_key(KEYS[insee]), algorithms=["HS256"])
@@ -163,7 +163,7 @@ class LinkTown:
 
 
 def left(page: httpx.Response) -> str:
-    """Where a page leads that says goodbye."""
+    """Return the address to which a goodbye leads."""
     assert page.status_code == 200, page.text
     found = re.search(r'http-equiv="refresh" content="0; url=([^"]+)"', page.text)
     assert found is not None

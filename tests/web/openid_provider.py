@@ -29,7 +29,7 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 @dataclass
 class Grant:
-    """What a code stands for."""
+    """The sign-in that a code stands for."""
 
     asked: Mapping[str, str]
     used: bool = False

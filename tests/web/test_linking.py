@@ -41,7 +41,7 @@ async def town(tmp_path: Path, template: Path) -> AsyncIterator[LinkTown]:
 
 
 def refused(town: LinkTown, reason: str) -> float:
-    """How often it was refused for this reason."""
+    """Return the number of refusals for this reason."""
     counted = town.gw.app.state.web.metrics.registry.get_sample_value(
         "gru_gateway_links_refused_total", {"reason": reason}
     )
@@ -111,7 +111,7 @@ async def test_a_citizen_links_and_the_gru_is_told(town: LinkTown, logs: list[Ev
 
 @asynccontextmanager
 async def delivering(town: LinkTown) -> AsyncIterator[None]:
-    """What waits for Bron's GRU is sent."""
+    """Send what waits for Bron's GRU."""
     lanes = town.gw.engine.lanes
     work = asyncio.create_task(lanes.run(["gru:69029:main"]))
     try:
