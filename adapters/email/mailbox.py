@@ -292,7 +292,8 @@ async def open_mailbox(
     options: Imap, connector: Connector, *, seconds: float | None = None
 ) -> AsyncIterator[Mailbox]:
     """Open a session, logged in. All of it has `seconds` (the connector's timeout), and one more
-    for each 50 kB that come. Raises MailboxFailed, for what happens within the block too."""
+    for each 50 kB that come. Raises MailboxFailed, for what happens within the block too, and for a
+    refusal that the block lets out."""
     server = server_of(options.url)
     clock = Clock(connector.timeout if seconds is None else seconds)
     try:
@@ -317,6 +318,8 @@ async def open_mailbox(
                 mailbox.say_goodbye()
             finally:
                 mailbox.abort()
+    except CommandRefused:
+        raise MailboxFailed(TryLater("far_end_error", "the mailbox refuses a command")) from None
     except Unreached as error:
         raise MailboxFailed(error.outcome) from None
     except (ssl.SSLError, OSError) as error:

@@ -144,13 +144,21 @@ class MailPoll:
         self, mailbox: Mailbox, folder: FolderState, state: PollState
     ) -> Outcome | None:
         """Read what is new, in its order; `state` is moved up to what was read."""
-        read = 0
+        read = refused = 0
         while state.uid + 1 < folder.next_uid:
             last = min(state.uid + _WINDOW, folder.next_uid - 1)
             for one in await mailbox.listed(state.uid + 1, last):
                 if read >= MOST or self._patience.over:
                     return TryLater("poll_too_long", f"{read} messages were read, more wait")
-                await self._read_message(mailbox, one, state)
+                try:
+                    await self._read_message(mailbox, one, state)
+                    refused = 0
+                except CommandRefused:
+                    # One that the server cannot give is for a person; of more, it is the server.
+                    refused += 1
+                    if refused > 1:
+                        raise
+                    state.person.append(one.uid)
                 state.uid = one.uid
                 read += 1
             state.uid = last

@@ -468,3 +468,31 @@ async def test_the_simulated_mailbox_answers_as_dovecot_did(recorded: list[str])
     left_out = re.compile(r"\* FLAGS|.* RECENT|.*\[PERMANENTFLAGS|.*\[UNSEEN")
     expected = [_plain(line) for line in said if not left_out.match(line)]
     assert [_plain(line) for line in told] == expected
+
+
+@pytest.mark.parametrize("command", ["CAPABILITY", "LIST", "UID FETCH", "RFC822.SIZE"])
+@pytest.mark.parametrize("said", [b"NO Zoe Inventee\r\n", b"BAD Zoe Inventee\r\n"])
+async def test_a_command_that_is_refused_is_a_failure_of_the_mailbox(
+    command: str, said: bytes
+) -> None:
+    box = SimulatedImap(instead={command: b"TAG " + said})
+    for n in range(3):
+        box.add(reply(message_id=f"<{n}@bron.exemple.fr>"))
+    async with rig(mailbox=box) as mail:
+        told = await mail.adapter.statuses([], None)
+        notes = await mail.adapter.check()
+    assert isinstance(told.failure, TryLater)
+    assert told.failure.reason == "far_end_error"
+    assert "Zoe" not in repr(told)
+    assert "Zoe" not in repr(notes)
+
+
+async def test_one_message_that_the_server_cannot_give_is_for_a_person() -> None:
+    box = SimulatedImap(instead={"UID FETCH 2 (UID BODY": b"TAG NO Server bug\r\n"})
+    for n in range(3):
+        box.add(reply(message_id=f"<{n}@bron.exemple.fr>"))
+    async with rig(mailbox=box) as mail:
+        first = await mail.adapter.statuses([], None)
+        assert len(first.items) == 2, "the others are told"
+        await mail.adapter.statuses([], first.cursor)
+    assert box.uids("Passerelle.A-traiter") == [2]
