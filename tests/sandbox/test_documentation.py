@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def test_both_languages_have_the_same_commands() -> None:
     assert len(english) == 6
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 async def test_the_commands_of_the_chapter_run(tmp_path: Path, template: Path) -> None:
     page = (ROOT / "docs/pivot/sandbox.md").read_text("utf-8")
     script = "set -euo pipefail\n" + "".join(_BLOCK.findall(page))
