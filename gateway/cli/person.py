@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.secrets import NeededSecrets
 from gateway.cli.output import AsJson, as_plain, emit, print_message, writing
 from gateway.cli.private import private_bytes, private_file
 from gateway.cli.rights_texts import say
@@ -22,6 +23,7 @@ from gateway.flow import person
 from gateway.flow.attachments import open_attachments
 from gateway.flow.environment import Environment
 from gateway.flow.files import FileOpener
+from gateway.flow.links import LinkRegister, open_register
 from gateway.flow.person import HeldPerson
 from gateway.store.engine import Database
 
@@ -66,34 +68,39 @@ def export(
     who, ground = _trail_text(by, "by"), _trail_text(why, "why")
     if (account is None) == (request is None):
         raise Misuse(say("account_or_request"))
-    catalogue = load_settings(config, mappings)
+    # Those of the object store and of linked accounts are among them.
+    catalogue = load_settings(config, mappings, secrets=NeededSecrets.ALL)
     with open_database(catalogue.settings) as database, writing(to):
-        found = asyncio.run(person.find_person(database, account=account, request=request))
+        links = open_register(catalogue.settings, database)
+        found = asyncio.run(person.find_person(database, links, account=account, request=request))
         # The folder must not be there. Then the trail: nothing is given that is not in it.
         to.mkdir(mode=0o700)
         (to / FILES).mkdir(mode=0o700)
         asyncio.run(person.record_export(database, found, who, ground, Environment()))
-        files = asyncio.run(_write(catalogue, database, to, found))
+        files = asyncio.run(_write(catalogue, database, links, to, found))
     if as_json:
         emit({"to": str(to), "requests": found.requests, "files": files})
         return
     print_message(say("exported", to=str(to), requests=len(found.requests), files=files))
 
 
-async def _write(catalogue: Catalogue, database: Database, to: Path, found: HeldPerson) -> int:
+async def _write(
+    catalogue: Catalogue,
+    database: Database,
+    links: LinkRegister | None,
+    to: Path,
+    found: HeldPerson,
+) -> int:
     """Write the page, the JSON and the files; return how many of these."""
     environment = Environment()
     attachments = open_attachments(catalogue.settings.attachments, database, environment)
     opener = FileOpener(database, environment, attachments)
     now, count = environment.now(), 0
     with private_file(to / "donnees.json") as data, private_file(to / "donnees.html") as page:
-        head = {
-            "at": now,
-            "account": found.account,
-            **await person.rows_of_account(database, found),
-        }
+        rows = await person.rows_of_account(database, links, found)
+        head = {"at": now, "account": found.account, **rows}
         data.write(f'{{"person": {_json(head)},\n "requests": [')
-        page.write(page_head(found.account, len(found.requests), now))
+        page.write(page_head(found, rows.get("links", ()), now))
         first = True
         async for one in person.held_requests(database, found):
             names: dict[str, str] = {}
@@ -102,8 +109,8 @@ async def _write(catalogue: Catalogue, database: Database, to: Path, found: Held
                 name = f"{FILES}/{count:04}{_ending(str(row['filename']))}"
                 if await _write_file(opener, to / name, row):
                     names[row["id"]] = name
-            rows = as_plain(one) | {"files": names}
-            data.write(("" if first else ",") + "\n" + _json(rows))
+            told = as_plain(one) | {"files": names}
+            data.write(("" if first else ",") + "\n" + _json(told))
             page.write(page_part(one, names))
             first = False
         data.write("\n]}\n")

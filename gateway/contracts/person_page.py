@@ -3,11 +3,13 @@ by request."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from gateway.contracts.report import render_page
+from gateway.core.linking import AccountLink
+from gateway.flow.person import HeldPerson
 from gateway.store.person import HeldRequest
 
 _ORIGINS: Final = {"portal": "L'usager", "gru": "La commune", "gateway": "La passerelle"}
@@ -17,9 +19,9 @@ _MOST: Final = 2_000
 END: Final = "</main>\n</body>\n</html>\n"
 
 
-def page_head(account: str | None, count: int, at: datetime) -> str:
+def page_head(found: HeldPerson, links: Sequence[AccountLink], at: datetime) -> str:
     """Return the page up to its first request; `END` closes it."""
-    page = render_page("person_page.html.j2", account=account, count=count, at=at)
+    page = render_page("person_page.html.j2", found=found, links=links, at=at)
     return page[: page.rindex("</body>")]
 
 

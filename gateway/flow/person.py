@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.core.account import normal_account
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.request import Attachment
 from gateway.flow.environment import Environment
 from gateway.flow.files import FileOpener
+from gateway.flow.links import LinkRegister
 from gateway.flow.texts import say
 from gateway.store import person, requests
 from gateway.store.engine import Store
@@ -29,7 +31,9 @@ class HeldPerson:
     requests: tuple[str, ...]
 
 
-async def find_person(store: Store, *, account: str | None, request: str | None) -> HeldPerson:
+async def find_person(
+    store: Store, links: LinkRegister | None, *, account: str | None, request: str | None
+) -> HeldPerson:
     """Find a person by the account, or by any number of one request: ours, the portal's, the GRU's.
 
     A request of an account stands for all of the account's. Raises NotFound; Conflict for a number
@@ -50,7 +54,8 @@ async def find_person(store: Store, *, account: str | None, request: str | None)
     theirs = await store.read(person.requests_of, account)
     if len(theirs) > MOST:
         raise Conflict(say("too_many_requests", count=len(theirs), most=MOST))
-    if not theirs:
+    linked = links is not None and await links.of_account(normal_account(account))
+    if not theirs and not linked:
         raise NotFound(say("no_account"))
     return HeldPerson(account, tuple(theirs))
 
@@ -69,9 +74,15 @@ async def held_requests(store: Store, found: HeldPerson) -> AsyncIterator[HeldRe
             yield one
 
 
-async def rows_of_account(store: Store, found: HeldPerson) -> dict[str, Any]:
-    """Return the rows that name the account apart from its requests."""
-    return {} if found.account is None else await store.read(person.rows_of_account, found.account)
+async def rows_of_account(
+    store: Store, links: LinkRegister | None, found: HeldPerson
+) -> dict[str, Any]:
+    """Return the rows that name the account apart from its requests: links with accounts at
+    communes' portals, and what is under way to its deletion."""
+    if found.account is None:
+        return {}
+    linked = [] if links is None else await links.of_account(normal_account(found.account))
+    return {"links": linked, **await store.read(person.rows_of_account, found.account)}
 
 
 def file_pieces(opener: FileOpener, row: Mapping[str, Any]) -> AsyncIterator[bytes]:

@@ -13,10 +13,11 @@ from sqlalchemy import update
 from gateway.store import person, trail
 from gateway.store.engine import Database
 from gateway.store.tables import DELIVERY, EVENT, REQUEST
-from tests.cli.conftest import MAPPINGS, run
+from tests.cli.conftest import MAPPINGS, Home, run
+from tests.cli.test_link import linked_home
 from tests.cli.test_requests import PERSONAL, Kept, kept
 
-__all__ = ["kept"]
+__all__ = ["kept", "linked_home"]
 BY = ("--by", "Ana Inventée", "--why", "demande 2026-12")
 
 
@@ -86,6 +87,18 @@ def test_a_person_is_named_once_and_so_is_who_asks(
 ) -> None:
     to = ("--to", str(tmp_path / "x"))
     assert kept.home.run("person", "export", *to, *BY, *wrong).exit_code == 2
+
+
+def test_who_is_linked_without_a_request_is_given_the_links(
+    linked_home: Home, tmp_path: Path
+) -> None:
+    to = tmp_path / "acces"
+    told = linked_home.run("person", "export", "--account", "F" * 32, "--to", str(to), *BY)
+    assert told.exit_code == 0, told.output
+    (link,) = json.loads((to / "donnees.json").read_text("utf-8"))["person"]["links"]
+    assert (link["account"], link["claims"]) == ("=famille-1", {"given_name": "Zoé"})
+    assert "=famille-1" in (to / "donnees.html").read_text("utf-8")
+    assert "famille-1" not in told.output
 
 
 def test_nobody_is_found(kept: Kept, tmp_path: Path) -> None:
