@@ -50,7 +50,7 @@ from gateway.sdk import (
     secrets_in,
 )
 
-#: What is written of an event that has no words of its own.
+#: The text of an event for which the mapping gives none.
 WORDLESS: Mapping[EventKind, str] = {
     EventKind.MESSAGE: "L’usager a écrit.",
     EventKind.DOCUMENT: "L’usager a ajouté une pièce jointe.",
@@ -60,9 +60,9 @@ WORDLESS: Mapping[EventKind, str] = {
 
 
 class EmailAdapter(Adapter):
-    """Each request is one message, each later event one more in its thread.
+    """Sends each request as one message, and each later event as one more in its thread.
 
-    The commune gives no number by itself: its requests go by our reference.
+    The commune gives no number: a request is known by our reference.
     """
 
     kind: ClassVar[str] = "email"
@@ -178,7 +178,7 @@ class EmailAdapter(Adapter):
         # Filters name the files that they refuse.
         words = [letter.subject, letter.whole_text, *(one.filename for one in letter.files)]
         words += secrets_in(options)
-        # What cannot be delivered comes back to the request's own address.
+        # Mail that cannot be delivered comes back to the request's own address.
         return await self._server(connector).send(
             message, letter.reply_to, [letter.to, *copies], words
         )
@@ -195,9 +195,11 @@ class EmailAdapter(Adapter):
 
 
 async def find_copy(imap: Imap, copies: Copies, message_id: str, connector: Connector) -> Finding:
-    """Look for a copy of the message: where mail comes in, then where copies are kept, so that one
-    that is moved meanwhile is seen. What the server finds is looked at: it may not know what it is
-    asked for."""
+    """Look for a copy of the message, by its Message-ID.
+
+    The inbox comes first, then the folder of copies: so a copy that is moved meanwhile is seen.
+    Each hit is read, since a server may ignore the search.
+    """
     try:
         async with open_mailbox(imap, connector) as mailbox:
             others = False
@@ -207,7 +209,7 @@ async def find_copy(imap: Imap, copies: Copies, message_id: str, connector: Conn
                     uids = await mailbox.search("Message-ID", message_id)
                 except CommandRefused:
                     if folder == imap.done:
-                        continue  # it is made with the first message that goes there
+                        continue  # the first message that goes there makes it
                     return CannotTell("no_such_folder", folder)
                 for uid in uids[-20:]:
                     if await _is_it(mailbox, uid, message_id):

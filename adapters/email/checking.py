@@ -12,7 +12,7 @@ from adapters.email.sending import MailServer
 from adapters.email.texts import say
 from gateway.sdk import Accepted, Connector, Misconfigured, Note, Outcome, TryLater, Unreached
 
-#: Seconds that a server has to begin with TLS, when it is tried whether it does.
+#: Seconds that a server has for the TLS handshake of a trial connection.
 _HANDSHAKE = 5.0
 
 
@@ -24,7 +24,7 @@ async def check_servers(
     production: bool,
     in_clear: bool = False,
 ) -> Sequence[Note]:
-    """Try both servers and each recipient. `in_clear`: the links that we give are no https."""
+    """Try both servers and each recipient. `in_clear`: our links are not https."""
     notes: list[Note] = []
     aloud = not production
     for what, one in (("SMTP", options.smtp), ("IMAP", options.imap)):
@@ -36,7 +36,7 @@ async def check_servers(
         if not isinstance(outcome, Accepted):
             outcome = await _of_the_port(outcome, options.smtp.url, connector)
             notes.append(Note.fault(say("smtp"), outcome, aloud=aloud))
-            break  # it would be the same for the others, most of the time
+            break  # the others would most often fail in the same way
         notes.append(Note("ok", say("smtp_takes", address=address)))
         if 0 < size < options.max_bytes:
             said = say("smtp_limit", size=f"{size / 1e6:.1f}", limit=f"{options.max_mb:g}")
@@ -72,8 +72,8 @@ async def _mailbox(options: EmailOptions, imap: Imap, connector: Connector) -> l
 
 
 async def _of_the_port(failure: Outcome, url: str, connector: Connector) -> Outcome:
-    """Return what went wrong, more exactly where the port speaks TLS at another time than the
-    address says."""
+    """Return the failure, or the one behind it: the port speaks TLS from its first byte, and the
+    address says otherwise, or the reverse."""
     reason = getattr(failure, "reason", "")
     if url.partition(":")[0] in ("smtps", "imaps"):
         return Misconfigured("tls_later") if reason == "not_tls" else failure

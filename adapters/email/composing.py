@@ -1,7 +1,7 @@
-"""Messages as they leave: what the mapping says, with nothing of it in a place of its own choice.
+"""Outgoing messages: subject and body come from the mapping, the addresses from the options.
 
-Whatever a citizen wrote may stand in the subject and the body alone. Addresses come from the
-options. Control characters are no text, in a header they would be a header more.
+A citizen's words stand in the subject and the body alone. Control characters are taken out: in a
+header they would begin another one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from adapters.email.options import EmailOptions
 from gateway.sdk import File, FileLink, FileLinks, Filing, Refused, ServiceInCharge
 
-#: Above this line a reply is written, and below it is our message.
+#: The agent writes above this line; our message is below it.
 MARK: Final = "--- Répondre au-dessus de cette ligne ---"
 REFERENCE_HEADER: Final = "X-Toodego-Reference"
 #: The name of `to` among the recipients.
@@ -30,15 +30,18 @@ KNOWN: Final = frozenset({"recipient", "subject", "body"})
 _SUBJECT: Final = 200
 _BODY: Final = 200_000
 _TYPE: Final = re.compile(r"[a-z0-9][a-z0-9.+-]{0,60}/[a-z0-9][a-z0-9.+-]{0,80}")
-#: Base64 with its line ends; what the heads of a message and of its parts take.
+#: The growth of a file by base64 and its line ends; bytes of the headers of a message or a part.
 _GROWTH, _HEADS = 78 / 57, 4000
 _PARIS: Final = ZoneInfo("Europe/Paris")
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message that is to leave. `message_id` is its own; `thread`: that of the request's
-    first. `linked`: files that it names and does not hold."""
+    """A message that is to leave.
+
+    `thread` is the Message-ID of the request's first message. `linked` are files that the message
+    gives a link to instead of holding them.
+    """
 
     to: str
     subject: str
@@ -52,15 +55,15 @@ class Letter:
 
     @property
     def size(self) -> int:
-        """Return how many bytes it has about, as it is sent."""
+        """Return the bytes of the message as it is sent, estimated."""
         return len(self.whole_text.encode()) * 3 + _HEADS + sum(map(_room, self.files))
 
     @property
     def whole_text(self) -> str:
-        """Return the text, and where the files are that it does not hold."""
+        """Return the text, followed by the links to files."""
         if not self.linked:
             return self.text
-        # A link that is said to be good for today is good for the whole of it.
+        # The day that we name is one on which the link works from morning to night.
         end = min(link.expires_at for _, link in self.linked) - timedelta(days=1)
         said = f"Pièces jointes à télécharger, jusqu’au {_day(end)} :"
         rows = [f"{_shown(file)}\n{link.url}" for file, link in self.linked]
@@ -82,10 +85,9 @@ def _day(moment: datetime) -> str:
 
 
 def with_links(letter: Letter, most: int, links: FileLinks, now: datetime) -> Letter:
-    """Return the letter with links in the place of the files that are too large for it: `most`
-    bytes are all that it may have."""
+    """Replace files by links until the letter has `most` bytes at most."""
     kept, linked = list(letter.files), list[tuple[File, FileLink]]()
-    # The largest leave first, so that most of what can be read at once is there.
+    # The largest first: so the letter still holds as many files as it can.
     for file in sorted(letter.files, key=lambda one: one.size, reverse=True):
         if letter.size <= most:
             break
@@ -108,7 +110,7 @@ def filed(filing: Filing, service: ServiceInCharge | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class MailTexts:
-    """The words that the mapping gives: the recipient's address, the subject and the body."""
+    """The recipient's address, the subject and the body of one message."""
 
     to: str
     subject: str
@@ -118,7 +120,10 @@ class MailTexts:
 def letter_words(
     payload: Mapping[str, Any], options: EmailOptions, *, subject: str = "", text: str = ""
 ) -> MailTexts | Refused:
-    """Read what the mapping gives; `subject` and `text` where it gives none."""
+    """Read a message from the mapping's payload. `subject` and `text` stand in for what is missing.
+
+    Returns `Refused("unmappable")` for a payload that is no message.
+    """
     strange = sorted(set(payload) - KNOWN)
     if strange:
         return Refused("unmappable", f"a message has no {', '.join(strange)}")
@@ -139,32 +144,32 @@ def letter_words(
 
 
 def one_line(text: str) -> str:
-    """Return the text as a header may bear it: one line without control characters, cut."""
+    """Return the text for a header: on one line, cut, without control characters."""
     shown = "".join(" " if _hidden(c) else c for c in unicodedata.normalize("NFC", text))
     line = " ".join(shown.split())
     return line if len(line) <= _SUBJECT else line[: _SUBJECT - 1].rstrip() + "…"
 
 
 def body_text(text: str) -> str:
-    """Return the text with its lines and without other control characters."""
+    """Return the text without control characters; its line ends and tabs stay."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return "\n".join("".join(c for c in line if c == "\t" or not _hidden(c)) for line in lines)
 
 
 def _hidden(char: str) -> bool:
-    """Is it a character that shows nothing: of control, of line ends, of writing direction?"""
+    """Is it a character without a shape: a control, a line end, a change of writing direction?"""
     return unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") or (
         char in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff"
     )
 
 
 async def read_files(files: Sequence[File]) -> list[bytes]:
-    """Read the files; each fits a message, as its size says."""
+    """Read the files into memory: `with_links` has left those that fit a message."""
     return [await file.read() for file in files]
 
 
 def composed(letter: Letter, read: Sequence[bytes], options: EmailOptions, now: datetime) -> bytes:
-    """Return the message as it is sent, in lines of ASCII that end with CRLF."""
+    """Write the message in lines of ASCII that end with CRLF."""
     message = EmailMessage(policy=SMTP)
     message["From"] = Address(options.name, addr_spec=options.sender)
     message["To"] = Address(addr_spec=letter.to)
@@ -176,7 +181,7 @@ def composed(letter: Letter, read: Sequence[bytes], options: EmailOptions, now: 
         message["In-Reply-To"] = letter.thread
         message["References"] = letter.thread
     message[REFERENCE_HEADER] = letter.reference
-    # Absences are answered to nobody: it is the gateway that would be told.
+    # No out-of-office answer: nobody at the gateway would read it.
     message["X-Auto-Response-Suppress"] = "OOF, AutoReply"
     message.set_content(f"{MARK}\n\n{letter.whole_text}\n", charset="utf-8", cte="quoted-printable")
     for file, content in zip(letter.files, read, strict=True):

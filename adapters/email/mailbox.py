@@ -1,7 +1,6 @@
-"""A mailbox (IMAP4rev1, RFC 3501), read within bounds: of time, of lines, of bytes in memory.
+"""A client of IMAP (IMAP4rev1, RFC 3501) with the ten commands that the adapter needs.
 
-A client of its own, of the ten commands that are needed: what a server sends is read piece by
-piece, against the limit that the command was given.
+It bounds the time, the lines and the bytes of each answer, and reads it piece by piece.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ from gateway.sdk import (
     unreached,
 )
 
-#: Of one line, and of the lines that answer one command.
+#: Bytes of one line; lines that answer one command.
 _LINE, _LINES = 64 * 1024, 5000
-#: Bytes of all that answers a command that asks for no message.
+#: Bytes of the answer to a command that asks for no message.
 _ANSWER: Final = 1_000_000
 _LITERAL: Final = re.compile(rb"\{(\d{1,12})\}\Z")
 _UID: Final = re.compile(rb"\bUID (\d{1,10})\b")
@@ -45,7 +44,7 @@ _COUNT: Final = re.compile(rb"\bMESSAGES (\d{1,10})\b", re.IGNORECASE)
 
 
 class MailboxFailed(Exception):
-    """The mailbox cannot be used now, or as it is set; `outcome` says why."""
+    """The mailbox cannot be used: now, or with these options. `outcome` says why."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__()
@@ -53,12 +52,12 @@ class MailboxFailed(Exception):
 
 
 class CommandRefused(Exception):
-    """The server says NO or BAD to one command."""
+    """The server answered NO or BAD to one command."""
 
 
 @dataclass(frozen=True, slots=True)
 class MailboxLine:
-    """One untagged answer: its text without literals, and these."""
+    """One untagged answer: its text, and its literals apart from it."""
 
     text: bytes
     literals: Sequence[bytes] = ()
@@ -66,7 +65,7 @@ class MailboxLine:
 
 @dataclass(frozen=True, slots=True)
 class FolderState:
-    """A folder as it was when it was opened. UIDs are good as long as `validity` is the same."""
+    """A folder at the moment of its opening. UIDs hold as long as `validity` is the same."""
 
     validity: int
     next_uid: int
@@ -83,8 +82,11 @@ class ListedMessage:
 
 
 class Mailbox:
-    """One IMAP session. Its commands raise MailboxFailed once the session has ended, and
-    CommandRefused for a refusal of the server."""
+    """One IMAP session.
+
+    Its commands raise CommandRefused when the server refuses, and MailboxFailed when the session
+    has ended.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -95,7 +97,7 @@ class Mailbox:
         self._separator = "/"
 
     def timed(self, clock: Clock) -> None:
-        """Let `clock` know of what comes: large answers have more time."""
+        """Count received bytes on `clock`, which gives more time to large answers."""
         self._clock = clock
 
     async def greeting(self) -> None:
@@ -104,7 +106,7 @@ class Mailbox:
             raise MailboxFailed(TryLater("busy", "the server does not let us in now"))
 
     async def secure(self, tls: ssl.SSLContext, host: str) -> None:
-        """Go on over TLS. What the server said before that is not read: it may be another's."""
+        """Go on over TLS. Drop whatever came before: anybody may have written it."""
         try:
             await self.command("STARTTLS")
         except CommandRefused:
@@ -113,7 +115,7 @@ class Mailbox:
         reader = asyncio.StreamReader(limit=_LINE)
         protocol = asyncio.StreamReaderProtocol(reader)
         secured = await loop.start_tls(self._writer.transport, protocol, tls, server_hostname=host)
-        if secured is None:  # the line was closed meanwhile
+        if secured is None:  # the connection was closed meanwhile
             raise MailboxFailed(TryLater("no_answer", "closed while TLS began"))
         protocol.connection_made(secured)
         self._reader = reader
@@ -125,7 +127,7 @@ class Mailbox:
         return self._writer.get_extra_info("peercert")
 
     def say_goodbye(self) -> None:
-        """End the session; nobody waits for the answer."""
+        """End the session without waiting for the answer."""
         self._writer.write(b"z LOGOUT\r\n")
 
     def abort(self) -> None:
@@ -152,7 +154,7 @@ class Mailbox:
             self._separator = found[1].decode("ascii")
 
     async def open(self, folder: str, *, altering: bool = False) -> FolderState:
-        """Open a folder. Raises CommandRefused when there is none."""
+        """Open a folder. Raises CommandRefused for one that does not exist."""
         verb = "SELECT" if altering else "EXAMINE"
         lines = [one.text for one in await self.command(f"{verb} {self._named(folder)}")]
         return FolderState(
@@ -160,12 +162,12 @@ class Mailbox:
         )
 
     async def count(self, folder: str) -> int:
-        """Count the messages of a folder. Raises CommandRefused when there is none."""
+        """Count the messages of a folder. Raises CommandRefused for one that does not exist."""
         lines = await self.command(f"STATUS {self._named(folder)} (MESSAGES)")
         return _number(_COUNT, [one.text for one in lines], 0)
 
     async def listed(self, first: int, last: int) -> list[ListedMessage]:
-        """List the messages of the open folder whose UIDs lie there, in their order."""
+        """List the messages of the open folder from UID `first` to `last`, in their order."""
         what = "(UID RFC822.SIZE INTERNALDATE)"
         lines = await self.command(f"UID FETCH {first}:{last} {what}")
         found: dict[int, ListedMessage] = {}
@@ -178,8 +180,10 @@ class Mailbox:
         return [found[uid] for uid in sorted(found)]
 
     async def part(self, uid: int, section: str, most: int) -> bytes | None:
-        """Return the first `most` bytes of a message or its head, unread as it was; None when it is
-        gone."""
+        """Return the first `most` bytes of a section of a message, without marking it as read.
+
+        `section` is IMAP's: empty for the whole message. None: the message is gone.
+        """
         asked = f"UID FETCH {uid} (UID BODY.PEEK[{section}]<0.{most}>)"
         for line in await self.command(asked, limit=most + _ANSWER):
             if _number(_UID, [line.text], 0) != uid:
@@ -193,13 +197,13 @@ class Mailbox:
         return None
 
     async def search(self, header: str, value: str) -> list[int]:
-        """Return the UIDs of messages whose header holds this text, as the server finds them."""
+        """Return the UIDs that the server finds for a text in a header."""
         lines = await self.command(f"UID SEARCH HEADER {header} {quoted(value)}")
         words = b" ".join(one.text[8:] for one in lines if one.text.upper().startswith(b"* SEARCH"))
         return [int(word) for word in words.split() if word.isdigit()]
 
     async def move(self, uids: Sequence[int], folder: str) -> None:
-        """Move messages of the open folder. Raises CommandRefused when it cannot be done."""
+        """Move messages of the open folder. Raises CommandRefused."""
         chosen = ",".join(map(str, uids))
         if "MOVE" in self.abilities:
             await self._into(f"UID MOVE {chosen}", folder)
@@ -211,7 +215,7 @@ class Mailbox:
         await self.command(f"UID EXPUNGE {chosen}")
 
     async def _into(self, verb: str, folder: str) -> None:
-        """Do it, and where there is no such folder, make it first."""
+        """Run a command on a folder; make the folder when the first try is refused."""
         named = self._named(folder)
         try:
             await self.command(f"{verb} {named}")
@@ -220,14 +224,16 @@ class Mailbox:
             await self.command(f"{verb} {named}")
 
     def _named(self, folder: str) -> str:
-        """Return a folder's name as this server writes it: what parts it is the server's."""
+        """Return a folder's name with this server's separator."""
         return quoted(folder.replace("/", self._separator))
 
     async def command(
         self, text: str, *, then: str | None = None, limit: int = _ANSWER
     ) -> list[MailboxLine]:
-        """Give one command; its untagged answers, of `limit` bytes in all. `then`: what follows a
-        continuation."""
+        """Run one command and return its untagged answers, of `limit` bytes in all.
+
+        `then` is sent when the server asks for a continuation.
+        """
         self._count += 1
         tag = f"a{self._count}".encode()
         self._writer.write(tag + b" " + text.encode("ascii") + b"\r\n")
@@ -332,7 +338,7 @@ async def open_mailbox(
 
 
 def quoted(text: str) -> str:
-    """Return a text as IMAP quotes it; it holds no line end."""
+    """Quote a text for IMAP. It must hold no line end."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 

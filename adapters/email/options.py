@@ -18,7 +18,7 @@ _ADDRESS: Final = re.compile(
     r"@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+"
 )
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}|[0-9A-Fa-f:.]{2,45}")
-#: Of the part before the @, to leave room for the token (RFC 5321, 4.5.3.1.1: 64 in all).
+#: Characters before the @: the token needs the rest of 64 (RFC 5321, 4.5.3.1.1).
 _LOCAL: Final = 24
 PORTS: Final = {"smtp": 587, "smtps": 465, "imap": 143, "imaps": 993}
 
@@ -38,7 +38,7 @@ def _own(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The place where a server listens; `tls`: from the first byte on."""
+    """The address of a server. `tls`: from the first byte on."""
 
     host: str
     port: int
@@ -46,7 +46,7 @@ class Server:
 
 
 def server_of(url: str) -> Server:
-    """Read an address that the options have let through."""
+    """Read an address that the options have checked."""
     parts = urlsplit(url)
     port = parts.port or PORTS[parts.scheme]
     return Server(parts.hostname or "", port, parts.scheme.endswith("s"))
@@ -70,7 +70,7 @@ def _url(*schemes: str) -> Callable[[str], str]:
 
 
 MailAddress = Annotated[str, AfterValidator(_address)]
-#: As IMAP writes it without an encoding of its own.
+#: Names that IMAP writes without its own encoding.
 Folder = Annotated[str, Field(pattern=r"^[A-Za-z0-9 _.,/()+=\[\]-]{1,120}$")]
 Login = Annotated[str, Field(pattern=r'^[^\s"\\\x00-\x1f\x7f]{1,200}$')]
 Domain = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9-]+)+$")]
@@ -92,14 +92,13 @@ class _Access(Options):
 
 
 class Smtp(_Access):
-    """The server that mail is handed to. smtp:// goes on with STARTTLS, which is required."""
+    """The commune's mail server. smtp:// requires STARTTLS."""
 
     url: Annotated[str, AfterValidator(_url("smtps", "smtp"))]
 
 
 class Imap(_Access):
-    """The mailbox that replies come to, and its folders. imap:// goes on with STARTTLS, which is
-    required."""
+    """The mailbox for replies, and its folders. imap:// requires STARTTLS."""
 
     url: Annotated[str, AfterValidator(_url("imaps", "imap"))]
     username: Login
@@ -118,7 +117,7 @@ class Imap(_Access):
 
 
 class Copies(Options):
-    """The folder where copies of what we sent lie: a lost answer is asked about there."""
+    """The folder of copies of our messages, where a lost answer is looked for."""
 
     folder: Folder
     settle: Annotated[Duration, Field(le=86_400)] = Field(
@@ -127,10 +126,10 @@ class Copies(Options):
 
 
 class Replies(Options):
-    """The replies that are believed, and what they say.
+    """The proof that a reply must bring, and the way it is read.
 
-    `host`: the name under which the commune's receiving server writes Authentication-Results; no
-    other's are read. `proof`: one of these must have passed, for the domain of the sender.
+    `host` is the name that the commune's receiving server writes into Authentication-Results; those
+    of other servers are not read. `proof`: one of these must have passed for the sender's domain.
     """
 
     host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,253}$")]

@@ -1,8 +1,8 @@
-"""One poll of the mailbox: what came since the last one, told once, and then put away.
+"""One poll of the mailbox: new messages are told once, and moved by the next poll.
 
-The cursor (JSON) is what the gateway kept together with what the poll before told: `uid`, up to
-where the folder was read, good for `validity` alone, and `done` and `person`, the messages of then.
-So they are moved now that all that they said is on disk, and not before. Whatever is read twice
+The gateway stores the cursor (JSON) together with the changes of the same poll. `uid` is the last
+message read, and holds for `validity` alone. `done` and `person` are the messages of that poll: the
+next poll moves them, since their changes are on disk by then. A message that is read twice
 meanwhile is known by its Message-ID.
 """
 
@@ -44,19 +44,19 @@ from gateway.sdk import (
     read_cursor,
 )
 
-#: Messages read by one poll, and the width of one question about what there is.
+#: Messages read by one poll; UIDs of one listing.
 MOST, _WINDOW = 200, 1000
-#: So many messages that could not be moved are remembered.
+#: Messages that a cursor remembers until they are moved.
 _REMEMBERED: Final = 1000
-#: Bytes of a head; of a message that is too large for its files, or of a report.
+#: Bytes read of a header; bytes read of a report, or of a message too large to be read whole.
 _HEAD, _BEGINNING = 65_536, 262_144
-#: Seconds that a session may take; a poll has more, in several.
+#: Seconds of one session; a poll may take several.
 _SESSION: Final = 120.0
 
 
 @dataclass(slots=True)
 class PollState:
-    """The cursor, read."""
+    """The cursor of the poll."""
 
     validity: int = 0
     uid: int = 0
@@ -65,7 +65,7 @@ class PollState:
 
     @classmethod
     def read(cls, cursor: str | None) -> PollState:
-        """Read the cursor; an unreadable one begins anew, as repeats are known by their keys."""
+        """Read the cursor. An unreadable one begins anew: repeats are known by their keys."""
         raw = read_cursor(cursor)
         uids = {name: _uids(raw.get(name)) for name in ("done", "person")}
         validity, uid = (_uids([raw.get(name)]) for name in ("validity", "uid"))
@@ -83,7 +83,7 @@ def _uids(raw: object) -> list[int]:
 
 
 class MailPoll:
-    """One poll. What was read before a failure is kept, and so is the cursor up to there."""
+    """One poll. A failure keeps the changes read so far, and the cursor up to there."""
 
     def __init__(
         self,
@@ -123,7 +123,7 @@ class MailPoll:
         return Changes(self._items, known, failure, asked=())
 
     async def _put_away(self, mailbox: Mailbox, state: PollState) -> Outcome | None:
-        """Move what the poll before told; what cannot be moved stays to be moved, and is told."""
+        """Move the messages of the last poll; return a failure for those that cannot be moved."""
         failure: Outcome | None = None
         for uids, folder in ((state.done, self._imap.done), (state.person, self._imap.person)):
             if uids:
@@ -167,7 +167,7 @@ class MailPoll:
     async def _read_message(self, mailbox: Mailbox, one: ListedMessage, state: PollState) -> None:
         content = await mailbox.part(one.uid, "HEADER", _HEAD)
         if content is None:
-            return  # somebody has taken it away meanwhile
+            return  # somebody has moved it meanwhile
         where = f"{state.validity}.{one.uid}"
         head = read_head(content, where, self._tokens, self._options)
         kind = head.kind
@@ -179,7 +179,7 @@ class MailPoll:
         (state.done if away else state.person).append(one.uid)
 
     async def _report(self, mailbox: Mailbox, one: ListedMessage, head: MessageHead) -> MailKind:
-        """A delivery report: a person is told of one that says that all is lost."""
+        """Read a delivery report; one of a final failure is for a person."""
         content = await mailbox.part(one.uid, "", _BEGINNING) or b""
         if not reports_failure(content):
             return MailKind.NOBODY
@@ -199,7 +199,7 @@ class MailPoll:
             read = partial(read_reply, content, named, options, whole=whole)
             reply = await beside(len(content), read)
         except TookTooLong:
-            reply = None  # it would take as long the next time
+            reply = None  # the next poll would take as long
         if reply is None:
             return MailKind.PERSON
         if reply.status or reply.text or reply.documents or reply.unreadable:

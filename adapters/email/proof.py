@@ -1,7 +1,7 @@
-"""Did a message come from whom it says? What our own receiving server found (RFC 8601).
+"""The sender of a message, proven by Authentication-Results of the receiving server (RFC 8601).
 
-Only the fields of the declared server count, and of these the first of each method: a server puts
-its own above whatever came with the message, and takes out those that feign to be its own.
+Only the declared server's fields count, and of each method the first: a server writes its field
+above those that came with the message, and removes those that bear its name.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from typing import Final
 
 from adapters.email.options import Replies
 
-#: What a field is made of, from left to right (RFC 5322, 3.2): a text in quotes, a bracket, others.
+#: The pieces of a field (RFC 5322, 3.2): a quoted text, an escaped character, another character.
 _PIECE: Final = re.compile(r'"((?:[^"\\]|\\.)*)"|\\.|(.)', re.DOTALL)
-#: What would begin another result, property or comment; of a text in quotes it is a part.
+#: Characters that begin a result, a property or a comment, but not within a quoted text.
 _MEANT: Final = re.compile(r'[\s;=()"\\]+')
-#: A message has one result of these; of signatures it may have several.
+#: Methods of which a message has one result; it may have several signatures.
 _ONCE: Final = {"dmarc", "spf"}
 _RESULT: Final = re.compile(r"\A\s*(dmarc|dkim|spf)(?:/\d+)?\s*=\s*([a-z]+)", re.IGNORECASE)
 _PROPERTY: Final = re.compile(
     r'(?<![a-z0-9_.-])([a-z]+\.[a-z0-9_-]+)\s*=\s*"?([^\s;"]+)', re.IGNORECASE
 )
-#: Where each method says which domain it is about.
+#: The properties that name the domain, by method.
 _ABOUT: Final = {
     "dmarc": ("header.from",),
     "dkim": ("header.d", "header.i"),
@@ -33,7 +33,7 @@ _LONGEST: Final = 8_000
 
 
 def sender_domain(fields: Sequence[str]) -> str | None:
-    """Return the domain of the one address in From; None where there is none, or more."""
+    """Return the domain of the address in From; None unless there is exactly one address."""
     if len(fields) != 1:
         return None
     found = getaddresses([fields[0][:_LONGEST]])
@@ -43,9 +43,9 @@ def sender_domain(fields: Sequence[str]) -> str | None:
 
 
 def is_proven(senders: Sequence[str], results: Sequence[str], options: Replies) -> bool:
-    """Does the message prove that it is of one of the commune's domains?
+    """Is the message proven to be from one of the commune's domains?
 
-    `senders`: its From fields; `results`: its Authentication-Results, from the top.
+    `senders` are its From fields, `results` its Authentication-Results from the top.
     """
     domain = sender_domain(senders)
     if domain is None or domain not in options.domains:
@@ -63,20 +63,22 @@ def is_proven(senders: Sequence[str], results: Sequence[str], options: Replies) 
                 continue
             seen.add(method)
             if method in _ONCE and len(mine) > 1:
-                continue  # One of them may be the sender's own words, which the server quotes.
+                continue  # the server may quote the sender's words in one of them
             if any(_passes(one, method, domain) for one in mine):
                 return True
     return False
 
 
 def _bare(field: str) -> str:
-    """Return a field without its comments, and with texts in quotes that begin nothing new: a
-    server quotes the sender's words in both. Nothing after a comment that does not end."""
+    """Return a field without its comments, and with quoted texts made harmless.
+
+    A server quotes the sender's words in both. The field ends at a comment that is not closed.
+    """
     told, depth, at = [], 0, 0
     while at < len(field):
         if field[at] == "(":
             depth, at = depth + 1, at + 1
-        elif depth:  # quotes mean nothing in a comment
+        elif depth:  # a comment has no quoted texts
             depth -= field[at] == ")"
             at += 2 if field[at] == "\\" else 1
             told += [" "] if not depth else []
@@ -95,7 +97,7 @@ def _method(result: str) -> str | None:
 
 
 def _passes(result: str, method: str, domain: str) -> bool:
-    """Did it pass, and is it about this domain?"""
+    """Did this method pass for this domain?"""
     found = _RESULT.match(result)
     if found is None or found[2].lower() != "pass":
         return False

@@ -1,7 +1,7 @@
-"""The words of a reply, without what it repeats of our message and without its signature.
+"""The new text of a reply, without the quotation of our message and without its signature.
 
-Cut is only what is surely no new word: from our own mark on, quoted lines at the end with what
-introduces them, and what follows a signature's dashes. Anything else stays.
+Three parts are cut: all from our mark on, quoted lines at the end with their introduction, and
+what follows a signature's dashes. Anything else stays.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SAID: Final = re.compile(r"\A\s*(?:Le|On)\b.{0,300}(?:a écrit|wrote)\s*:?\s*\Z
 _RULE: Final = re.compile(
     r"\A\s*(?:-{2,}\s*(?:Message d'origine|Original Message)\s*-{2,}|_{10,})\s*\Z", re.IGNORECASE
 )
-#: Such lines one after the other say whose the quotation is; one alone may be anybody's.
+#: Header lines of a quoted message. Several in a row introduce it; one alone may be the agent's.
 _FIELD: Final = re.compile(
     r"\A\s*(?:De|From|Envoyé|Sent|Date|À|To|Cc|Objet|Subject)\s*:", re.IGNORECASE
 )
@@ -24,7 +24,7 @@ _FIELDS: Final = 3
 
 
 def new_words(text: str) -> str:
-    """Return what the sender wrote; empty where there is nothing new."""
+    """Return the sender's own text, perhaps empty."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     marked = next((n for n, line in enumerate(lines) if _is_mark(line)), None)
     if marked is not None:
@@ -44,7 +44,7 @@ def _is_mark(line: str) -> bool:
 
 
 def _ending_quotation(lines: list[str]) -> int | None:
-    """Return where a quotation begins after which nothing new follows."""
+    """Return the first line of the quotation that ends the text."""
     at = len(lines)
     while at and (not lines[at - 1].strip() or lines[at - 1].lstrip().startswith(">")):
         at -= 1
@@ -53,7 +53,7 @@ def _ending_quotation(lines: list[str]) -> int | None:
 
 
 def _without_introduction(lines: list[str]) -> list[str]:
-    """Take the lines away that say whose the following quotation is."""
+    """Remove the lines that introduce the quotation."""
     kept = _without_blank(lines)
     fields = 0
     while fields < len(kept) and _FIELD.match(kept[-1 - fields]):
@@ -63,7 +63,7 @@ def _without_introduction(lines: list[str]) -> list[str]:
     elif kept and _SAID.match(kept[-1]):
         kept.pop()
     elif len(kept) > 1 and _SAID.match(" ".join(part.strip() for part in kept[-2:])):
-        del kept[-2:]  # broken in two, as long lines are
+        del kept[-2:]  # a long line, broken in two
     kept = _without_blank(kept)
     return kept[:-1] if kept and _RULE.match(kept[-1]) else kept
 

@@ -1,7 +1,7 @@
-"""A message that came, read as far as it may be: whose it is, and what it says.
+"""An incoming message: its request, its sender's proof and its text.
 
-Parsing stays within what the mailbox handed over. Python's parser goes through parts within parts
-by recursion and by their boundaries, so that a message of too many is left to a person.
+The mailbox bounds the bytes. Python's parser reads nested parts by recursion, so a message with too
+many parts is left to a person.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from adapters.email.quoting import new_words
 from adapters.email.tokens import NamedRequest, Tokens
 from gateway.sdk import Document, decoded, note_text
 
-#: A status that the mapping may know; where it does not, a person is told.
+#: The status of a message that was not delivered. A mapping that lacks it leaves it to a person.
 UNDELIVERED: Final = "undelivered"
 _MOST_PARTS: Final = 200
 _LONGEST_FIELD: Final = 20_000
 _TEXT: Final = 100_000
-#: Where a delivered message says whom it was for; the first three are of servers.
+#: Headers that name the recipients; servers write the first three.
 _TO: Final = ("Delivered-To", "X-Original-To", "Envelope-To", "To", "Cc", "X-Failed-Recipients")
 _TAGGED: Final = re.compile(r"\[([^\[\]]{1,20})\]")
-#: Raised by Python's parser for what nobody should have sent.
+#: Errors of Python's parser for malformed messages.
 _UNPARSED: Final = (
     MessageError,
     RecursionError,
@@ -42,28 +42,28 @@ _UNPARSED: Final = (
     TypeError,
     AttributeError,
 )
-#: Failed for good, or given up because of its age (RFC 3463: X.4.7), which OpenSMTPD calls delayed.
+#: A final failure, or one by age (RFC 3463: X.4.7), which OpenSMTPD calls delayed.
 _FAILED: Final = re.compile(
     rb"^(?:Action:\s*failed\b|Status:\s*[45]\.4\.7\b)", re.IGNORECASE | re.MULTILINE
 )
 
 
 class MailKind(StrEnum):
-    """The sort of a message, to the gateway."""
+    """The gateway's sorts of messages."""
 
     REPLY = "reply"
-    #: Our own message, or an answer that nobody wrote: nothing is told.
+    #: Our own message, or an automatic answer: nothing is told.
     NOBODY = "nobody"
-    #: A mail server reports on a message of ours, or a program answers without a way back: whether
-    #: all is lost stands in its body.
+    #: A mail server's report, or a program's answer without a return path. Its body says whether
+    #: our message failed.
     REPORT = "report"
-    #: Something that a person has to look at.
+    #: A message that a person has to look at.
     PERSON = "person"
 
 
 @dataclass(frozen=True, slots=True)
 class MessageHead:
-    """A message by its head: what it is, the request that it names, and its own key."""
+    """The facts in a message's header: its kind, the request that it names, and its own key."""
 
     kind: MailKind
     named: NamedRequest | None
@@ -72,8 +72,10 @@ class MessageHead:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """The words of a reply: its status, if it names one that is known, its own words and its files.
-    `unreadable`: files that are there and were not taken."""
+    """The content of a reply: the status that it names, if any, its new text and its files.
+
+    `unreadable` counts files that were not taken.
+    """
 
     status: str | None
     text: str | None
@@ -82,8 +84,7 @@ class Reply:
 
 
 def read_head(content: bytes, where: str, tokens: Tokens, options: EmailOptions) -> MessageHead:
-    """Read a message's head. `where` names its place in the mailbox, should it have no
-    Message-ID."""
+    """Read a message's header. `where`, its place in the mailbox, stands in for a Message-ID."""
     try:
         return _head(content, where, tokens, options)
     except _UNPARSED:
@@ -101,7 +102,7 @@ def _head(content: bytes, where: str, tokens: Tokens, options: EmailOptions) -> 
         return MessageHead(kind, named, f"m:{key}")
 
     if tokens.in_ids(ids) is not None and _fields(message, REFERENCE_HEADER):
-        return head(MailKind.NOBODY)  # our own, by a copy or a rule that sends it round
+        return head(MailKind.NOBODY)  # our own: a copy, or forwarded by a rule
     replies = options.replies
     if message.get_content_type() == "multipart/report" or _has_no_way_back(message):
         return head(MailKind.REPORT)
@@ -120,8 +121,10 @@ def _head(content: bytes, where: str, tokens: Tokens, options: EmailOptions) -> 
 
 
 def reports_failure(content: bytes) -> bool:
-    """Does a delivery report (RFC 3464) say that the message was not delivered, for good? Not every
-    server calls it multipart/report."""
+    """Does the message report a final failure (RFC 3464)?
+
+    Not every server calls its reports multipart/report.
+    """
     at = content.lower().find(b"message/delivery-status")
     return at >= 0 and _FAILED.search(content, at, at + _TEXT) is not None
 
@@ -129,7 +132,7 @@ def reports_failure(content: bytes) -> bool:
 def read_reply(
     content: bytes, named: NamedRequest, options: Replies, *, whole: bool
 ) -> Reply | None:
-    """Read what a reply says; None when it cannot be read. `whole`: is this all of it?"""
+    """Read a reply; None when it cannot be read. `whole`: `content` is all of it."""
     if content[:_TEXT].lower().count(b"content-type: multipart/") > _MOST_PARTS:
         return None
     try:
@@ -173,7 +176,7 @@ def _is_automatic(message: MimeMessage) -> bool:
 
 
 def _has_no_way_back(message: MimeMessage) -> bool:
-    """Was it sent so that nothing is answered to it, as reports are (RFC 5321, 4.5.5)?"""
+    """Does it forbid an answer, as reports do (RFC 5321, 4.5.5)?"""
     return any(one.strip() == "<>" for one in _fields(message, "Return-Path"))
 
 
@@ -183,7 +186,7 @@ def _is_ours(senders: Sequence[str], options: EmailOptions) -> bool:
 
 
 def _leaves(message: MimeMessage) -> list[MimeMessage] | None:
-    """Return the parts that hold something; None for too many. What is forwarded is one part."""
+    """Return the parts with content; None for too many. A forwarded message is one part."""
     found: list[MimeMessage] = []
     waiting, seen = [message], 0
     while waiting:
@@ -218,7 +221,7 @@ def _text_of(part: MimeMessage) -> str:
 
 
 def _documents(parts: Sequence[MimeMessage], options: Replies) -> tuple[list[Document], int]:
-    """Return the files, without the pictures that a letter's layout is made of."""
+    """Return the files, without the pictures of the layout, and how many are unreadable."""
     found: list[Document] = []
     unreadable = 0
     for part in parts:
@@ -246,7 +249,7 @@ def _all(message: MimeMessage, names: Sequence[str]) -> list[str]:
 
 
 def _shown(text: str) -> str:
-    """Return a header's text, its encoded words read (RFC 2047)."""
+    """Return a header's text with its encoded words decoded (RFC 2047)."""
     try:
         return str(make_header(decode_header(text)))
     except (MessageError, ValueError, LookupError):

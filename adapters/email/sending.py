@@ -1,7 +1,7 @@
-"""One message handed to the commune's mail server, and what its answer means (RFC 5321).
+"""Hands one message to the commune's mail server, and reads the answer (RFC 5321).
 
-Until the line with the dot alone that ends a message has been written, the server has taken
-nothing, whatever breaks. From then on an answer that is lost may have been a yes.
+A server takes a message when it has read the line with a single dot. Before we write that line a
+failure is certain; after it, a lost answer may have been a yes.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from gateway.sdk import (
     unreached,
 )
 
-#: Codes that are about what we prove ourselves by (RFC 4954), and about an address.
+#: Reply codes about our login (RFC 4954), and about an address.
 _LOGIN: Final = frozenset({530, 534, 535, 538})
 _ADDRESS: Final = frozenset({550, 551, 553, 556})
 _OPEN: Final = 354
 _PIECE: Final = 64 * 1024
-#: Seconds that a goodbye may take, which nobody needs.
+#: Seconds for QUIT, whose answer nobody needs.
 _GOODBYE: Final = 1.0
 
 
 @runtime_checkable
 class _Writing(Protocol):
-    """A transport that is written to: uvloop's are none of asyncio's classes."""
+    """A writable transport; uvloop's are not of asyncio's classes."""
 
     def abort(self) -> None: ...
 
@@ -59,7 +59,7 @@ class _ConversationEnded(Exception):
 
 
 class MailServer:
-    """The server that mail is handed to; `own_name` is what it is greeted with."""
+    """The commune's mail server. `own_name` is our name in EHLO."""
 
     def __init__(self, options: Smtp, connector: Connector, own_name: str) -> None:
         self._options = options
@@ -71,9 +71,9 @@ class MailServer:
     async def send(
         self, message: bytes, sender: str, recipients: Sequence[str], said: Iterable[str]
     ) -> Outcome:
-        """Hand a message over. `said`: texts of it, which no answer is to repeat.
+        """Hand a message over, to all recipients or to none.
 
-        All recipients get it or none: the first that is refused ends it.
+        `said` are texts of the message, which are masked in what we keep of an answer.
         """
         clock = Clock(self._connector.timeout + len(message) / PACE)
         conversation = _Conversation()
@@ -111,8 +111,10 @@ class MailServer:
             return _judged(code, text, said)
 
     async def try_recipient(self, sender: str, recipient: str) -> tuple[Outcome, int]:
-        """Would it take mail for this address? Ends before any message. Returns the size that a
-        message may have, 0 where it does not say."""
+        """Try an address without sending a message.
+
+        Returns the server's limit of a message's bytes, too; 0 where it names none.
+        """
         try:
             async with (
                 asyncio.timeout(self._connector.timeout),
@@ -171,7 +173,7 @@ class MailServer:
         except aiosmtplib.SMTPTimeoutError:
             raise _ConversationEnded(TryLater("timeout", "no answer in time")) from None
         except (aiosmtplib.SMTPException, ssl.SSLError, ConnectionError) as error:
-            # Before anything of a message: what came of `yield` has told its own outcome.
+            # Failures after DATA have ended the conversation with an outcome of their own.
             raise _ConversationEnded(unreached(error).outcome) from None
 
 
@@ -182,7 +184,7 @@ def _largest(smtp: aiosmtplib.SMTP) -> int:
 
 
 class _Conversation:
-    """The message itself. `dotted`: its end was written, so that it may have been taken."""
+    """The transfer of one message. `dotted`: its end was written, so the server may have it."""
 
     def __init__(self) -> None:
         self.dotted = False
@@ -190,14 +192,14 @@ class _Conversation:
     async def send(
         self, smtp: aiosmtplib.SMTP, message: bytes, connector: Connector
     ) -> tuple[int, str]:
-        """Send a message: the last answer. Raises _ConversationEnded where there is none."""
+        """Send a message and return the last answer. Raises _ConversationEnded without one."""
         protocol = smtp.protocol
         transport: object = smtp.transport
         if protocol is None or not isinstance(transport, _Writing):
             raise _ConversationEnded(TryLater("unreachable", "the connection was closed"))
-        # Nothing is to wait here when the end is written: what is not sent yet cannot be taken.
+        # No byte of the message may wait in our buffer when its end is written.
         transport.set_write_buffer_limits(high=0)
-        writer = asyncio.StreamWriter(  # its `drain` is what is wanted
+        writer = asyncio.StreamWriter(  # for its `drain`
             transport,  # type: ignore[arg-type]
             protocol,
             None,
@@ -224,7 +226,7 @@ class _Conversation:
             raise _ConversationEnded(
                 TryLater("no_answer", f"{name} before the message's end")
             ) from None
-        except aiosmtplib.SMTPResponseException:  # an answer that is none
+        except aiosmtplib.SMTPResponseException:  # not an answer of SMTP
             if self.dotted:
                 raise _ConversationEnded(Unsure("unreadable_answer", "no answer of SMTP")) from None
             raise _ConversationEnded(TryLater("unreadable_answer", "no answer of SMTP")) from None
@@ -238,7 +240,7 @@ async def _envelope(
     size: Sequence[str],
     said: Iterable[str],
 ) -> None:
-    """Name sender and recipients; raises _ConversationEnded for the first that is not taken."""
+    """Name sender and recipients. Raises _ConversationEnded for the first that is refused."""
     try:
         await smtp.mail(sender, options=size)
         for one in recipients:
@@ -252,7 +254,7 @@ async def _envelope(
 
 
 def _judged(code: int, text: str, said: Iterable[str]) -> Outcome:
-    """Return what a reply that is no success means: 4xx for now, 5xx for ever (RFC 5321, 4.2.1)."""
+    """Return the outcome of a failure: 4xx is temporary, 5xx is final (RFC 5321, 4.2.1)."""
     detail = f"SMTP {code}"
     answer = f"{detail} {masked(text, said)}"
     if code in _LOGIN:

@@ -1,7 +1,7 @@
-"""Tokens in addresses: which request a message is about, as nobody else can write it.
+"""Tokens in addresses: they name a message's request, and nobody else can make them.
 
-`demandes+01jd3m7w2k9xq4zb-k2f4...@relais.example.org`: our reference, and 80 bits that only who has
-the key can give. Lower case, as mail servers may make it so.
+`demandes+01jd3m7w2k9xq4zb-k2f4...@relais.example.org`: our reference, and 80 bits made with the
+key. All is in lower case, since mail servers may change the case.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ _PARTS: Final = r"([0-9a-hjkmnp-tv-z]{16})-([a-z2-7]{16})"
 
 @dataclass(frozen=True, slots=True)
 class NamedRequest:
-    """The request that an address names, and a word that it bears after the token, if any."""
+    """The request that an address names, and the word after its token, if any."""
 
     reference: str
     word: str | None = None
 
 
 class Tokens:
-    """Makes and reads tokens. `keys`: those of now first; `address`: our own mailbox."""
+    """Makes and reads tokens. `keys`: the current one first. `address`: our own mailbox."""
 
     def __init__(self, keys: Sequence[str], address: str) -> None:
         self._keys = [key.encode() for key in keys]
         self._local, _, self._domain = address.lower().partition("@")
         local, domain = re.escape(self._local), re.escape(self._domain)
-        #: Whether what stands before is a part of a longer address is looked at, too.
+        #: Our address with a token, and not the end of a longer address.
         self._written = re.compile(
             rf"(?i)(?<![\w.!#$%&'*+/=?^`{{|}}~-]){local}\+{_PARTS}(?:\.([a-z0-9-]{{1,20}}))?@{domain}"
             r"(?![\w.-]*\w)"
@@ -48,18 +48,17 @@ class Tokens:
         return f"{reference.removeprefix(_PREFIX).lower()}-{_tag(self._keys[0], reference)}"
 
     def address(self, reference: str) -> str:
-        """Return the address that replies about a request go to."""
+        """Return the address for replies about a request."""
         return f"{self._local}+{self.token(reference)}@{self._domain}"
 
     def message_id(self, reference: str, key: str | None = None) -> str:
-        """Return the Message-ID of a request's message, or of that of an event: for ever the
-        same."""
+        """Return the Message-ID of a request's first message, or of the event `key`'s: always the
+        same one."""
         event = "" if key is None else f".{_word(hashlib.sha256(key.encode()).digest(), 26)}"
         return f"<{self.token(reference)}{event}@{self._domain}>"
 
     def in_addresses(self, fields: Iterable[str]) -> NamedRequest | None:
-        """Return the request that an address in these fields names; None for one that does not
-        prove it."""
+        """Return the request that a proven address in these fields names."""
         for field in fields:
             for found in self._written.finditer(field):
                 reference = self._proven(found[1], found[2])
@@ -68,7 +67,7 @@ class Tokens:
         return None
 
     def in_ids(self, fields: Iterable[str]) -> NamedRequest | None:
-        """Return the request of whose messages one is named in these fields."""
+        """Return the request that a proven Message-ID in these fields names."""
         for field in fields:
             for found in self._ids.finditer(field):
                 reference = self._proven(found[1], found[2])

@@ -1,4 +1,4 @@
-"""The pivot contract: a commune's own half-connector is pushed to, or fetches (`/pivot/v1`)."""
+"""The pivot contract (`/pivot/v1`): we push to a commune's half-connector, or it fetches."""
 
 from adapters.pivot.adapter import PivotAdapter
 from adapters.pivot.options import PivotOptions

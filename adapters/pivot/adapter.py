@@ -1,4 +1,4 @@
-"""`PivotAdapter`: a commune's own half-connector, pushed to, or which fetches."""
+"""`PivotAdapter`: pushes to a commune's own half-connector, or leaves it to fetch."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from gateway.sdk.pivot_answer import NOT_THERE, outcome_of_push
 from gateway.sdk.pivot_models import PivotErasure, PivotEvent, PivotService
 from gateway.sdk.webhook_signature import ID, SIGNATURE, signed_headers
 
-#: What the commune answers is small.
+#: Bytes of a half-connector's answer.
 MOST_BYTES = 256_000
 
 
 class PivotAdapter(Adapter):
-    """A half-connector that was written for the pivot contract.
+    """A half-connector written for the pivot contract.
 
-    It takes each message once by its id, so a message whose answer was lost is sent again.
+    It takes each message id once, so we send again after a lost answer.
     """
 
     kind = "pivot"
@@ -84,7 +84,7 @@ class PivotAdapter(Adapter):
         )
 
     async def check(self) -> Sequence[Note]:
-        """Make two signed calls that carry nothing: the second one's signature is wrong."""
+        """Make an empty signed call, and a second one with a wrong signature."""
         url = self._options.url
         if url is None:
             return [Note("ok", say("fetched"))]
@@ -104,7 +104,7 @@ class PivotAdapter(Adapter):
         return notes
 
     async def ping(self) -> Outcome:
-        """Make a signed call that carries nothing."""
+        """Make an empty signed call."""
         url = self._options.url
         if url is None:
             return await super().ping()
@@ -132,7 +132,7 @@ class PivotAdapter(Adapter):
         return await self._push(self._us.erasure(reference, gru_reference))
 
     async def _push(self, event: PivotEvent | PivotErasure) -> Outcome:
-        """Push one message; sent twice it is taken once, so no reply that is lost is a doubt."""
+        """Push one message. A repeated one is taken once, so a lost reply raises no doubt."""
         url = self._options.url
         if url is None:
             return TryLater("busy", "the commune fetches it: nobody is called")

@@ -32,9 +32,9 @@ def _client(secrets: Secrets) -> Secrets:
 class PivotOptions(Options):
     """`mode: push`: we call `url`, and sign with `signature`. `mode: mailbox`: the commune fetches.
 
-    Either way it comes with a token, which it is given for its `client` secret. `service` is the
-    one in charge, `services` those of single teleservices. Files of `inline_bytes` or less travel
-    within the message, larger ones as links that are good for `link`.
+    In both modes the commune calls us with a token, which it gets for its `client` secret.
+    `service` is the one in charge, `services` those of single teleservices. A file of
+    `inline_bytes` or less goes within the message, a larger one as a link that is valid for `link`.
     """
 
     mode: Literal["push", "mailbox"]

@@ -1,4 +1,4 @@
-"""A commune whose own GRU is a w.c.s.: creation, hooks, history by polls and by calls of w.c.s."""
+"""A commune whose GRU is a w.c.s. of its own: we create requests, call hooks and read histories."""
 
 from adapters.publik.adapter import PublikAdapter
 from adapters.publik.options import PublikOptions

@@ -42,14 +42,14 @@ from gateway.sdk import (
 from gateway.sdk.publik.formdata_state import FormdataState
 from gateway.sdk.publik.signature import SignatureFault, parse_signed, verify_query
 
-#: Rows of a search: one is ours, more tell that the filter was not heard.
+#: Rows of a search: one is ours; more show that w.c.s. ignored the filter.
 SEARCHED = 20
-#: Parts of the payload of a creation, which are those of w.c.s.'s own call.
+#: Parts of a creation's payload, as w.c.s.'s own call has them.
 CREATION = frozenset({"data", "user", "context"})
 
 
 class PublikAdapter(Adapter):
-    """A w.c.s. that the gateway creates requests in, writes to by hooks, and reads back."""
+    """A w.c.s. in which we create requests, call hooks and read histories."""
 
     kind = "publik"
     version = "1"
@@ -111,7 +111,7 @@ class PublikAdapter(Adapter):
 
     async def find(self, reference: str, gru_reference: str | None = None) -> Finding:
         field = self._options.reference_field
-        # What was anonymised is left out unless it is asked for: it would be made again.
+        # w.c.s. lists anonymised requests only on demand; without them we would create ours again.
         query = {f"filter-{field}": reference, "limit": str(SEARCHED), "include-anonymised": "on"}
         shown = {"include-fields": "on", "include-workflow": "on"}
         rows = await self._wcs.rows({**query, **shown})
@@ -145,7 +145,7 @@ class PublikAdapter(Adapter):
             body["document"] = _file(amendment.files[0], files, "b64_content")
         state = await self._wcs.state(number, history=True) if mark is not None else None
         if isinstance(state, FormdataState):
-            # A process may have died after it wrote a part down, before it noted all as done.
+            # A process may have died between a part and the note that all are done.
             for part, end in (("message", ""), ("document", "-document")):
                 if state.has_message(f"{amendment.key}{end}"):
                     body[part] = None
@@ -172,7 +172,7 @@ class PublikAdapter(Adapter):
         return await PublikPoll(self._options, self._wcs, tracked, cursor, self.context.now()).run()
 
     def proven(self, head: WebhookCall) -> bool | None:
-        # w.c.s. signs the query alone, so that the body is not needed to tell.
+        # w.c.s. signs the query alone, so the body is not needed here.
         keys = [one.get_secret_value() for one in self._options.webhook_key or ()]
         try:
             signed = parse_signed(head.raw_query)
@@ -192,7 +192,7 @@ class PublikAdapter(Adapter):
             return Changes(failure=Refused("unreadable_answer", "it is no request of w.c.s."))
 
     def _pushed(self, body: bytes) -> Sequence[Any]:
-        """Return the changes of a request that w.c.s. posts whole. Raises Unreadable."""
+        """Return the changes in a whole request that w.c.s. posts. Raises Unreadable."""
         told = read_json(body)
         if not isinstance(told, dict) or request_number(told) is None:
             raise Unreadable
@@ -218,7 +218,7 @@ class PublikAdapter(Adapter):
             isinstance(failure, Refused) and failure.reason == "unknown_reference"
         ):
             return failure
-        # What is anonymised or deleted is in no list; a hook may do neither, or later.
+        # Ask again: a hook may do nothing, or do it later. A list shows no erased request.
         rows = await self._wcs.rows({"filter-identifier": number})
         if isinstance(rows, Outcome):
             return rows
@@ -233,7 +233,7 @@ def _file(file: File, files: FilePlaceholders, key: str) -> Mapping[str, Any]:
 
 
 def _value(row: Any, field: str) -> Any:
-    """Return the value of a row's field, which may be the form's or the workflow's."""
+    """Return the value of a row's field, of the form or of the workflow."""
     workflow = row.get("workflow") if isinstance(row, dict) else None
     parts = (row, workflow) if isinstance(workflow, dict) else (row,)
     for part in parts:

@@ -1,4 +1,4 @@
-"""`check`: is the form there, with the fields and actions that the options name? It only reads."""
+"""`check`: looks for the form, with the fields and actions that the options name. It only reads."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from adapters.publik.texts import say
 from gateway.sdk import Message, Note, Outcome
 from gateway.sdk.publik.formdata_state import FormdataState, hook_action
 
-#: The path of an option.
+#: The path of an option in the YAML.
 At = tuple[str | int, ...]
 
 
 async def check_options(
     options: PublikOptions, wcs: WcsClient, *, production: bool
 ) -> Sequence[Note]:
-    """Look at the form's definition, at its list, and at what our account may do on a request."""
+    """Check the form's definition, its list, and the rights of our account on a request."""
     notes: list[Note] = []
     if production and options.endpoint.startswith("http:"):
         notes.append(Note("warning", say("no_https")))
@@ -46,7 +46,7 @@ async def check_options(
 
 
 def definition_notes(options: PublikOptions, schema: Mapping[str, Any]) -> list[Note]:
-    """Return what the form's definition says to the options."""
+    """Return the notes that compare the options with the form's definition."""
     fields, workflow = named_fields(schema), schema.get("workflow")
     notes = [Note("ok", say("form_there", form=options.form, count=len(fields)))]
     if schema.get("disabled"):
@@ -74,7 +74,7 @@ def definition_notes(options: PublikOptions, schema: Mapping[str, Any]) -> list[
 
 
 def _wanted_fields(options: PublikOptions) -> Iterator[tuple[At, str]]:
-    """Yield the fields that the options name, each with its place in them."""
+    """Yield each field that the options name, with its place in the YAML."""
     yield ("reference_field",), options.reference_field
     for n, name in enumerate(options.file_fields):
         yield ("file_fields", n), name
@@ -83,7 +83,7 @@ def _wanted_fields(options: PublikOptions) -> Iterator[tuple[At, str]]:
 
 
 def _hooks(options: PublikOptions) -> Iterator[tuple[At, str]]:
-    """Yield the global actions that the options name, each once, with its first place in them."""
+    """Yield each global action that the options name, once, with its first place in the YAML."""
     named = {hook: ("hooks", kind.value) for kind, hook in reversed(options.hooks.items())}
     yield from ((at, hook) for hook, at in named.items())
     if options.erase_hook:
@@ -91,7 +91,7 @@ def _hooks(options: PublikOptions) -> Iterator[tuple[At, str]]:
 
 
 def named_fields(schema: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the fields of a form and of its workflow that have a name, by it."""
+    """Return the named fields of a form and of its workflow, by name."""
     workflow = schema.get("workflow")
     parts = (schema, workflow) if isinstance(workflow, dict) else (schema,)
     lists = [part.get("fields") for part in parts]

@@ -1,5 +1,7 @@
-"""Calls to a w.c.s.: each is signed anew, bounded, and read by its status and its `err_code`, never
-by its texts, which w.c.s. translates."""
+"""Calls to a w.c.s.: each is signed and bounded.
+
+An answer counts by its status and its `err_code`, never by its texts, which w.c.s. translates.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +37,7 @@ from gateway.sdk import (
 from gateway.sdk.publik.formdata_state import LIGHT, WITH_HISTORY, FormdataState, hook_action
 from gateway.sdk.publik.signature import sign_url
 
-#: What w.c.s. says of an API access that may not create.
+#: The `err_desc` of w.c.s. for an API access without the right to create.
 NO_SUBMISSION = frozenset(
     {"no-backoffice-submission-role", "user-not-allowed-backoffice-submission"}
 )
@@ -50,7 +52,7 @@ class WcsClient:
         self._form = f"/api/forms/{quote(options.form, safe='')}"
 
     async def schema(self) -> Any:
-        """Fetch the form's definition. `Misconfigured("unknown_form")`."""
+        """Fetch the form's definition; `Misconfigured("unknown_form")` when w.c.s. has none."""
         return await self._get(self._formdef("schema"), {}, Misconfigured("unknown_form"))
 
     async def rows(self, query: Mapping[str, str]) -> list[Any] | Outcome:
@@ -65,8 +67,8 @@ class WcsClient:
         return await self._get(self._one(number), query, Refused("unknown_reference"))
 
     async def state(self, number: str, *, history: bool = False) -> FormdataState | Outcome:
-        """Return what our account may call on a request, its backoffice fields, and the texts of
-        its history where they are asked for."""
+        """Return the actions that our account may call on a request, its backoffice fields, and on
+        demand the texts of its history."""
         told = await self.formdata(number, WITH_HISTORY if history else LIGHT)
         return told if isinstance(told, Outcome) else FormdataState.read(told)
 
@@ -161,13 +163,13 @@ class WcsClient:
         return await send(client, build, safe=safe, limit=self._options.max_answer)
 
     def _proven(self, url: str, headers: dict[str, str]) -> str:
-        """Return the address, signed, or put the password into the headers."""
+        """Return the signed address; with a password, put that into the headers instead."""
         options, key = self._options, self._options.key.get_secret_value()
         if options.auth == "basic":
             pair = base64.b64encode(f"{options.identifier}:{key}".encode()).decode()
             headers["Authorization"] = f"Basic {pair}"
             return url
-        written = str(httpx.URL(url))  # signed as the sending library writes it
+        written = str(httpx.URL(url))  # sign the address as httpx writes it
         now, nonce = self._context.now(), secrets.token_hex(16)
         return sign_url(written, key, orig=options.identifier, now=now, nonce=nonce)
 
@@ -179,7 +181,7 @@ class WcsClient:
         sent: Mapping[str, Any] | None = None,
         shape: type = dict,
     ) -> Any:
-        """Return the JSON of a success, else the outcome with what w.c.s. said."""
+        """Return the JSON of a success, else the outcome with w.c.s.'s answer."""
         outcome = failure_of(answer, safe=safe)
         value = answer.value
         if outcome is None and (
@@ -192,13 +194,13 @@ class WcsClient:
         return await beside(answer.size + weight(sent or {}), told)
 
     def _answered(self, outcome: Outcome, answer: Answer, sent: Mapping[str, Any]) -> Outcome:
-        """Return the outcome with what w.c.s. said, without our secrets and what was sent."""
+        """Return the outcome with w.c.s.'s answer; our secrets and our own words are masked."""
         words = [*secrets_in(self._options), *texts_in(sent)]
         return answered(outcome, answer.response, answer.content, words)
 
 
 def _clean(value: Any) -> Any:
-    """Return it without what w.c.s. fails on (HTTP 500): a NUL, half a character."""
+    """Return a value without NUL and lone surrogates, on which w.c.s. fails with HTTP 500."""
     if isinstance(value, Mapping):
         return {key: _clean(one) for key, one in value.items()}
     if isinstance(value, list | tuple):

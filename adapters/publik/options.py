@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from adapters.publik.texts import say
 from gateway.sdk import BaseAddress, Duration, EventKind, Options, Secret, Secrets, refuse
 
-#: The name of a field, status, hook or form, as w.c.s. takes it into addresses.
+#: The name of a field, status, hook or form, as w.c.s. writes it in addresses.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,100}$")]
 
 

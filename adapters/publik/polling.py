@@ -1,7 +1,8 @@
-"""A poll: the requests that moved since the last one, and those that were not looked at for long.
+"""One poll: the requests that changed since the last one, and some that were not read for long.
 
-`last_update_time` is the wall clock of the site, without an offset. It moves with an entry of the
-history, and not with what a workflow adds to the last one: so each poll reads some requests whole.
+`last_update_time` is the wall clock of the site, without an offset. A new entry of the history
+moves it; a part that a workflow adds to the last entry does not. So each poll also reads some
+requests whole.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from gateway.sdk import (
 )
 from gateway.sdk.publik.localtime import filter_text, parse_aware, parse_local
 
-#: So long after it was changed, a request may show in the list only now.
+#: The delay after which a changed request is surely in the list.
 OVERLAP = timedelta(minutes=2)
 #: Failures that concern one request alone: the others are read all the same.
 _ALONE = frozenset(
@@ -43,9 +44,9 @@ _ALONE = frozenset(
 _IN_A_ROW = 5
 #: So long after it was changed, a request whose files cannot be had is read without them.
 _WITHOUT_FILES = timedelta(days=1)
-#: What a row of the list tells besides its number and times.
+#: Parts of a row in the list, besides its number and times.
 TOLD = {"include-evolution": "on", "include-workflow": "on"}
-#: A request with the files of its history, and without those of its fields.
+#: Parts of a whole request: with the files of its history, without those of its fields.
 WITH_FILES = {
     f"include-{part}": "off" for part in ("fields", "user", "roles", "submission", "workflow-data")
 }
@@ -53,11 +54,13 @@ WITH_FILES = {
 
 @dataclass(slots=True)
 class PublikPoll:
-    """One poll. Its cursor: `since`, the last change that was read; of a list that was too long for
-    one poll `after`, the last id of it that was read, and `latest`, the last change so far.
+    """One poll.
 
-    `lost`: the failure of the first request that could not be read, though the others were. `held`:
-    one of them is to be read again, so that the cursor stays.
+    Its cursor has `since`, the last change that was read. In the middle of a list that is too long
+    for one poll it also has `after`, the last id read, and `latest`, the last change so far.
+
+    `lost` is the failure of the first request that could not be read. `held`: one of them is to be
+    read again, so the cursor stays.
     """
 
     options: PublikOptions
@@ -74,7 +77,7 @@ class PublikPoll:
     in_a_row: int = 0
 
     async def run(self) -> Changes:
-        """Ask, and tell what was read. The cursor moves no further than that."""
+        """Poll. The cursor moves no further than the changes that were read."""
         if not self.tracked:
             return Changes(cursor=self.cursor)
         told = read_cursor(self.cursor)
@@ -120,8 +123,10 @@ class PublikPoll:
         return await self._these(numbers[:half], begin) or await self._these(numbers[half:], begin)
 
     async def _moved(self, begin: datetime, after: int) -> tuple[Outcome | None, int]:
-        """Read all that moved since, page by page: an id never moves within the list. Return the
-        last id that was read."""
+        """Read the changed requests page by page. Return a failure, if any, and the last id read.
+
+        The pages are cut by id, which never moves within the list.
+        """
         window = {"filter-start-mtime": "on", "filter-start-mtime-value": filter_text(begin)}
         patience, size = Patience(), self.options.batch
         while not patience.over:
@@ -138,7 +143,7 @@ class PublikPoll:
                 return rows, after
             ids = [_id(row) for row in rows]
             if any(one <= before for before, one in pairwise([after, *ids])):
-                # An older w.c.s. does not know the bound, and gives other rows.
+                # An older w.c.s. ignores the bound and gives other rows.
                 return TryLater("unreadable_answer", "the list is not in the order asked"), after
             if alone is None:
                 failure = await self._read_rows(rows, begin)
@@ -211,7 +216,10 @@ def _too_large(told: Any) -> bool:
 
 
 def _moved_at(row: Mapping[str, Any]) -> datetime | None:
-    """Return when a request moved; its last entry tells which hour of autumn is meant."""
+    """Return the time of a request's last change.
+
+    In the doubled hour of autumn, the last entry says which hour is meant.
+    """
     evolution = row.get("evolution")
     last = evolution[-1] if isinstance(evolution, list) and evolution else None
     at = parse_aware(last.get("time")) if isinstance(last, dict) else None

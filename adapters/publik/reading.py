@@ -1,7 +1,7 @@
-"""The history of one request of w.c.s., as changes.
+"""Reads the history of a request in w.c.s. as changes.
 
-Entries are only appended, and their time never moves; parts are appended to the last entry and have
-no identity of their own. So the moment of its entry and its content make the key of a part.
+w.c.s. only appends entries and never moves their time. It appends parts to the last entry, without
+an identity of their own: so the entry's time and the part's content make the key of a part.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from adapters.publik.options import PublikOptions
 from gateway.sdk import Change, Document, note_text, read_base64
 from gateway.sdk.publik.localtime import parse_aware
 
-#: Entries read of one history: the latest ones.
+#: Entries read of one history, the latest ones.
 MOST_ENTRIES = 1000
 #: Characters of a request's number.
 _LONGEST_NUMBER = 200
 
 
 def request_number(told: Any) -> str | None:
-    """Return the number that a request of w.c.s. gives as its `id`; None where it is none."""
+    """Return the number in the `id` of a request; None for anything else."""
     number = told.get("id") if isinstance(told, dict) else None
     if isinstance(number, bool) or not isinstance(number, str | int):
         return None
-    # Python writes no number of more digits than 4300.
+    # Python refuses to write a number of more than 4300 digits.
     text = number if isinstance(number, str) else str(number) if abs(number) < 10**18 else ""
     return text if text and len(text) <= _LONGEST_NUMBER and text.isprintable() else None
 
@@ -43,19 +43,19 @@ def status_names(schema: Any) -> Mapping[str, str]:
 
 
 def named_statuses(formdata: Mapping[str, Any]) -> Mapping[str, str]:
-    """Return the same of those that a request names itself: the visible one and the real one."""
+    """Return the names of the visible and the real status, as the request itself gives them."""
     return status_names({"workflow": {"statuses": _standing(formdata)}})
 
 
 def _standing(formdata: Mapping[str, Any]) -> list[Any]:
-    """Return the status that w.c.s. shows the submitter, and the real one."""
+    """Return the status that the submitter sees, and the real one."""
     workflow = formdata.get("workflow")
     told = workflow if isinstance(workflow, dict) else {}
     return [told.get("status"), told.get("real_status")]
 
 
 def _hidden_now(formdata: Mapping[str, Any]) -> frozenset[str]:
-    """Return the status in which a request stands, where w.c.s. hides it from the submitter."""
+    """Return the current status if w.c.s. hides it from the submitter."""
     shown, real = (one.get("id") if isinstance(one, dict) else None for one in _standing(formdata))
     return frozenset({real} if isinstance(real, str) and shown != real else ())
 
@@ -63,10 +63,9 @@ def _hidden_now(formdata: Mapping[str, Any]) -> frozenset[str]:
 def read_changes(
     formdata: Mapping[str, Any], names: Mapping[str, str], options: PublikOptions
 ) -> Iterator[Change]:
-    """Yield what the history of a request tells, oldest first: statuses, texts, files.
+    """Yield the statuses, texts and files of a request's history, oldest first.
 
-    Statuses that `names` lacks are not told. w.c.s. gives files in the answer about one request
-    alone.
+    A status that `names` lacks is left out. Only the answer about one request has files.
     """
     number = request_number(formdata)
     if number is None:
@@ -90,7 +89,7 @@ def read_changes(
 
 
 def _is_public(part: Mapping[str, Any], entry: Mapping[str, Any], options: PublikOptions) -> bool:
-    """Is this part for the citizen? What he wrote himself is not told back to him."""
+    """Is this part for the citizen, and not the citizen's own?"""
     if "identifier" in part or "comment" in part:
         asked = part.get("identifier") in options.public_comments
         return asked and entry.get("who_id") != "_submitter"

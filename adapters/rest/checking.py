@@ -18,7 +18,7 @@ from gateway.sdk import Absent, Answer, CannotTell, Change, Finding, Found, Note
 
 #: A reference that no request has.
 NOBODY = "TDG-0000000000000000"
-#: How far back items are looked for, and how many are looked at; some of them with further reads.
+#: The time back to which items are read, their number, and the number read in detail.
 SPAN = timedelta(days=30)
 SAMPLE, FOLLOWED = 50, 3
 

@@ -23,7 +23,7 @@ from adapters.rest.texts import say
 from gateway.sdk import Options, Secret, refuse
 
 _HOLE = re.compile(r"\{([a-z0-9_]*)\}")
-#: What a recipe may name.
+#: The parts that a recipe may name.
 HOLES = frozenset({"body", "body_sha256", "timestamp", "method", "path", "query"})
 
 

@@ -32,16 +32,16 @@ from gateway.sdk import (
     rehearse,
 )
 
-#: Names of ours in each file.
+#: Our own names in each file.
 RESERVED: Final = frozenset({"reference", "nature", "evenement", "fichiers"})
 _EVENTS: Final = frozenset(EventKind) - {EventKind.CREATION}
 
 
 class SftpAdapter(Adapter):
-    """Each request is one folder, each later event one more. The commune gives no number by
-    itself: its requests go by our reference.
+    """Writes each request as one folder, and each later event as one more.
 
-    What speaks SFTP is loaded by the first call: it takes a while, and `--help` needs none of it.
+    The commune gives no number: a request is known by our reference. The first call loads asyncssh,
+    which takes a while.
     """
 
     kind: ClassVar[str] = "sftp"

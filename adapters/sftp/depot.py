@@ -1,5 +1,4 @@
-"""A session with the commune's SFTP server (asyncssh), within a time, each failure with its
-outcome."""
+"""A bounded session with the commune's SFTP server (asyncssh); each failure becomes an outcome."""
 
 from __future__ import annotations
 
@@ -25,12 +24,12 @@ from gateway.sdk import (
 )
 
 _PIECE: Final = 32 * 1024
-#: Entries of a folder that are looked at, and of one of our own unfinished ones.
+#: Entries read of a folder; entries removed from an unfinished one of ours.
 _ENTRIES, _LEFT_OVER = 5000, 100
 
 
 class DepotFailed(Exception):
-    """The server cannot be used now, or as it is set; `outcome` says why."""
+    """The server cannot be used: now, or with these options. `outcome` says why."""
 
     def __init__(self, outcome: Outcome) -> None:
         super().__init__()
@@ -38,7 +37,7 @@ class DepotFailed(Exception):
 
 
 class NotThere(Exception):
-    """There is no such file or folder."""
+    """The file or folder does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +56,14 @@ class Entry:
 
 
 class Depot:
-    """The files of one login. Its methods raise DepotFailed, and NotThere where it says so."""
+    """The files of one login. Each method raises DepotFailed; some raise NotThere."""
 
     def __init__(self, client: asyncssh.SFTPClient, clock: Clock) -> None:
         self._client = client
         self._clock = clock
 
     async def read(self, path: str, most: int) -> bytes:
-        """Return a file's content, `most` bytes and one more at most. Raises NotThere."""
+        """Read `most + 1` bytes of a file at most, so that a longer one shows. Raises NotThere."""
         content = bytearray()
         with errors_translated():
             async with self._client.open(path, "rb") as file:
@@ -77,7 +76,7 @@ class Depot:
         return bytes(content)
 
     async def write(self, path: str, content: bytes | File) -> None:
-        """Write a file anew, down to the server's disk where it can say so."""
+        """Write a file, and have the server sync it if it can."""
         with errors_translated():
             async with self._client.open(path, "wb") as file:
                 if isinstance(content, bytes):
@@ -106,8 +105,10 @@ class Depot:
         return sorted(found, key=lambda one: (one.changed, one.name))
 
     async def make_empty(self, folder: str) -> None:
-        """Make a folder, or empty the one that a try before left. Raises NotThere without its
-        parent."""
+        """Make a folder, or empty the one that an earlier try left.
+
+        Raises NotThere when the parent does not exist.
+        """
         with errors_translated():
             if not await self._client.exists(folder):
                 await self._client.mkdir(folder)
@@ -117,12 +118,11 @@ class Depot:
                 await self._client.remove(f"{folder}/{one.name}")
 
     async def rename(self, old: str, new: str) -> None:
-        """Rename at once, never over something that is there. Raises asyncssh.SFTPError."""
+        """Rename atomically; never replace anything. Raises asyncssh.SFTPError."""
         await self._client.rename(old, new)
 
     async def put_away(self, path: str, folder: str) -> None:
-        """Move a file into a folder, which is made where it is not there; of the same name, the
-        last one stays."""
+        """Move a file into a folder, which is made if needed. Replaces a file of the same name."""
         name = path.rpartition("/")[2]
         with errors_translated():
             if not await self._client.exists(folder):
@@ -139,8 +139,7 @@ class Depot:
 
 @contextmanager
 def errors_translated() -> Iterator[None]:
-    """Turn what asyncssh raises for an operation into what it means. Raises DepotFailed,
-    NotThere."""
+    """Turn errors of asyncssh into DepotFailed and NotThere."""
     try:
         yield
     except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
@@ -154,8 +153,7 @@ def errors_translated() -> Iterator[None]:
 
 
 def outcome_of(error: asyncssh.SFTPError) -> Outcome:
-    """Return what the server's refusal of one operation means. A full disk is a plain failure to
-    OpenSSH."""
+    """Return the outcome of a refused operation. OpenSSH calls a full disk a plain failure."""
     name = type(error).__name__
     if isinstance(error, asyncssh.SFTPPermissionDenied | asyncssh.SFTPWriteProtect):
         return Misconfigured("access_denied", name)
@@ -170,7 +168,7 @@ def outcome_of(error: asyncssh.SFTPError) -> Outcome:
 async def open_depot(
     options: SftpOptions, connector: Connector, clock: Clock
 ) -> AsyncIterator[Depot]:
-    """Open a session within `clock`, which is entered already. Raises DepotFailed."""
+    """Open a session within `clock`, which is already running. Raises DepotFailed."""
     parts = urlsplit(options.url)
     host, port = parts.hostname or "", parts.port or 22
     try:

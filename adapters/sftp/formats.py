@@ -13,22 +13,22 @@ from xml.etree import ElementTree as ET
 from adapters.sftp.options import SftpOptions
 from gateway.sdk import Unreadable, decoded, read_json, read_xml
 
-#: Columns and rows of what comes back, at most.
+#: Columns and rows of a return, at most.
 _COLUMNS, _ROWS = 100, 1000
-#: What a spreadsheet takes for the beginning of a formula.
+#: Characters that begin a formula in a spreadsheet.
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
-#: What a list's values are joined by, where a field is one cell.
+#: The separator of a list's values in one cell.
 _JOIN: Final = " | "
 
 Row = dict[str, Any]
 
 
 class UnfitText(ValueError):
-    """The text holds a character that the encoding lacks."""
+    """A text has a character that the encoding lacks."""
 
 
 def flat_fields(value: Any, path: str = "") -> dict[str, str]:
-    """Return the texts within a value by dotted path: an empty one is left out."""
+    """Return the texts within a value by dotted path, without empty ones."""
     if isinstance(value, Mapping):
         found: dict[str, str] = {}
         for name, inner in value.items():
@@ -48,13 +48,13 @@ def _cell(value: Any) -> str:
 
 
 def _shown(text: str) -> str:
-    """Return the text without characters that XML, and most readers, do not know."""
+    """Return the text without characters that XML forbids."""
     kept = (c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
     return "".join(kept)
 
 
 def written_file(fields: Mapping[str, Any], options: SftpOptions) -> bytes:
-    """Return the fields as a file. Raises UnfitText."""
+    """Write the fields as a file. Raises UnfitText."""
     if options.format == "json":
         return (json.dumps(fields, ensure_ascii=False, indent=1) + "\n").encode()
     if options.format == "xml":
@@ -91,7 +91,7 @@ def _nearest(char: str, encoding: str) -> bytes:
 
 
 def read_returns(content: bytes, options: SftpOptions) -> list[Row]:
-    """Read what came back, as rows of named texts. Raises Unreadable."""
+    """Read the rows of a return, by name. Raises Unreadable."""
     if options.format == "json":
         value = read_json(content, None)
         rows = value if isinstance(value, list) else [value]

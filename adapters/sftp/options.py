@@ -40,7 +40,7 @@ def _host_key(text: str) -> str:
         raise refuse(say("host_key"))
     kind, _, packed = key.partition(" ")
     try:
-        # The key itself says of what kind it is (RFC 4253, 6.6).
+        # The key names its own kind (RFC 4253, 6.6).
         told = base64.b64decode(packed, validate=True)
     except ValueError:
         raise refuse(say("host_key")) from None
@@ -49,7 +49,7 @@ def _host_key(text: str) -> str:
     return key
 
 
-#: A folder, from where the login begins or from the root; never upwards.
+#: A folder, relative to the login's own or absolute; never upwards.
 RemoteFolder = Annotated[
     str,
     Field(
@@ -60,11 +60,11 @@ RemoteFolder = Annotated[
 
 
 class Returns(Options):
-    """The files that the commune gives back, and how one knows that each is whole.
+    """The files that the commune gives back.
 
-    `ready`: rename (it bears another name until it is: one that begins with a dot, or ends with
-    .part, .tmp or .filepart), checksum (NAME.sha256 beside it holds its digest), stable (it is as
-    it was at the poll before).
+    `ready` is the sign that a file is whole. rename: an unfinished file has another name, which
+    begins with a dot or ends with .part, .tmp or .filepart. checksum: NAME.sha256 beside it holds
+    its digest. stable: the file has not changed since the last poll.
     """
 
     folder: RemoteFolder = "retours"

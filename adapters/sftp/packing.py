@@ -1,8 +1,8 @@
 """A request as a folder: its files, the fields, and a manifest with checksums, written last.
 
-The same request makes the same files for ever, so that a folder that is there already is known by
-its manifest, whatever that says of the filing besides.
-Names are ours: what a citizen called a file stands in the manifest alone.
+The same request always makes the same files: so the manifest shows that a folder is there already,
+even when its lines about the filing differ. File names are ours; the citizen's stand in the
+manifest alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from adapters.sftp.options import SftpOptions
 from gateway.sdk import File, Filing, Refused
 
 MANIFEST: Final = "manifest.json"
-#: Until all of it is there, a folder's name ends so.
+#: The ending of an unfinished folder's name.
 UNFINISHED: Final = ".part"
 _ENDING: Final = re.compile(r"\.([A-Za-z0-9]{1,8})\Z")
 
@@ -34,7 +34,7 @@ class Package:
 
     @property
     def size(self) -> int:
-        """Return how many bytes it has."""
+        """Return the bytes of all files."""
         sizes = (len(c) if isinstance(c, bytes) else c.size for _, c in self.files)
         return sum(sizes) + len(self.manifest)
 
@@ -46,7 +46,7 @@ def packed(
     filing: Filing | None,
     options: SftpOptions,
 ) -> Package | Refused:
-    """Make the folder of a request or an event."""
+    """Make the folder of a request or an event; `Refused("unmappable")` if it cannot be made."""
     named = [(_file_name(n, file), file) for n, file in enumerate(files, 1)]
     try:
         body = written_file({**fields, "fichiers": [one for one, _ in named]}, options)
@@ -75,7 +75,7 @@ def packed(
 
 
 def _filed(filing: Filing, options: SftpOptions) -> dict[str, Any]:
-    """Say when and where it was filed, and who is in charge of it."""
+    """Return when and where the request was filed, and the service in charge of it."""
     service = options.services.get(filing.teleservice, options.service)
     return {
         "teleservice": filing.teleservice,
@@ -93,13 +93,13 @@ def _file_name(n: int, file: File) -> str:
 
 
 def reference_in(manifest: bytes) -> str | None:
-    """Return the reference that a manifest is about; None where it cannot be read."""
+    """Return the reference in a manifest; None for one that cannot be read."""
     found = _read(manifest).get("reference")
     return found if isinstance(found, str) else None
 
 
 def same_files(manifest: bytes, other: bytes) -> bool:
-    """Are these manifests of the same folder, with the same files?"""
+    """Do two manifests list the same files of the same folder?"""
     one, two = (
         {name: said.get(name) for name in ("reference", "name", "files")}
         for said in (_read(manifest), _read(other))

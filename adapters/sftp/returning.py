@@ -1,9 +1,9 @@
-"""One poll of the returns: each whole file is told once, and then put away.
+"""One poll of the returns: each whole file is told once, and moved by the next poll.
 
-The cursor (JSON) is what the gateway kept together with what the poll before told: `done` and
-`errors`, the files of then, which are moved now that all they said is on disk; `sizes`, how the
-files were that may still have been growing. A file that is read twice meanwhile is known by its
-content.
+The gateway stores the cursor (JSON) together with the changes of the same poll. `done` and `errors`
+are the files of that poll: the next one moves them, since their changes are on disk by then.
+`sizes` are the sizes of files that may have been growing. A file that is read twice meanwhile is
+known by its content.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ from gateway.sdk import (
 
 #: Returns read by one poll, and names that a cursor remembers.
 MOST, _REMEMBERED = 200, 1000
-#: Seconds that a session may take.
+#: Seconds of one session.
 _SESSION: Final = 120.0
 _UNFINISHED: Final = (".part", ".tmp", ".filepart")
 _CHECKSUM: Final = ".sha256"
-#: A name of the same folder, and no other place.
+#: A file name, and no path.
 _NAME: Final = re.compile(r"[^/\\\x00-\x1f]{1,200}")
-#: Of times without an offset.
+#: The zone of times without an offset.
 _PARIS: Final = ZoneInfo("Europe/Paris")
 _TRUE: Final = frozenset({"true", "vrai", "oui", "1"})
 _MEDIA: Final = {
@@ -62,7 +62,7 @@ _MEDIA: Final = {
 
 @dataclass(slots=True)
 class ReturnCursor:
-    """The cursor, read."""
+    """The cursor of the poll."""
 
     done: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
@@ -70,7 +70,7 @@ class ReturnCursor:
 
     @classmethod
     def read(cls, cursor: str | None) -> ReturnCursor:
-        """Read the cursor; an unreadable one begins anew, as repeats are known by their keys."""
+        """Read the cursor. An unreadable one begins anew: repeats are known by their keys."""
         raw = read_cursor(cursor)
         names = {key: _names(raw.get(key)) for key in ("done", "errors")}
         sizes = raw.get("sizes")
@@ -91,7 +91,7 @@ def _names(raw: object) -> list[str]:
 
 
 class ReturnPoll:
-    """One poll. What was read before a failure is kept, and so is the cursor up to there."""
+    """One poll. A failure keeps the changes read so far, and the cursor up to there."""
 
     def __init__(self, options: SftpOptions, returns: Returns, connector: Connector) -> None:
         self._options = options
@@ -156,18 +156,18 @@ class ReturnPoll:
     async def _read_return(
         self, depot: Depot, one: Entry, there: Mapping[str, Entry], state: ReturnCursor
     ) -> None:
-        """Read one return. One that cannot be read is for a person."""
+        """Read one return; leave an unreadable one to a person."""
         folder = self._returns.folder
         try:
             content = await depot.read(f"{folder}/{one.name}", self._most)
         except NotThere:
-            return  # somebody has taken it away meanwhile
+            return  # somebody has moved it meanwhile
         names = [one.name]
         digest = await beside(len(content), lambda: hashlib.sha256(content).hexdigest())
         if self._returns.ready == "checksum":
             told = await depot.read(f"{folder}/{one.name}{_CHECKSUM}", 1000)
             if told.split()[:1] != [digest.encode()]:
-                return  # one of the two is not whole yet
+                return  # one of the two is unfinished
             names.append(f"{one.name}{_CHECKSUM}")
         try:
             if len(content) > self._most:
@@ -191,8 +191,8 @@ class ReturnPoll:
         there: Mapping[str, Entry],
         names: list[str],
     ) -> Change:
-        """Read one row, which is called `key` where it has no number of its own. `names` gets the
-        files that it names, which go with it."""
+        """Read one row. `key` stands in for a number of its own; the files that the row names are
+        added to `names`."""
         reference = _text(row, "reference") or ""
         if REFERENCE.fullmatch(reference) is None:
             raise Unreadable("no reference")
@@ -231,7 +231,7 @@ def _is_growing(name: str) -> bool:
 
 
 def _is_public(row: Row) -> bool:
-    """Is a row for the citizen? It is, unless it says otherwise."""
+    """Is a row for the citizen? By default it is."""
     told = row.get("public", True)
     return told if isinstance(told, bool) else str(told).strip().lower() in _TRUE
 
@@ -244,7 +244,7 @@ def _text(row: Row, name: str) -> str | None:
 
 
 def _listed(value: object) -> Sequence[str]:
-    """Return the names of a list, or of a text that holds several."""
+    """Return the names in a list, or in a text with separators."""
     names = value if isinstance(value, list) else str(value or "").split("|")
     found = [str(name).strip() for name in names]
     return [name for name in found if name and _NAME.fullmatch(name)]

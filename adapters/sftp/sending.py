@@ -1,4 +1,4 @@
-"""A folder put down at the commune's: whole or not at all, once."""
+"""Delivers a folder to the commune's server: whole or not at all, and once."""
 
 from __future__ import annotations
 
@@ -32,8 +32,10 @@ _MANIFEST = 1_000_000
 
 
 async def put_down(package: Package, options: SftpOptions, connector: Connector) -> Outcome:
-    """Write the folder under its unfinished name, then rename it: until then nothing was taken, and
-    from then on an answer that is lost may have been a yes."""
+    """Write the folder under an unfinished name, then rename it.
+
+    Before the rename a failure is certain; after it, a lost answer may have been a yes.
+    """
     final = f"{options.folder}/{package.name}"
     renaming = False
     clock = Clock(connector.timeout + package.size / PACE)
@@ -54,7 +56,7 @@ async def put_down(package: Package, options: SftpOptions, connector: Connector)
             except asyncssh.SFTPConnectionLost:
                 raise
             except asyncssh.SFTPError as error:
-                # A server that is asked twice may say no the second time.
+                # A repeated rename fails although the first one was done.
                 held = await _held(depot, package.name, options)
                 return outcome_of(error) if held is None else await _same(held, package)
             return Accepted(proof={"folder": package.name})
@@ -74,7 +76,7 @@ async def put_down(package: Package, options: SftpOptions, connector: Connector)
 async def look_for(
     name: str, reference: str, options: SftpOptions, connector: Connector
 ) -> Finding:
-    """Is the folder there, or where the commune moves them to?"""
+    """Look for the folder where we wrote it, and where the commune moves folders."""
     clock = Clock(connector.timeout)
     try:
         async with clock, open_depot(options, connector, clock) as depot:
@@ -97,8 +99,10 @@ async def look_for(
 
 
 async def _held(depot: Depot, name: str, options: SftpOptions) -> bytes | None:
-    """Return the manifest of the folder of this name, wherever it is; None where there is none. An
-    empty one: there is a folder, without it."""
+    """Return the manifest of the folder, in any of its places; None when there is no such folder.
+
+    A folder without a manifest gives an empty one.
+    """
     for folder in (options.folder, *options.moved_to):
         try:
             return await depot.read(f"{folder}/{name}/{MANIFEST}", _MANIFEST)

@@ -1,4 +1,4 @@
-"""`SoapAdapter`: the contract of `gateway.sdk`, by the operations that the YAML describes."""
+"""`SoapAdapter`: keeps the contract of `gateway.sdk` with operations that the YAML describes."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""An answer as the YAML sees it: what the body holds, as objects, texts and lists; or its fault.
+"""Reads an answer into objects, texts and lists for the YAML's expressions, or into its fault.
 
-An element is its text, or an object of its children by their names, without prefixes; `@name` is an
-attribute, `#text` the text of an element that has either. What the WSDL says may come several
-times is a list, however often it comes. Names that the WSDL does not know are read all the same.
+An element becomes its text, or an object of its children by their names, without prefixes. `@name`
+is an attribute, and `#text` the text of an element that has attributes or children. An element that
+the WSDL lets repeat is always a list. Names that the WSDL lacks are read, too.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ ENVELOPES: Final = {
 }
 #: Subcodes that a fault may have, one within the other.
 _MOST_CODES: Final = 8
-#: Characters of a fault's text that are looked at.
+#: Characters kept of a fault's text.
 _LONGEST_TEXT: Final = 16_000
 #: Bytes that are read at once for the namespace of an answer.
 _PIECE: Final = 1 << 16
 _CODE: Final = re.compile(r"[\w./-]{1,200}")
-#: Times the bytes of an answer that its parts may stand for: each may be named several times.
+#: The bytes that all named parts may come to, in sizes of the answer: a part may be named twice.
 _MOST_INCLUDED: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """An element as the WSDL has it: its children, and which of them come several times.
+    """An element as the WSDL describes it: its children, and those among them that repeat.
 
-    `required` are those that must be given. `wraps`: the only thing that it holds is this list.
+    `required` children must be given. An `open` element may have others.
     """
 
     children: Mapping[str, Shape] = field(default_factory=dict)
@@ -50,12 +50,12 @@ class Shape:
 
     @property
     def wraps(self) -> str | None:
-        """Return the list that is all it holds."""
+        """Return the name of its only child, if that is a list."""
         (only,) = self.children if len(self.children) == 1 else (None,)
         return only if only in self.several else None
 
 
-#: Of a simple value, or of what the WSDL does not describe.
+#: The shape of a simple value, or of an element that the WSDL does not describe.
 NOTHING: Final = Shape()
 
 
@@ -69,8 +69,11 @@ class AnswerElement:
 
 @dataclass(frozen=True, slots=True)
 class SoapFault:
-    """A fault by its codes, without prefixes: subcodes first, then what its detail holds, then the
-    code itself. `text` is for people: nothing hangs on it."""
+    """A fault.
+
+    `codes` have no prefixes: the subcodes come first, then the name of the detail's element, then
+    the code itself. `text` is for people; no decision uses it.
+    """
 
     codes: tuple[str, ...]
     text: str = field(default="", repr=False)
@@ -84,8 +87,10 @@ class SoapFault:
 def read_answer(
     shape: Shape, wanted: AnswerElement | None, content: bytes, _: str | None = None
 ) -> Json | SoapFault:
-    """Return what the body of an envelope holds, or its fault. `wanted`: the element that is to be
-    there, where it is known. Raises Unreadable."""
+    """Return the body of an envelope, or its fault. Raises Unreadable.
+
+    `wanted` is the expected element, if it is known.
+    """
     root, parts = read_parts(content)
     envelope, _lost = read_xml(root)
     spaces = {value for name, value in envelope.attrib.items() if name.startswith("xmlns")}
@@ -153,14 +158,14 @@ def _fault(fault: Element) -> SoapFault:
     if detail is not None and len(detail):
         codes.insert(-1, detail[0].tag)
     bare = (code.strip().rpartition(":")[2] for code in codes)
-    # What is no name is a text in the wrong place, perhaps with the citizen in it.
+    # A code that is no name is a text in the wrong place, and may quote the citizen.
     text = fault.findtext("faultstring") or fault.findtext("Reason/Text") or ""
     return SoapFault(tuple(code for code in bare if _CODE.fullmatch(code)), text[:_LONGEST_TEXT])
 
 
 @dataclass(slots=True)
 class _Parts:
-    """The parts of an answer by their names, and how many bytes of them may still be taken."""
+    """The parts of an answer by their names, and the bytes of them that may still be taken."""
 
     contents: Mapping[str, bytes]
     left: int
@@ -204,7 +209,7 @@ def _value(element: Element, shape: Shape, parts: _Parts) -> Json:
 
 
 def _filled(inside: dict[str, Json], shape: Shape) -> Json:
-    """Add the lists that are empty: they are there, and nothing is in them."""
+    """Add the lists that are missing: they are empty."""
     for name in shape.several:
         inside.setdefault(name, [])
     for name, child in shape.children.items():
@@ -214,7 +219,7 @@ def _filled(inside: dict[str, Json], shape: Shape) -> Json:
 
 
 class _Several(list[Any]):
-    """Elements of one name that the WSDL does not say may be several."""
+    """Several elements of a name that the WSDL does not let repeat."""
 
 
 __all__ = ["ENVELOPES", "NOTHING", "AnswerElement", "Shape", "SoapFault", "read_answer"]

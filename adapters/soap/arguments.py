@@ -1,5 +1,4 @@
-"""The arguments of an operation held against what it takes: as the YAML writes them, and as they
-leave."""
+"""Compares arguments with what an operation takes: in the YAML, and once they are rendered."""
 
 from __future__ import annotations
 
@@ -16,8 +15,7 @@ Path = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """An argument that the operation does not know, that it needs and is not given, or that is not
-    of its shape. `nearest`: a name that was meant, perhaps."""
+    """An argument that is unknown, missing, or of another shape. `nearest`: perhaps meant."""
 
     path: Path
     word: Literal["unknown", "missing", "no_table"]
@@ -25,13 +23,13 @@ class Misfit:
 
     @property
     def sentence(self) -> str:
-        """Return it for an operator; it names arguments alone."""
+        """Return a sentence for an operator, without any value."""
         more = f", perhaps {self.nearest}" if self.nearest else ""
         return f"{'.'.join(self.path)} is {self.word.replace('_', ' ')}{more}"
 
 
 def find_misfits(arguments: Json, shape: Shape, path: Path = ()) -> list[Misfit]:
-    """Return all that does not fit. What an expression gives is known only as it leaves."""
+    """Return all misfits. An expression fits: its value is known only once it is rendered."""
     return list(_misfits(arguments, shape, path))
 
 
@@ -39,7 +37,7 @@ def _misfits(value: Json, shape: Shape, path: Path) -> Iterator[Misfit]:
     if isinstance(value, RestExpression) or not shape.children:
         return
     if not isinstance(value, Mapping):
-        # A wrapper of one list or of a simple value is written as a table all the same.
+        # Also for an element with one child: it is written as a table, too.
         yield Misfit(path, "no_table")
         return
     for name, inner in value.items():
@@ -55,15 +53,14 @@ def _misfits(value: Json, shape: Shape, path: Path) -> Iterator[Misfit]:
 
 
 def find_nearest(name: str, shape: Shape) -> str | None:
-    """Return the name that was meant, perhaps."""
+    """Return the closest known name, if one is close."""
     folded = {known.casefold(): known for known in shape.children}
     found = get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)
     return folded[found[0]] if found else None
 
 
 def find_misread(expression: RestExpression, shape: Shape) -> Misfit | None:
-    """Return where an expression over an answer leaves what the answer holds; of those that are
-    more than a path of names, nothing is known."""
+    """Return the first name of a path that the answer lacks; None for any other expression."""
     at, path = shape, []
     for step in expression.steps or ():
         path.append(step)
@@ -77,8 +74,7 @@ def find_misread(expression: RestExpression, shape: Shape) -> Misfit | None:
 
 
 def shape_of_items(expression: RestExpression, shape: Shape) -> Shape:
-    """Return what an item of the list holds that an expression gives; nothing is known of others
-    than a path of names."""
+    """Return the shape of an item of the list at a path; an empty one for other expressions."""
     for step in expression.steps or ():
         shape = shape.children.get(step, Shape())
     return shape if expression.steps is not None else Shape()

@@ -1,5 +1,5 @@
-"""`check`: the WSDL is read, each operation, argument and path is held against it, and what alters
-nothing is called."""
+"""`check`: compares each operation, argument and path with the WSDL, then calls those that only
+read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from gateway.sdk import (
     TryLater,
 )
 
-#: Operations that are named where one is not found.
+#: Known operations that are named when one is not found.
 _MOST_NAMED = 20
 
 
@@ -43,7 +43,7 @@ async def check_service(
     *,
     aloud: bool,
 ) -> list[Note]:
-    """Return what was looked at. `aloud`: a fault is told in the service's own words."""
+    """Return the notes of `check`. `aloud`: faults bear the service's own words."""
     notes: list[Note] = []
     if options.address.startswith("http://") and not aloud:
         notes.append(Note("warning", say("no_https"), at=("address",)))
@@ -78,7 +78,7 @@ async def check_wsdl(options: SoapOptions, client: SoapClient, *, aloud: bool) -
 
 
 def _held(place: tuple[str, ...], call: SoapCall, service: SoapService) -> Iterator[Note]:
-    """Yield what of a call is not as the WSDL has it."""
+    """Yield the faults of a call against the WSDL."""
     operation = service.operations.get(call.operation)
     if operation is None:
         shape = Shape(dict.fromkeys(service.operations, NOTHING))
@@ -121,7 +121,7 @@ Seen = tuple[tuple[str, ...], RestExpression, Shape]
 
 
 def _reads(call: SoapCall, operation: ServiceOperation) -> Iterator[Seen]:
-    """Yield the paths that are read in the answer: where each stands, and what it is read in."""
+    """Yield each expression over the answer: its place in the YAML, itself, and its shape."""
     if isinstance(call, PollOperation) and call.detail is not None:
         if call.list is not None:
             yield ("list",), call.list, operation.gives

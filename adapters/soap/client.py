@@ -1,5 +1,5 @@
-"""One operation called as the YAML describes it: built by zeep, sent through the gateway's client,
-read and judged. zeep's own transport is not used."""
+"""Calls operations as the YAML describes them: zeep builds the envelope, the gateway's client sends
+it, and we judge the answer. zeep's own transport is not used."""
 
 from __future__ import annotations
 
@@ -57,14 +57,13 @@ from gateway.sdk import (
     weight,
 )
 
-#: A WSDL that was fetched is used for so long.
+#: The time for which a fetched WSDL is used.
 _KEPT: Final = timedelta(hours=24)
-#: Statuses whose fault is believed: others come from what stands between (SOAP 1.1, 6.2; 1.2 part
-#: 2, 7.5.2).
+#: Statuses of a true fault; others come from a proxy (SOAP 1.1, 6.2; 1.2 part 2, 7.5.2).
 _OF_FAULTS: Final = frozenset({200, 400, 500})
-#: All operations have one address: what answers so is no service, or one that does not run yet.
+#: Statuses of an address without a service: all operations share one address.
 _NO_SERVICE: Final = frozenset({404, 405, 410})
-#: More than this many bytes: the work is done in a thread.
+#: A weight with which `beside` works in a thread.
 _IN_A_THREAD: Final = 1 << 20
 #: Codes of the message itself (SOAP 1.1, 4.4.1; 1.2 part 1, 5.4.6).
 _MISMATCH: Final = frozenset({"VersionMismatch", "MustUnderstand", "DataEncodingUnknown"})
@@ -77,7 +76,7 @@ _ACCESS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _KeptService:
-    """A service, and when its WSDL was fetched."""
+    """A service, and the time at which its WSDL was fetched."""
 
     service: SoapService
     at: Any
@@ -91,9 +90,9 @@ class SoapClient:
         self._client = context.client
         self._now = context.now
         self._kept: _KeptService | None = None
-        #: Why the WSDL could not be used, when it was last read.
+        #: The reason why the WSDL could not be used at the last reading.
         self.unusable: UnusableWsdl | None = None
-        #: The names of our own account: what they wrote is ours.
+        #: The names of our own account; their notes are ours.
         self.accounts = frozenset(str(one) for one in options.accounts)
         self._secrets = secrets_in(options)
         self._constants: dict[str, Json] = {
@@ -105,7 +104,7 @@ class SoapClient:
     # --- the WSDL -----------------------------------------------------------------------------
 
     async def service(self) -> SoapService | Outcome:
-        """Return the service; where its WSDL cannot be fetched anew, as it was before."""
+        """Return the service. It stays as it was when its WSDL cannot be fetched again."""
         kept = self._kept
         if kept is not None and self._now() - kept.at < _KEPT:
             return kept.service
@@ -158,10 +157,10 @@ class SoapClient:
         expected: Sequence[int] = (),
         files: Sequence[File] = (),
     ) -> Answer | Outcome:
-        """Make the call: its answer when it succeeded, the outcome otherwise.
+        """Make a call. Return the answer of a success, else the outcome.
 
-        `safe` calls are tried again at once when the line breaks, and are never unsure. A fault
-        that the call's `absent` names is an answer of status 404 where that is `expected`.
+        A `safe` call is repeated at once when the connection breaks, and is never unsure. A fault
+        that the call's `absent` names becomes an answer of status 404, if that is `expected`.
         """
         service = await self.service()
         if not isinstance(service, SoapService):
@@ -216,12 +215,12 @@ class SoapClient:
         if not isinstance(arguments, dict):
             raise ExpressionFault("the arguments are not a table of names")
         for one in find_misfits(arguments, operation.takes):
-            if one.word == "unknown":  # a setting: it is the same for all requests
+            if one.word == "unknown":  # a fault of the options, for all requests alike
                 raise _Unknown(one.sentence)
             raise _Unfit(one.sentence)
         try:
             envelope = operation.envelope(arguments, header)
-        except Exception as error:  # of any kind: its texts may quote the citizen
+        except Exception as error:  # any error of zeep: its texts may quote the citizen
             raise _Unfit(f"{operation.name}: {type(error).__name__}") from None
         parts = list(zip(tokens, files, strict=True)) if self._options.mtom else []
         content, kind = pack_envelope(envelope, self._options.security, self._now(), version, parts)
@@ -255,7 +254,7 @@ class SoapClient:
         return None
 
     def _fault(self, fault: SoapFault, answer: Answer, safe: bool) -> Outcome:
-        """Return what a fault means, by its codes: those of `faults` first, then SOAP's own."""
+        """Return the outcome of a fault by its codes: by `faults` first, then by SOAP's own."""
         detail = f"HTTP {answer.status}, fault {fault.listed}"
         for rule in self._options.faults:
             if not any(_names(code, fault.codes) for code in rule.codes):
@@ -280,8 +279,7 @@ class SoapClient:
     async def with_answer(
         self, outcome: Outcome, answer: Answer, scope: Mapping[str, Json]
     ) -> Outcome:
-        """Return the outcome with what the service said, without the words of `scope`, which we
-        sent."""
+        """Return the outcome with the service's answer; our own words of `scope` are masked."""
 
         def answered_so() -> Outcome:
             sent = [*self._secrets, *texts_in(scope)]
@@ -297,16 +295,16 @@ class SoapClient:
         return await beside(weight(scope), answered_so)
 
     async def download(self, address: str, limit: int, *, ours: bool = False) -> Answer | Outcome:
-        """Files stand in answers: there is nothing to fetch."""
+        """Refuse: SOAP gives files within answers alone."""
         return Refused("foreign_file", "files are read in answers alone")
 
     def within(self, url: str) -> str | None:
-        """There are no further pages."""
+        """Return None: there are no further pages."""
         return None
 
 
 class _Unfit(Exception):
-    """The arguments are not as the operation takes them. Names them, and none of their values."""
+    """The arguments do not fit the operation. The message names them without their values."""
 
 
 class _Unknown(_Unfit):
@@ -314,12 +312,12 @@ class _Unknown(_Unfit):
 
 
 def _names(code: str, codes: Sequence[str]) -> bool:
-    """Is it one of them, or what one of them begins with (`Client.Validation`)?"""
+    """Is the code among these, whole or as a prefix (`Client` of `Client.Validation`)?"""
     return any(one == code or one.startswith(f"{code}.") for one in codes)
 
 
 def _written(value: Json) -> Any:
-    """Return a rendered value with texts as XML can write them; what is null is left out."""
+    """Return a rendered value without nulls, and with texts that XML can write."""
     if isinstance(value, dict):
         return {key: _written(one) for key, one in value.items() if one is not None}
     if isinstance(value, list):

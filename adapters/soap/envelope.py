@@ -1,4 +1,4 @@
-"""An envelope on its way: with WS-Security's header, and its files within it or beside it."""
+"""Packs an envelope: adds WS-Security's header, and puts files within it or beside it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.sdk import File
 
 _INCLUDE: Final = "{http://www.w3.org/2004/08/xop/include}Include"
 _TYPES: Final = {"1.1": "text/xml", "1.2": "application/soap+xml"}
-#: Of UsernameToken Profile 1.1 and SOAP Message Security 1.1.
+#: Namespaces and types of UsernameToken Profile 1.1 and SOAP Message Security 1.1.
 _WSS: Final = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-"
 _WSSE: Final = f"{_WSS}wssecurity-secext-1.0.xsd"
 _BASE64: Final = f"{_WSS}soap-message-security-1.0#Base64Binary"
@@ -27,9 +27,11 @@ def pack_envelope(
     version: str,
     parts: Sequence[tuple[str, File]],
 ) -> tuple[bytes, str]:
-    """Return the body of a call and its Content-Type. `parts`: files that go as parts of their own,
-    each with the text that stands for it in the envelope and in the part."""
-    from lxml import etree  # takes a while to load, with zeep
+    """Return the body of a call and its Content-Type.
+
+    `parts` are the files that become MIME parts, each with its placeholder in the envelope.
+    """
+    from lxml import etree  # slow to load
 
     if security is not None:
         _secure(envelope, security, now)
@@ -48,7 +50,7 @@ def pack_envelope(
 
 
 def _secure(envelope: Any, token: UsernameToken, now: datetime) -> None:
-    """Add the header by which the sender is known (UsernameToken Profile 1.1)."""
+    """Add the sender's credentials (UsernameToken Profile 1.1)."""
     from zeep.wsse.username import UsernameToken as ZeepToken
     from zeep.wsse.utils import WSSE, WSU, get_timestamp
 

@@ -1,4 +1,4 @@
-"""The YAML of a SOAP service: every key, checked when it is read. The README has it by example."""
+"""The YAML of a SOAP service: each key is checked when it is read. The README has examples."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from gateway.sdk import ConfigFile, Duration, EventKind, Options, Secret, refuse
 
 # Their lengths are no part of the patterns: a counted `\w` compiles to tens of megabytes.
 Name = Annotated[str, Field(pattern=r"^[^\W\d][\w.-]*$", max_length=200)]
-#: A code of a fault or of one of its subcodes without its prefix, or the name of what its detail
-#: holds.
+#: A code or subcode of a fault without its prefix, or the name of its detail's element.
 FaultCode = Annotated[str, Field(pattern=r"^[\w.:/-]+$", max_length=200)]
 _ALWAYS = frozenset({"secrets", "commune"})
 
@@ -27,7 +26,7 @@ def _nothing() -> Template:
 
 
 class SoapCall(Options):
-    """One operation of the WSDL, and its arguments by their names there."""
+    """One operation of the WSDL, with its arguments by name."""
 
     #: The names that its expressions may read, besides `secrets` and `commune`.
     names: ClassVar[frozenset[str]] = frozenset()
@@ -46,15 +45,17 @@ class SoapCall(Options):
 
 
 class ReadOperation(SoapCall):
-    """An operation that alters nothing. `content` is what to look at in its answer."""
+    """An operation that only reads. `content` is the part of its answer that counts."""
 
     names = frozenset({"item"})
     content: RestExpression = Field(default_factory=lambda: RestExpression.parse("@"))
 
 
 class CreateOperation(SoapCall):
-    """`reference` and `link` are read in the answer. `repeatable`: sending it twice makes one
-    request, so that a lost answer is simply tried again."""
+    """The operation that creates a request. `reference` and `link` are read in its answer.
+
+    `repeatable`: two calls make one request, so a lost answer is just tried again.
+    """
 
     names = frozenset({"payload", "reference", "files"})
     arguments: Template = Field(default_factory=lambda: Template.parse("=payload"))
@@ -64,12 +65,12 @@ class CreateOperation(SoapCall):
 
 
 class FindOperation(SoapCall):
-    """Ask for a request by our reference.
+    """The operation that looks for a request by our reference.
 
-    `list`: the candidates (the answer itself without it). `match` is what must be our reference
-    (`compare: contains` where it stands in a text). `absent`: faults that say that there is none.
-    `strays`: when candidates come and none is ours, the service may not look at what it is asked
-    for: a person is asked, unless `ignore`. `settle`: what was just created may show so much later.
+    `list`: the candidates; by default the answer itself. `match` must equal our reference, or
+    contain it with `compare: contains`. `absent`: faults that mean that there is none. `strays`:
+    candidates came and none is ours, so the service may ignore the question; a person is asked,
+    unless `ignore`. `settle`: a new request may show so much later.
     """
 
     names = frozenset({"reference", "gru_reference", "event"})
@@ -96,14 +97,14 @@ class AmendOperation(SoapCall):
 
 
 class EraseOperation(SoapCall):
-    """`absent`: faults that say that there is nothing any more."""
+    """The operation that erases a request. `absent`: faults that mean that it is already gone."""
 
     names = frozenset({"reference", "gru_reference"})
     absent: tuple[FaultCode, ...] = ()
 
 
 class PollOperation(SoapCall, PollRules):
-    """A poll. `absent`: faults that say, request by request, that the service has it no more."""
+    """The operation of a poll. `absent`: faults that mean, for one request, that it is gone."""
 
     names = frozenset({"cursor", "since", "reference", "gru_reference"})
     detail: ReadOperation | None = None
@@ -122,8 +123,8 @@ class PollOperation(SoapCall, PollRules):
 class UsernameToken(Options):
     """WS-Security: a user's name and password, with a nonce and the time.
 
-    `digest`: a digest of the password stands there instead. `timestamp`: the message says for how
-    long it is good, where the service asks for that.
+    `digest`: send a digest in the place of the password. `timestamp`: say for how long the message
+    is valid.
     """
 
     username: str = Field(min_length=1, max_length=200)
@@ -133,8 +134,10 @@ class UsernameToken(Options):
 
 
 class FaultRule(Options):
-    """The meaning of a fault, by its code, one of its subcodes, or the name of what its detail
-    holds: never by its text."""
+    """The outcome of a fault by its code, a subcode or the name of its detail's element.
+
+    Never by its text.
+    """
 
     code: FaultCode | tuple[FaultCode, ...]
     outcome: Literal["refused", "later", "misconfigured", "unsure"]
@@ -217,7 +220,7 @@ class SoapOptions(Options):
 
     @property
     def calls(self) -> dict[tuple[str, ...], SoapCall]:
-        """Return the calls by where they stand."""
+        """Return the calls by their place in the options."""
         found: dict[tuple[str, ...], SoapCall | None] = {
             ("create",): self.create,
             ("find",): self.find,

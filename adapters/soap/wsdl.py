@@ -1,7 +1,7 @@
-"""The WSDL: its documents, fetched and bounded; and the service that zeep makes of them.
+"""Fetches the documents of a WSDL within bounds, and has zeep make a service of them.
 
-zeep is imported when the first service is read: a daemon without one never loads it. It is given
-the documents, and no transport of its own.
+zeep is imported with the first service, so a daemon without one never loads it. It gets the
+documents from us, and has no transport of its own.
 """
 
 from __future__ import annotations
@@ -20,30 +20,32 @@ from adapters.soap.arguments import find_nearest
 from adapters.soap.texts import say
 from gateway.sdk import ConfigFile, Message, Outcome, Unreadable, beside, read_xml
 
-#: Documents that a WSDL may be made of, and the bytes of all of them.
+#: Documents of one WSDL, and their bytes in all.
 MOST_DOCUMENTS: Final = 60
 MOST_BYTES: Final = 4_000_000
-#: Levels of a message that are described; a type that holds itself goes on for ever.
+#: Levels of a message that are described: a type may contain itself.
 _DEEPEST: Final = 12
 #: Elements of a message that are described.
 _MOST_SHAPES: Final = 5_000
-#: Groups that are written out where others hold them, in all types together.
+#: Copies of groups that zeep would make, in all types together.
 _MOST_GROUPS: Final = 50_000
 _DEEPEST_GROUPS: Final = 100
 _GROUPS: Final = {"group", "attributeGroup"}
 _IMPORTS: Final = {"import", "include", "redefine"}
 
-#: Gives the bytes of a document by its address, or why there are none.
+#: Gives the bytes of the document at an address, or the failure.
 Get = Callable[[str], Awaitable[bytes | Outcome]]
 
 
-#: Where files of `config/files/` lie, for whoever resolves names.
+#: The base address of files in `config/files/`.
 BESIDE: Final = "http://config.invalid/"
 
 
 class UnusableWsdl(Exception):
-    """The WSDL cannot be used. `said` says why, and holds nothing of it but names; `option` is the
-    one that asks for what it lacks, empty where it is the WSDL itself."""
+    """The WSDL cannot be used. `said` says why, and quotes nothing but names.
+
+    `option` is the one that asks for a missing part; it is empty for a fault of the WSDL itself.
+    """
 
     def __init__(self, said: Message, option: str = "") -> None:
         super().__init__(said.what())
@@ -51,7 +53,7 @@ class UnusableWsdl(Exception):
 
 
 async def read_documents(start: str, get: Get) -> dict[str, bytes] | Outcome:
-    """Return the documents of a WSDL by their addresses. Raises UnusableWsdl."""
+    """Fetch a WSDL and all that it imports, by address. Raises UnusableWsdl."""
     found: dict[str, bytes] = {}
     waiting, size = [start], 0
     while waiting:
@@ -73,8 +75,8 @@ async def read_documents(start: str, get: Get) -> dict[str, bytes] | Outcome:
 
 
 def files_beside(file: ConfigFile) -> Get:
-    """Return what gives a file's documents: those of the same names that lie beside it, wherever
-    they are said to be."""
+    """Return a function that finds documents beside a file by their last name, whatever folder
+    their address gives."""
 
     async def get(address: str) -> bytes:
         name = address.partition("?")[0].rpartition("/")[2]
@@ -86,7 +88,7 @@ def files_beside(file: ConfigFile) -> Get:
 
 
 def _imports(document: bytes) -> list[str]:
-    """Return where the documents lie that this one imports. Raises UnusableWsdl."""
+    """Return the addresses that a document imports. Raises UnusableWsdl."""
     try:
         root, _ = read_xml(document)
     except Unreadable as error:
@@ -97,8 +99,10 @@ def _imports(document: bytes) -> list[str]:
 
 
 def _refuse_swelling(documents: Iterable[bytes]) -> None:
-    """Groups that hold one another twice each are few lines, and zeep writes all of them out.
-    Raises UnusableWsdl."""
+    """Raise UnusableWsdl for groups that would grow without end.
+
+    A few lines of groups that contain one another twice each become millions of copies in zeep.
+    """
     held: dict[_Group, list[_Group]] = {}
     used: list[_Group] = []
     for document in documents:
@@ -130,7 +134,7 @@ def _copies(
     if group not in copies:
         if depth > _DEEPEST_GROUPS:
             raise UnusableWsdl(say("many_groups", most=_MOST_GROUPS))
-        copies[group] = 1  # One that holds itself ends zeep by itself.
+        copies[group] = 1  # zeep itself refuses a group that contains itself
         inside = (_copies(one, held, copies, depth + 1) for one in held.get(group, ()))
         copies[group] = 1 + sum(inside)
     return copies[group]
@@ -154,9 +158,11 @@ class SoapService:
 
 @dataclass(frozen=True, slots=True)
 class ServiceOperation:
-    """One operation. `takes` and `gives` are what its messages hold, `headers` what may stand in
-    the header; `answer` is its answer's element where the WSDL says it; one without an answer has
-    no output."""
+    """One operation.
+
+    `takes` and `gives` are the shapes of its messages, `headers` that of its header. `answer` is
+    the answer's element, if the WSDL names it.
+    """
 
     name: str
     takes: Shape
@@ -174,7 +180,7 @@ class ServiceOperation:
 
 
 class _Documents:
-    """What zeep asks for documents: those that are there."""
+    """The transport that zeep asks for documents; it has those that were fetched."""
 
     def __init__(self, documents: Mapping[str, bytes]) -> None:
         self._documents = documents
@@ -186,8 +192,8 @@ class _Documents:
             raise UnusableWsdl(say("imports_lacking", name=address[:100])) from None
 
 
-#: One thread at a time: zeep's modules import one another, and two threads that load them together
-#: may each find half of one.
+#: One thread at a time loads zeep: its modules import one another, and a second thread could find
+#: half of one.
 _LOADING: Final = Lock()
 
 
@@ -197,8 +203,10 @@ def make_service(
     service: str | None,
     port: str | None,
 ) -> SoapService:
-    """Make a service of a WSDL's documents, once for all communes that use the same. Raises
-    UnusableWsdl. For a thread."""
+    """Make a service of a WSDL's documents, once for all communes with the same ones.
+
+    It takes long: call it in a thread. Raises UnusableWsdl.
+    """
     with _LOADING:
         return parse_service(start, documents, service, port)
 
@@ -210,10 +218,10 @@ def parse_service(
     service: str | None,
     port: str | None,
 ) -> SoapService:
-    """Make a service, with all of zeep loaded that a call needs. For `make_service` alone."""
+    """Make a service, and load the parts of zeep that a call needs. For `make_service` alone."""
     _refuse_swelling(content for _, content in documents)
     import zeep.wsse.username
-    import zeep.xsd  # noqa: F401 - loaded here, so that no later thread does
+    import zeep.xsd  # noqa: F401 - loaded here, under the lock
     from zeep.settings import Settings
     from zeep.wsdl import Document
 
@@ -250,7 +258,7 @@ def _chosen(
             version = "1.2" if isinstance(binding, Soap12Binding) else "1.1"
             try:
                 operations = _operations(binding.all())
-            except Exception as error:  # zeep reads types only when they are looked at
+            except Exception as error:  # zeep reads a type at its first use
                 raise UnusableWsdl(say("zeep_cannot", error=type(error).__name__)) from None
             return SoapService(name, at, version, operations)
     if port is not None:
@@ -294,12 +302,12 @@ def _answer_element(body: Any) -> AnswerElement | None:
 
 @dataclass(slots=True)
 class _Shapes:
-    """Describes messages, `left` elements of them at most: their types may hold one another."""
+    """Describes messages, `left` elements at most: types may contain one another."""
 
     left: int = _MOST_SHAPES
 
     def of(self, kind: Any, depth: int = 0) -> Shape:
-        """Return what a type of zeep's holds."""
+        """Return the shape of one of zeep's types."""
         nested = getattr(kind, "elements_nested", None)
         self.left -= 1
         if nested is None or depth > _DEEPEST or self.left < 0:
@@ -332,7 +340,7 @@ class _Children:
         from zeep.xsd import Choice, Element, Group
 
         repeated = repeated or one.accepts_multiple
-        # Groups hold groups, twice each perhaps, or themselves.
+        # A group may contain groups, each twice, or itself.
         self.shapes.left -= 1
         if isinstance(one, AnyElement) or self.shapes.left < 0:
             self.open = True
@@ -341,7 +349,7 @@ class _Children:
         elif isinstance(one, Group):
             self.add(one.child, needed=needed, repeated=repeated)
         else:
-            # zeep takes what repeats as a whole under a name of its own.
+            # zeep names a repeated sequence itself.
             self.open = self.open or one.accepts_multiple
             needed = needed and not isinstance(one, Choice) and not one.is_optional
             for child in one:

@@ -20,7 +20,7 @@ _HEADER = re.compile(r"^(content-id|content-transfer-encoding):[ \t]*(\S+)", re.
 
 @dataclass(frozen=True, slots=True)
 class XopPart:
-    """A file's bytes, or what stands for them."""
+    """A file's bytes, or its placeholder."""
 
     content_id: str
     content_type: str
@@ -33,8 +33,10 @@ def content_id() -> str:
 
 
 def write_parts(root: bytes, root_type: str, parts: Sequence[XopPart]) -> tuple[bytes, str]:
-    """Return a package of an envelope of `root_type` (`text/xml`, `application/soap+xml`) and its
-    parts, and its Content-Type."""
+    """Pack an envelope of `root_type` (`text/xml`, `application/soap+xml`) with its parts.
+
+    Returns the package and its Content-Type.
+    """
     boundary = f"uuid:{secrets.token_hex(16)}"
     start = content_id()
     head = f'application/xop+xml; charset=UTF-8; type="{root_type}"'
@@ -57,8 +59,10 @@ def write_parts(root: bytes, root_type: str, parts: Sequence[XopPart]) -> tuple[
 
 
 def read_parts(body: bytes) -> tuple[bytes, Mapping[str, bytes]]:
-    """Return the root of a package, its first part, and its parts by Content-ID; of an answer that
-    is none, the answer itself. Raises Unreadable."""
+    """Return the envelope of a package, and its parts by Content-ID. Raises Unreadable.
+
+    An answer that is no package is the envelope itself.
+    """
     body = body.lstrip(b"\r\n")
     if not body.startswith(b"--"):
         return body, {}
