@@ -151,6 +151,25 @@ def test_public_docstrings_begin_with_their_subject_or_a_verb() -> None:
     assert backwards == []
 
 
+def test_comments_and_helpers_of_tests_begin_so_as_well() -> None:
+    """The comments on constants in the code, and all docstrings of tests and clients."""
+    words = "|".join((*_BACKWARDS, "Whether"))
+    comment = re.compile(rf"^ *#: ((?:{words})\b.*)$", re.MULTILINE)
+    docstring = re.compile(rf'^ *"""((?:{words})\b[^?]*?)$', re.MULTILINE)
+    backwards = [
+        f"{path.relative_to(ROOT)}: {text[:70]}"
+        for base, pattern in (
+            ("gateway", comment),
+            ("adapters", comment),
+            ("tests", docstring),
+            ("clients", docstring),
+        )
+        for path in (ROOT / base).rglob("*.py")
+        for text in pattern.findall(path.read_text("utf-8"))
+    ]
+    assert backwards == []
+
+
 def docstrings(tree: ast.Module) -> Iterator[tuple[Documented, str]]:
     """Public things of a module with what is said of them; a sentence that ends with `?` asks."""
     for node in ast.walk(tree):
