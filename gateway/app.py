@@ -189,7 +189,7 @@ async def _serve(
             async with open_engine(
                 catalogue, database, alone=alone, settle=settle, observer=metrics
             ) as engine:
-                await engine.eraser.check_key()
+                await engine.eraser.begin()
                 await engine.reconciler.connect()
                 await engine.attachments.check_reach()
                 if alone:

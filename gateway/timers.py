@@ -14,7 +14,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from gateway.catalogue.catalogue import Gru
 from gateway.contracts.drift import read_forms
-from gateway.flow import attachments, erase, retention, warning
+from gateway.flow import attachments, erase, erasure_reminders, retention, warning
 from gateway.flow.certificates import ending
 from gateway.flow.engine import Engine, grus
 from gateway.flow.identity import IdentityWatch
@@ -23,6 +23,8 @@ from gateway.store import intake, linked, nonces, ticks
 log = structlog.get_logger()
 
 DAY = 86400.0
+#: Seconds between two looks at what a form's portal anonymised.
+ANONYMISED = 1800.0
 
 
 def schedule(engine: Engine) -> AsyncIOScheduler:
@@ -45,6 +47,15 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
                     teleservice,
                     first=2 * engine.reconciler.settle.total_seconds(),
                 )
+            _every(
+                engine,
+                scheduler,
+                ANONYMISED,
+                f"anonymised {portal.name} {teleservice.slug}",
+                engine.anonymisations.follow,
+                portal.name,
+                teleservice,
+            )
         if portal.drift is not None:
             _every(
                 engine,
@@ -64,6 +75,8 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
     _every(engine, scheduler, DAY, "certificates", warn_of_certificates, engine, first=60)
     _every(engine, scheduler, DAY, "mailboxes", engine.mailbox.warn, first=60)
     _every(engine, scheduler, warning.EVERY, "warnings", engine.warner.warn, first=60)
+    every = erasure_reminders.EVERY
+    _every(engine, scheduler, every, "reminders", engine.reminders.remind, first=60)
     _every(engine, scheduler, 3600.0, "heartbeats", engine.heartbeats.ask, first=60)
     _every(engine, scheduler, retention.EVERY, "retention", engine.retention.run, first=600)
     _every(engine, scheduler, erase.EVERY, "erasures", engine.eraser.advance)

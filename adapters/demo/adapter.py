@@ -20,6 +20,8 @@ from gateway.sdk import (
     Change,
     Changes,
     Context,
+    ErasureAnswer,
+    ErasureResult,
     EventKind,
     Files,
     Finding,
@@ -156,8 +158,10 @@ class DemoAdapter(Adapter):
 
     async def erase(self, reference: str, gru_reference: str | None) -> Outcome:
         async with self.ledger as ledger:
-            ledger.drop(reference)
-        return Accepted(gru_reference, proof={"ledger": "dropped"})
+            known = ledger.drop(reference)
+        result = ErasureResult.ERASED if known else ErasureResult.ABSENT
+        proof = {"ledger": "dropped"}
+        return Accepted(gru_reference, proof=proof, erasure=ErasureAnswer(result))
 
     async def _behave(
         self, reference: str, amendment: Amendment | None, payload: Mapping[str, Any]

@@ -73,8 +73,9 @@ class Ledger:
         self.entry(reference).numbers.append(number)
         return number
 
-    def drop(self, reference: str) -> None:
-        self._pages.entries.pop(reference, None)
+    def drop(self, reference: str) -> bool:
+        """Forget a request. Was there one?"""
+        return self._pages.entries.pop(reference, None) is not None
 
     def duplicates(self) -> list[str]:
         """Return the references that were created more than once."""

@@ -42,10 +42,5 @@ REASONS = (
            "le demi-connecteur dit que personne n'est à cette adresse",
            "correct `url`, or have it put back; it is tried again by itself",
            "corriger `url`, ou le faire rétablir ; l'envoi reprend de lui-même"),
-    Reason("kept_by_law", About.REQUEST, Who.GRU,
-           "the commune keeps the data, on the ground that it gives",
-           "la commune conserve les données, pour le motif qu'elle donne",
-           "see the ground with: request show --answers; then: erasure done",
-           "lire le motif avec : request show --answers ; puis : erasure done"),
 )
 # fmt: on

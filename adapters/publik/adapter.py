@@ -20,6 +20,8 @@ from gateway.sdk import (
     Capabilities,
     Changes,
     Context,
+    ErasureAnswer,
+    ErasureResult,
     EventKind,
     File,
     FilePlaceholders,
@@ -211,7 +213,8 @@ class PublikAdapter(Adapter):
                 return TryLater(finding.reason, finding.detail, finding.after, finding.answer)
             number = finding.reference if isinstance(finding, Found) else None
             if number is None:
-                return Accepted(proof={"held": "no"})
+                absent = ErasureAnswer(ErasureResult.ABSENT)
+                return Accepted(proof={"held": "no"}, erasure=absent)
         body = {"evenement": f"{reference}-erasure", "nature": "erasure", "reference": reference}
         failure = await self._wcs.hook(number, hook, body, FilePlaceholders(), safe=True)
         if failure is not None and not (
@@ -224,7 +227,13 @@ class PublikAdapter(Adapter):
             return rows
         if rows:
             return TryLater("not_erased", "the action ran, and the list still has the request")
-        return Accepted(number, proof={"listed": "no"})
+        # One that is anonymised is in no list, and can still be read by its number.
+        left = await self._wcs.state(number)
+        if isinstance(left, Outcome) and getattr(left, "reason", "") != "unknown_reference":
+            return left
+        gone = isinstance(left, Outcome)
+        result = ErasureResult.ERASED if gone else ErasureResult.ANONYMISED
+        return Accepted(number, proof={"listed": "no"}, erasure=ErasureAnswer(result))
 
 
 def _file(file: File, files: FilePlaceholders, key: str) -> Mapping[str, Any]:

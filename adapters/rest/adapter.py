@@ -14,9 +14,10 @@ from adapters.rest.checking import check_search, check_statuses
 from adapters.rest.client import RestClient
 from adapters.rest.expression import Address, ExpressionFault, Json, word
 from adapters.rest.files import pack, upload
-from adapters.rest.options import Amend, Create, Find, RestOptions
+from adapters.rest.options import Amend, Create, Erase, Find, RestOptions
 from adapters.rest.paging import Pages
 from adapters.rest.proof import proven_by_head
+from adapters.rest.reading import time_of
 from adapters.rest.reasons import REASONS
 from adapters.rest.texts import say
 from gateway.sdk import (
@@ -29,6 +30,8 @@ from gateway.sdk import (
     Capabilities,
     Changes,
     Context,
+    ErasureAnswer,
+    ErasureResult,
     File,
     Files,
     Finding,
@@ -164,16 +167,27 @@ class RestAdapter(Adapter):
         if call is None:
             return await super().erase(reference, gru_reference)
         scope = {"reference": reference, "gru_reference": gru_reference}
-        answer = await self._exchange.run(call, scope, safe=True, expected=(404, 410))
+        expected = (404, 410, *call.absent)
+        answer = await self._exchange.run(call, scope, safe=True, expected=expected)
         if not isinstance(answer, Answer):
             return answer
+        proof = {"status": str(answer.status)}
+        absent = ErasureAnswer(ErasureResult.ABSENT)
+        if answer.status in (410, *call.absent):
+            return Accepted(gru_reference, proof=proof, erasure=absent)
         if answer.status == 404:
             # A wrong address answers 404 as well: it proves nothing by itself.
             if isinstance(await self.find(reference, gru_reference), Absent):
-                return Accepted(gru_reference, proof={"status": "404", "find": "absent"})
+                proof["find"] = "absent"
+                return Accepted(gru_reference, proof=proof, erasure=absent)
             unknown = Refused("unknown_reference", "HTTP 404; whether it is erased is not known")
             return await self._exchange.with_answer(unknown, answer, scope)
-        return Accepted(gru_reference, proof={"status": str(answer.status)})
+        told = await _erasure_answer(call, answer.value)
+        if told is None:
+            what = "erase.results does not name what erase.result finds"
+            unknown = Refused("unreadable_answer", what)
+            return await self._exchange.with_answer(unknown, answer, scope)
+        return Accepted(gru_reference, proof=proof, erasure=told)
 
     # --- sending ------------------------------------------------------------------------------
 
@@ -340,6 +354,19 @@ def _link(link: Address | None, number: str | None, reference: str) -> str | Non
         return link.render({"gru_reference": number, "reference": reference})
     except ExpressionFault:
         return None
+
+
+async def _erasure_answer(call: Erase, value: Json) -> ErasureAnswer | None:
+    """Return what the GRU says it did; None for a word that the options do not name."""
+    if call.result is None:
+        return ErasureAnswer(ErasureResult(call.means))
+    result = call.results.get(word(await call.result.found_in(value)) or "")
+    if result is None:
+        return None
+    ground = None if call.ground is None else word(await call.ground.found_in(value))
+    end = None if call.until is None else time_of(call.until, value)
+    kept = result is ErasureResult.KEPT
+    return ErasureAnswer(result, ground if kept else None, end if kept else None)
 
 
 __all__ = ["RestAdapter", "event_scope", "names_ours"]

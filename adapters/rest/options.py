@@ -15,6 +15,7 @@ from adapters.rest.answers import (
     NoteFields,
     Paging,
     Statuses,
+    TimeRule,
     Webhook,
 )
 from adapters.rest.call import Call, HeaderName, StatusCode, refuse_unknown
@@ -25,6 +26,7 @@ from gateway.sdk import (
     BaseAddress,
     ClientAuthMethod,
     Duration,
+    ErasureResult,
     EventKind,
     Misplaced,
     Options,
@@ -238,8 +240,28 @@ class Amend(Call):
 
 
 class Erase(Call):
+    """An erasure. `means`: what a success means, erased or anonymised.
+
+    `result` reads the GRU's own word in its answer, and `results` says what each one means;
+    `ground` and `until` read why, and until when, it keeps what it has. `absent`: statuses that
+    prove that it has nothing. A 404 that is not among them is believed where `find` finds nothing
+    either, as a wrong address answers so too.
+    """
+
     names = frozenset({"reference", "gru_reference"})
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "DELETE"
+    means: Literal["erased", "anonymised"] = "erased"
+    absent: tuple[StatusCode, ...] = ()
+    result: RestExpression | None = None
+    results: dict[str, ErasureResult] = Field(default_factory=dict)
+    ground: RestExpression | None = None
+    until: TimeRule | None = None
+
+    @model_validator(mode="after")
+    def _result_and_results(self) -> Self:
+        if (self.result is None) != (not self.results):
+            raise refuse(say("result_and_results"))
+        return self
 
 
 class Upload(Call):

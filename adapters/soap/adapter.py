@@ -21,6 +21,8 @@ from gateway.sdk import (
     Capabilities,
     Changes,
     Context,
+    ErasureAnswer,
+    ErasureResult,
     EventKind,
     File,
     Files,
@@ -133,7 +135,9 @@ class SoapAdapter(Adapter):
         answer = await self._client.run(call, scope, safe=True, expected=(404,))
         if not isinstance(answer, Answer):
             return answer
-        return Accepted(gru_reference, proof={"status": str(answer.status)})
+        result = ErasureResult.ABSENT if answer.status == 404 else ErasureResult(call.means)
+        proof = {"status": str(answer.status)}
+        return Accepted(gru_reference, proof=proof, erasure=ErasureAnswer(result))
 
     async def _send(
         self,

@@ -97,9 +97,11 @@ class AmendOperation(SoapCall):
 
 
 class EraseOperation(SoapCall):
-    """The operation that erases a request. `absent`: faults that mean that it is already gone."""
+    """The operation that erases a request. `means`: the effect of its success, erasing or
+    anonymising. `absent`: faults that mean that it is already gone."""
 
     names = frozenset({"reference", "gru_reference"})
+    means: Literal["erased", "anonymised"] = "erased"
     absent: tuple[FaultCode, ...] = ()
 
 

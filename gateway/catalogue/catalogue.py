@@ -28,6 +28,7 @@ from gateway.wire.formdata import Limits
 from gateway.wire.mail import MailSettings
 from gateway.wire.network import Network
 from gateway.wire.oidc_client import OpenIdClient
+from gateway.wire.security_events import EventShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Glc:
     network: Network | None = None
     #: None: accounts are not linked.
     openid: OpenIdClient | None = None
+    events: EventShape | None = None
+    event_secret: SecretStr | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,14 @@ from gateway.core.erasure import Brake
 from gateway.core.errors import Fault
 from gateway.sdk.duration import Duration
 from gateway.sdk.refusing import refuse
-from gateway.sdk.secrets import Secrets
+from gateway.sdk.secrets import Secret, Secrets
 from gateway.wire.deletions import DeletionsShape
+from gateway.wire.security_events import ACCOUNT_PURGED, EventShape
+
+#: Algorithms with a public key.
+EventAlgorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
 
 
 class GlcAuthEntry(StrictModel):
@@ -99,6 +105,51 @@ class DeletionsEntry(StrictModel):
         return DeletionsShape(**dict(self))
 
 
+class EventsEntry(StrictModel):
+    """Security event tokens (RFC 8417) that GLC, or another provider, pushes to
+    `public_url`/glc/events (RFC 8935)."""
+
+    issuer: Text = Field(description="Its `iss`, to the letter: often an address that ends in /.")
+    audience: Text | tuple[Text, ...] = Field(
+        description="Our name in its `aud`; several: any of them."
+    )
+    jwks_url: Address = Field(description="Where its public keys are.")
+    algorithms: tuple[EventAlgorithm, ...] = Field(
+        ("RS256", "PS256", "ES256"), min_length=1, description="By which it may sign."
+    )
+    types: tuple[Text, ...] = Field(
+        (ACCOUNT_PURGED,),
+        min_length=1,
+        description="Events that say that an account is gone for good; others are passed over.",
+    )
+    subject: JmesPath | None = Field(
+        None,
+        description="The account within the claims, with the event itself as `event`; null: where"
+        " RFC 9493 and the drafts before it have it.",
+    )
+    typed: bool = Field(
+        True, description="The token must call itself secevent+jwt; false for older providers."
+    )
+    max_age: Duration = Field(7 * 86400.0, description="An older token is refused.")
+    secret: Secret | None = Field(
+        None, description="What it sends as `Authorization: Bearer`, besides its signature."
+    )
+
+    def shape(self) -> EventShape:
+        """Return what is taken."""
+        told = (self.audience,) if isinstance(self.audience, str) else self.audience
+        return EventShape(
+            issuer=self.issuer,
+            audiences=frozenset(told),
+            jwks_url=self.jwks_url,
+            algorithms=tuple(self.algorithms),
+            types=frozenset(self.types),
+            subject=self.subject,
+            typed=self.typed,
+            max_age=self.max_age,
+        )
+
+
 class GlcEntry(StrictModel):
     """GrandLyon Connect: whose accounts are deleted there is erased here and at the communes."""
 
@@ -127,6 +178,9 @@ class GlcEntry(StrictModel):
     openid: OpenIdEntry | None = Field(
         None, description="Where citizens sign in to link accounts; null: accounts are not linked."
     )
+    events: EventsEntry | None = Field(
+        None, description="Deletions that it tells by itself, besides `source`; null: none."
+    )
 
     @model_validator(mode="after")
     def _witness(self) -> Self:
@@ -154,6 +208,8 @@ def read_glc(
         confirm_after=entry.confirm_after,
         deadline=entry.deadline,
         deletions=entry.deletions.shape(),
+        events=None if entry.events is None else entry.events.shape(),
+        event_secret=None if entry.events is None else entry.events.secret,
         network=networks.read(
             entry.network,
             located,
@@ -162,6 +218,7 @@ def read_glc(
                 entry.base_url,
                 entry.auth.token_url or "",
                 "" if entry.openid is None else entry.openid.issuer,
+                "" if entry.events is None else entry.events.jwks_url,
             ],
         ),
         openid=None if entry.openid is None else entry.openid.client(located, networks.faults),

@@ -19,6 +19,7 @@ from gateway.core.errors import Conflict, GatewayError, NotFound
 from gateway.core.messages import Message
 from gateway.core.system_errors import system_error
 from gateway.flow.erased_accounts import KEY_FILE
+from gateway.flow.erasure_ledger import LEDGER_FILE, ErasureLedger
 from gateway.flow.sealing import KEYS_FILE, MASTER_FILE, keys_path, master_file
 from gateway.store import backup as store
 from gateway.store.opening import open_database_engine
@@ -66,6 +67,9 @@ def backup(
             key = settings.data_dir / KEY_FILE
             if key.is_file():
                 _copied(key, draft / KEY_FILE)
+            ledger = settings.data_dir / LEDGER_FILE
+            if ledger.is_file():
+                _copied(ledger, draft / LEDGER_FILE)
             draft.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -92,7 +96,8 @@ def restore(
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
 ) -> None:
-    """Put a backup back, with the daemon stopped. Nothing that waits in it is sent unasked.
+    """Put a backup back, with the daemon stopped. Nothing that waits in it is sent unasked, and who
+    was erased since is erased again when the daemon starts.
 
     Keys that are in place stay: they are the newest.
     """
@@ -106,13 +111,17 @@ def restore(
     now = datetime.now(UTC)
     with only_process(settings.data_dir):
         there = [Path(f"{target}{end}") for end in ("", "-wal", "-shm")]
-        there = [one for one in [*there, settings.data_dir / KEY_FILE] if one.exists()]
+        key = settings.data_dir / KEY_FILE
+        # One that was made since the backup is that of the ledger.
+        there += [key] if (folder / KEY_FILE).is_file() else []
+        there = [one for one in there if one.exists()]
         if target.exists() and not replace:
             raise Conflict(say("database_there", place=str(target)))
         aside = settings.data_dir / f"replaced-{now:%Y%m%dT%H%M%SZ}"
         draft = target.with_name(f".{target.name}.partial")
         draft.unlink(missing_ok=True)
         store.restore(folder / DATABASE, draft)
+        remembered = _remembered(settings, folder, target)
         try:
             if there:
                 aside.mkdir(0o700)
@@ -120,18 +129,35 @@ def restore(
                 one.rename(aside / one.name)
             draft.rename(target)
             if (folder / KEY_FILE).is_file():
-                _copied(folder / KEY_FILE, settings.data_dir / KEY_FILE)
+                _copied(folder / KEY_FILE, key)
             _restore_keys(settings, keys or folder.parent / KEYS_FILE)
         except OSError as error:
             why = system_error(error)
             raise GatewayError(say("not_replaced", place=str(target), error=why)) from None
         doubted = _doubt(f"sqlite:///{target}", now)
     if as_json:
-        emit({"database": target, "doubted": doubted, "aside": aside if there else None})
+        aside_now = aside if there else None
+        told = {"database": target, "doubted": doubted, "remembered": remembered}
+        emit(told | {"aside": aside_now})
         return
     print_message(say("restored", place=str(target), doubted=_doubted(doubted)))
+    if remembered:
+        print_message(say("remembered", count=remembered))
     if there:
         print_message(say("lies_aside", place=str(aside)))
+
+
+def _remembered(settings: Settings, folder: Path, target: Path) -> int:
+    """Have the ledger hold what the present database and the backup's own ledger know of erasures;
+    return how many marks it has. Raises BadLedger."""
+    key, marks = store.marks(target) if target.exists() else (None, {})
+    ledger = ErasureLedger(settings.data_dir / LEDGER_FILE, lambda: key)
+    theirs = ErasureLedger(folder / LEDGER_FILE, lambda: key)
+    if key is not None:
+        ledger.add(marks | theirs.read())
+    elif theirs.path.is_file() and not ledger.path.exists():
+        _copied(theirs.path, ledger.path)
+    return len(ledger.read())
 
 
 def restored(config: Config = CONFIG, mappings: Mappings = MAPPINGS) -> None:

@@ -20,6 +20,7 @@ from gateway.catalogue.release import commune_files
 from gateway.catalogue.secrets import NeededSecrets
 from gateway.catalogue.texts import say as files_say
 from gateway.catalogue.yaml_reader import load_yaml
+from gateway.cli.check_glc import check_glc
 from gateway.cli.check_own import (
     CheckLine,
     check_antivirus,
@@ -30,8 +31,6 @@ from gateway.cli.check_own import (
 )
 from gateway.cli.check_places import placed_lines
 from gateway.cli.faults import Exit
-from gateway.cli.glc_texts import say as say_glc
-from gateway.cli.glc_texts import what_is
 from gateway.cli.language import language
 from gateway.cli.output import AsJson, emit, print_message
 from gateway.cli.portal import FORM
@@ -48,7 +47,6 @@ from gateway.core.messages import Message
 from gateway.flow.far_ends import FarEnds, open_far_ends
 from gateway.ops.at_rest import open_to_others
 from gateway.sdk import Adapter
-from gateway.wire.identity import Outage
 
 #: Of one far end's whole check, in seconds.
 PATIENCE = 60.0
@@ -274,7 +272,7 @@ async def _far_ends(catalogue: Catalogue) -> list[CheckLine]:
     async with open_far_ends(catalogue) as far_ends:
         checks = [_gru(catalogue, adapter, lane) for lane, adapter in far_ends.adapters.items()]
         checks += [_portal(far_ends, portal) for portal in catalogue.portals.values()]
-        checks += [_glc(far_ends), check_attachments(catalogue)]
+        checks += [check_glc(far_ends), check_attachments(catalogue)]
         checks += [check_antivirus(catalogue), check_mail(far_ends), check_database(catalogue)]
         checks += [check_sealing(catalogue)]
         return [line for lines in await asyncio.gather(*checks) for line in lines]
@@ -337,34 +335,6 @@ async def _gru(
         routes = catalogue.communes[parse_lane(lane).commune].routes.values()
         found += [CheckLine(lane, "fault", one) for one in dropped_targets(routes, lane, taken)]
     return found
-
-
-async def _glc(far_ends: FarEnds) -> list[CheckLine]:
-    glc = far_ends.catalogue.settings.glc
-    if far_ends.identity is None or glc is None:
-        return []
-    source = glc.source
-    told = await far_ends.identity.check()
-    if isinstance(told, Outage):
-        own, why = f"glc_{told.reason}", what_is(told.reason)
-        cure = say_glc(own) if own in say_glc else why.cure if why.remedy() else None
-        given: dict[str, str | Message]
-        given = {"source": source, "why": why, "cure": cure or say_glc("glc_answers")}
-        if told.detail:
-            return [
-                CheckLine("glc", "fault", say_glc("glc_fault_for", **given, detail=told.detail))
-            ]
-        return [CheckLine("glc", "fault", say_glc("glc_fault", **given))]
-    if told.canary_gone:
-        return [CheckLine("glc", "fault", say_glc("glc_canary_gone"))]
-    if source == "synchronization":
-        return [CheckLine("glc", "ok", say_glc("glc_synchronization"))]
-    if not told.entries:
-        return [CheckLine("glc", "warning", say_glc("glc_empty"))]
-    if told.skipped:
-        said = say_glc("glc_skipped", skipped=told.skipped, entries=told.entries)
-        return [CheckLine("glc", "warning", said)]
-    return [CheckLine("glc", "ok", say_glc("glc_deletions", entries=told.entries))]
 
 
 async def _portal(far_ends: FarEnds, portal: Portal) -> list[CheckLine]:

@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -21,6 +23,7 @@ from gateway.cli.output import (
     print_value,
     shown_time,
     table,
+    writing,
 )
 from gateway.cli.setting import (
     CONFIG,
@@ -29,23 +32,19 @@ from gateway.cli.setting import (
     Mappings,
     load_settings,
     open_database,
-    taken,
 )
-from gateway.cli.states import phases, state_word
-from gateway.cli.usage import Misuse
+from gateway.cli.states import erasure_results, phases, state_word
+from gateway.contracts.erasure_page import certificate
 from gateway.core.erasure import Phase
 from gateway.core.errors import NotFound
 from gateway.core.messages import Message
-from gateway.flow import operator
 from gateway.store import erasures, trail
 from gateway.store.erasures import Erasure, Target
 from gateway.store.trail import TrailEntry
 
 app = typer.Typer(help="Erasures of people whose account is deleted.", no_args_is_help=True)
 
-TAKEN = say("taken_erasure", seconds=2)
-
-By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who says so; kept in the trail.")]
+PARIS = ZoneInfo("Europe/Paris")
 
 
 @app.command("list")
@@ -87,9 +86,13 @@ def show(
     erasure: Annotated[str, typer.Argument(metavar="ID", help="ERA-...")],
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write the certificate, a French page (A4)."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """One erasure: its requests, what each commune acknowledged, and its part of the trail."""
+    """One erasure: its requests, what each commune answered, and its part of the trail."""
     now = datetime.now(UTC)
     with open_database(load_settings(config, mappings).settings) as database:
         found = asyncio.run(database.read(erasures.get, erasure))
@@ -104,6 +107,9 @@ def show(
         for entry in ledger
         if names & {entry.data.get(key) for key in ("erasure", "run", "target")}
     ]
+    if html is not None:
+        with writing(html):
+            html.write_text(certificate(found, targets, now, broken=bool(problems)), "utf-8")
     if as_json:
         emit(_as_json(found, targets, now) | {"trail": mine, "problems": problems})
         return
@@ -123,13 +129,14 @@ def _print(
         ("state", phases(found.state)),
         ("found", found.found_at),
         ("source", found.source),
+        ("because", found.because),
         ("deadline", _deadline(found, now)),
         ("waits for", _waits(found, targets)),
     ):
         print_value(name, value)
     print_text("")
     table(
-        ("request", "commune", "gru", "delivery", "state", "acknowledged", "by"),
+        ("request", "commune", "gru", "delivery", "state", "acknowledged", "by", "answer"),
         [
             (
                 one.request_id,
@@ -139,6 +146,7 @@ def _print(
                 one.delivery_state,
                 one.acknowledged_at,
                 one.acknowledged_by,
+                _answer(one),
             )
             for one in targets
         ],
@@ -152,56 +160,14 @@ def _print(
     )
 
 
-@app.command()
-def approve(
-    target: Annotated[str, typer.Argument(metavar="ID", help="ERA-..., or RUN-... for all of it.")],
-    by: By,
-    config: Config = CONFIG,
-    mappings: Mappings = MAPPINGS,
-    as_json: AsJson = False,
-) -> None:
-    """Agree to what is held. Two different people must, once they know it to be true from GLC."""
-    name = _named(by)
-    settings = load_settings(config, mappings).settings
-    with open_database(settings) as database:
-        agreed, opened = asyncio.run(
-            operator.approve(database, settings.glc, target, name, datetime.now(UTC))
-        )
-        when = taken(database, TAKEN)
-    if as_json:
-        emit({"target": target, "agreed": agreed, "opened": opened})
-    elif opened:
-        print_message(say("opened", count=opened, when=when))
-    else:
-        print_message(say("agreed_to", count=agreed, by=name))
-
-
-@app.command()
-def done(
-    erasure: Annotated[str, typer.Argument(metavar="ID", help="ERA-...")],
-    commune: Annotated[str, typer.Option(metavar="INSEE", help="The commune that has erased.")],
-    by: By,
-    config: Config = CONFIG,
-    mappings: Mappings = MAPPINGS,
-    as_json: AsJson = False,
-) -> None:
-    """Say that a commune has erased by hand what its GRU cannot erase by itself."""
-    name = _named(by)
-    with open_database(load_settings(config, mappings).settings) as database:
-        requests = asyncio.run(
-            operator.done_by_hand(database, erasure, commune, name, datetime.now(UTC))
-        )
-    if as_json:
-        emit({"erasure": erasure, "commune": commune, "requests": requests})
-    else:
-        print_message(say("acknowledged", count=requests, commune=commune, by=name))
-
-
-def _named(by: str) -> str:
-    name = " ".join(by.split())
-    if not name:
-        raise Misuse(say("empty_by"))
-    return name
+def _answer(one: Target) -> Message | None:
+    """Return what a commune answered, with the ground and the end of what it keeps."""
+    if one.answer is None:
+        return None
+    if one.ground is None:
+        return erasure_results(one.answer)
+    until = one.until.astimezone(PARIS).date().isoformat() if one.until else say("no_end")
+    return say("kept_because", ground=one.ground, until=until, by=one.decided_by or one.commune)
 
 
 def _overdue(one: Erasure, now: datetime) -> bool:
@@ -210,10 +176,16 @@ def _overdue(one: Erasure, now: datetime) -> bool:
 
 
 def _deadline(one: Erasure, now: datetime) -> str | Message:
-    if one.due_at is None:
+    over = one.state in (Phase.CLOSED, Phase.WITHDRAWN)
+    return shown_time(one.due_at) if over and one.due_at else shown_deadline(one.due_at, now)
+
+
+def shown_deadline(due_at: datetime | None, now: datetime) -> str | Message:
+    """Return a deadline for people: one that is past says so."""
+    if due_at is None:
         return ""
-    due = shown_time(one.due_at)
-    return say("overdue", due=due) if _overdue(one, now) else due
+    told = shown_time(due_at)
+    return say("overdue", due=told) if due_at < now else told
 
 
 def _waits(one: Erasure, targets: Sequence[Target]) -> Message | None:

@@ -9,6 +9,8 @@ from gateway.core.messages import Messages, Text
 _FRENCH: Final = {
     "acknowledged": "accusé de réception",
     "active": "en service",
+    "answer": "réponse",
+    "because": "pourquoi",
     "breaker": "disjoncteur",
     "broken": "en panne",
     "by": "par",
@@ -22,6 +24,7 @@ _FRENCH: Final = {
     "digest": "empreinte",
     "do": "à faire",
     "due": "échu",
+    "erasure": "effacement",
     "event": "événement",
     "failed": "échecs",
     "file": "fichier",

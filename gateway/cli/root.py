@@ -18,6 +18,7 @@ from gateway.cli import (
     demo,
     drift,
     erasure,
+    erasure_acts,
     glc,
     health,
     keys,
@@ -88,6 +89,10 @@ app.add_typer(pack.app, name="pack", cls=CommandGroup)
 app.add_typer(pivot.app, name="pivot", cls=CommandGroup)
 contract.app.command("drift")(drift.drift)
 app.add_typer(contract.app, name="contract", cls=CommandGroup)
+erasure.app.command("approve")(erasure_acts.approve)
+erasure.app.command("open")(erasure_acts.open_)
+erasure.app.command("todo")(erasure_acts.todo)
+erasure.app.command("done")(erasure_acts.done)
 release.app.command("list")(release_show.show_all)
 release.app.command("show")(release_show.show)
 release.app.command("verify")(release_show.verify)

@@ -6,6 +6,7 @@ from typing import Final
 
 from gateway.core.erasure import Phase
 from gateway.core.messages import Message, Messages, Text, plain
+from gateway.core.outcome import ErasureResult
 
 _FRENCH: Final = {
     # a commune, its file
@@ -39,6 +40,7 @@ _FRENCH: Final = {
     "set": "réglée",
     # what holds an erasure
     "brake": "frein",
+    "ordered": "demandé",
     # a contract, what runs
     "passed": "conforme",
     "failed": "en échec",
@@ -58,6 +60,15 @@ _PHASES: Final = {
     Phase.CLOSED: "clos",
     Phase.WITHDRAWN: "hors de cause",
 }
+_ANSWERS: Final = {
+    ErasureResult.ERASED: "effacé",
+    ErasureResult.ANONYMISED: "anonymisé",
+    ErasureResult.KEPT: "conservé",
+    ErasureResult.ABSENT: "absent",
+}
+erasure_results: Final = Messages(
+    *(Text(one.value, one.value, "", fr, "") for one, fr in _ANSWERS.items())
+)
 phases: Final = Messages(*(Text(one.value, one.value, "", fr, "") for one, fr in _PHASES.items()))
 
 

@@ -407,6 +407,10 @@ say = Messages(
     Text("not_replaced", "{place} cannot be replaced: {error}", "",
          "{place} ne peut être remplacé : {error}", ""),
     Text("restored", "{place}: restored; {doubted}", "", "{place} : restaurée ; {doubted}", ""),
+    Text("remembered", "the ledger knows of {count} erasures: what of them is in this backup is"
+         " erased again when the daemon starts", "",
+         "le registre connaît {count} effacements : ce que cette sauvegarde en contient est effacé"
+         " de nouveau au démarrage du service", ""),
     Text("lies_aside", "what was there lies in {place}; it holds personal data, delete it in time",
          "", "ce qui s'y trouvait est dans {place} ; cela contient des données personnelles,"
          " l'effacer en temps voulu", ""),

@@ -21,6 +21,7 @@ from gateway.core.outcome import (
     Absent,
     Accepted,
     CannotTell,
+    ErasureAnswer,
     Finding,
     Found,
     Misconfigured,
@@ -90,7 +91,8 @@ class Progress:
 @dataclass(frozen=True, slots=True)
 class Settlement:
     """The move to perform. `next_at` is set for states that are claimed again by themselves,
-    `sent_at` where the far end may have taken the call of that time."""
+    `sent_at` where the far end may have taken the call of that time. `erasure`: what a far end
+    answered to one."""
 
     state: State
     reason: str
@@ -100,6 +102,7 @@ class Settlement:
     link: str | None = None
     failures: int = 0
     sent_at: datetime | None = None
+    erasure: ErasureAnswer | None = None
 
 
 #: A delivery that failed so often is shown to a person, and still tried.
@@ -130,8 +133,10 @@ def decide(
     """
     failures = progress.failures + 1
     match outcome:
-        case Accepted(reference, link):
-            return Settlement(State.DONE, "accepted", reference=reference, link=link)
+        case Accepted(reference, link, erasure=erasure):
+            return Settlement(
+                State.DONE, "accepted", reference=reference, link=link, erasure=erasure
+            )
         case Refused(reason, detail):
             return Settlement(State.PARKED, reason, detail, failures=failures)
         case Unsure(reason, detail, _, after):

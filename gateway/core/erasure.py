@@ -16,9 +16,13 @@ from enum import StrEnum
 
 #: The reason for which all gone accounts wait for two people.
 BRAKED = "brake"
+#: The reason for which single requests that a person wants erased wait for a second one.
+ORDERED = "ordered"
 #: The time for which erasures count for the brake: many small runs must not do what one large may
 #: not.
 BRAKE_WINDOW = timedelta(hours=24)
+#: The time that communes have to erase, where no configuration says it.
+DEADLINE = timedelta(days=30)
 
 
 class Phase(StrEnum):
@@ -69,14 +73,15 @@ class Suspect:
 class KnownAccounts:
     """The accounts known when the run is judged.
 
-    `accounts` are those that it asked about, `held` wait for two people, `recent` is the number
-    erased within `BRAKE_WINDOW` without an agreement.
+    `accounts` are those that it asked about, `held` wait for two people, `opened` are being stopped
+    and not yet scrubbed, `recent` is the number erased within `BRAKE_WINDOW` without an agreement.
     """
 
     accounts: frozenset[str]
     suspects: Mapping[str, Suspect]
     held: frozenset[str] = frozenset()
     recent: int = 0
+    opened: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +95,8 @@ class VoidRun:
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """The consequences of a run: accounts erased, held, suspected and cleared. `suspects` are all
-    that remain. `reason` is `BRAKED`, `contradiction` or empty."""
+    that remain. `stop` are those whose erasure had begun and that are known again. `reason` is
+    `BRAKED`, `contradiction` or empty."""
 
     erase: frozenset[str] = frozenset()
     hold: frozenset[str] = frozenset()
@@ -98,6 +104,7 @@ class Judgement:
     cleared: frozenset[str] = frozenset()
     reason: str = ""
     detail: str = ""
+    stop: frozenset[str] = frozenset()
 
 
 def judge_run(
@@ -111,16 +118,19 @@ def judge_run(
     if reading.canary_gone:
         return VoidRun("canary_gone", "the witness account, which exists, is told to be gone")
     gone = reading.gone & before.accounts
-    watched = frozenset(before.suspects) | before.held
+    watched = (frozenset(before.suspects) | before.held) & before.accounts
     # A list of deletions starts at a cursor: an account missing from it has not come back.
-    cleared = frozenset() if reading.positive else (watched & before.accounts) - gone
+    cleared = frozenset() if reading.positive else (watched | before.opened) - reading.gone
+    stop = cleared & before.opened
     still = tuple(one for account, one in before.suspects.items() if account in gone)
     if gone and over(brake, len(gone) + before.recent, len(before.accounts) + before.recent):
         detail = f"{len(gone)} of {len(before.accounts)} accounts at once"
         if before.recent:
             detail += f", {before.recent} erased within a day"
         kept = tuple(before.suspects.values()) if reading.positive else still
-        return Judgement(hold=gone, suspects=kept, cleared=cleared, reason=BRAKED, detail=detail)
+        return Judgement(
+            hold=gone, suspects=kept, cleared=cleared, reason=BRAKED, detail=detail, stop=stop
+        )
     if reading.positive:
         # A held account waits until two people agree, however small the later run.
         return Judgement(erase=gone - before.held, suspects=tuple(before.suspects.values()))
@@ -129,7 +139,9 @@ def judge_run(
         # anew.
         anew = tuple(Suspect(account, now, now) for account in sorted(gone))
         detail = f"{len(cleared)} accounts told to be gone are known again"
-        return Judgement(suspects=anew, cleared=cleared, reason="contradiction", detail=detail)
+        return Judgement(
+            suspects=anew, cleared=cleared, reason="contradiction", detail=detail, stop=stop
+        )
     erase: set[str] = set()
     suspects: list[Suspect] = []
     for account in sorted(gone):

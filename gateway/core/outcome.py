@@ -12,19 +12,50 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
 
 from gateway.core import reasons
+
+
+class ErasureResult(StrEnum):
+    """The end of a person's data at a far end that was asked to erase them.
+
+    anonymised: what remains names nobody. kept: a law asks for it (GDPR, art. 17(3)). absent: there
+    was nothing of this request.
+    """
+
+    ERASED = "erased"
+    ANONYMISED = "anonymised"
+    KEPT = "kept"
+    ABSENT = "absent"
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureAnswer:
+    """The answer to an erasure.
+
+    What is kept needs its `ground` (the law or rule); `until` (aware) is the end, where it is
+    known, `by` who decided. None of them names the person who is erased.
+    """
+
+    result: ErasureResult = ErasureResult.ERASED
+    ground: str | None = None
+    until: datetime | None = None
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """The far end has it. `reference` is its own number, if it gives one. `called` False: nothing
-    had to be sent, so this says nothing of the far end's health."""
+    had to be sent, so this says nothing of the far end's health. `erasure`: the answer to an
+    erasure; None means that it is erased."""
 
     reference: str | None = None
     link: str | None = None
     proof: Mapping[str, str] = field(default_factory=dict)
     called: bool = True
+    erasure: ErasureAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)

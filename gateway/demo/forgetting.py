@@ -30,7 +30,7 @@ from gateway.flow.sealing import open_sealer
 from gateway.sim.faults import FaultCondition
 from gateway.sim.formdata import SimulatedFormdata
 from gateway.sim.glc import Lie
-from gateway.store import erasures, scrub, trail
+from gateway.store import erasure_answers, erasures, trail
 from gateway.store.engine import Database
 from gateway.store.erasures import Erasure
 from gateway.store.outbox import backlog
@@ -224,7 +224,7 @@ async def _by_hand(stage: Stage, story: Story, watch: GatewayTables) -> bool:
         stage.bron.updates[:] = [u for u in stage.bron.updates if u.ticket_id != ticket.id]
     for one in await watch.all():
         await watch.database.write(
-            scrub.done_by_hand, one.id, BRON, "Agent Inventé", datetime.now(UTC)
+            erasure_answers.done_by_hand, one.id, BRON, "Agent Inventé", datetime.now(UTC)
         )
     story.say("bron", say("erased_by_hand", count=len(hers)))
     return met and bool(hers)

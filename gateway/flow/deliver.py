@@ -64,6 +64,8 @@ log = structlog.get_logger()
 _Answer = TypeVar("_Answer", bound=Outcome | Finding)
 #: Characters kept of a far end's number or word.
 _LONGEST = 2_000
+#: Characters kept of why a far end keeps what it was to erase.
+_LONGEST_WORDS = 500
 #: Events whose separate files are all their own. From a whole form the mapping chooses.
 _WITH_ITS_OWN_FILES = frozenset({EventKind.DOCUMENT, EventKind.MESSAGE})
 
@@ -315,7 +317,17 @@ def _storable(outcome: _Answer) -> _Answer:
             mended[name] = clean_text(text[:_LONGEST]).strip() if name == "detail" else None
         elif not text.isprintable():
             mended[name] = clean_text(text).strip()
+    answer = outcome.erasure if isinstance(outcome, Accepted) else None
+    if answer is not None:
+        mended["erasure"] = dataclasses.replace(
+            answer, ground=_line(answer.ground), by=_line(answer.by)
+        )
     return dataclasses.replace(outcome, **mended) if mended else outcome
+
+
+def _line(text: str | None) -> str | None:
+    """Return a far end's words as one line of a ledger, bounded."""
+    return clean_text(" ".join((text or "")[:_LONGEST].split()))[:_LONGEST_WORDS].strip() or None
 
 
 def _called(

@@ -37,7 +37,7 @@ OVERLAP = timedelta(minutes=10)
 SECOND = timedelta(seconds=1)
 
 
-def _asked_at_once(refs: Sequence[str]) -> Iterator[list[str]]:
+def names_at_once(refs: Sequence[str]) -> Iterator[list[str]]:
     """Split into parts that fit into an address."""
     part: list[str] = []
     size = 0
@@ -113,7 +113,7 @@ class DueReader:
         noted = {one.ref for one in passed}
         again = await self.store.read(intake.to_look_at, portal, slug, [*connected], AGAIN)
         refs = [one.ref for one in again if self._worth_a_look(teleservice, one)]
-        for some in _asked_at_once(refs):
+        for some in names_at_once(refs):
             page = await client.due(slug, field, refs=some, limit=PAGE)
             if not isinstance(page, Page):
                 yield page

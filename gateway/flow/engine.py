@@ -14,8 +14,10 @@ import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.breaker import BreakerPolicy
+from gateway.core.erasure import DEADLINE
 from gateway.core.errors import Fault, Unavailable
 from gateway.flow import operator
+from gateway.flow.anonymised import AnonymisationWatch
 from gateway.flow.antivirus import Antivirus
 from gateway.flow.attachments import Attachments, open_attachments, open_objects
 from gateway.flow.changes import ChangeReceiver
@@ -23,10 +25,13 @@ from gateway.flow.deliver import Deliverer
 from gateway.flow.environment import Environment
 from gateway.flow.erase import Eraser
 from gateway.flow.erased_accounts import AccountHasher
+from gateway.flow.erasure_ledger import LEDGER_FILE, ErasureLedger
+from gateway.flow.erasure_reminders import ErasureReminders
 from gateway.flow.far_ends import GLC, FarEnds, Transport, open_far_ends
 from gateway.flow.files import FileOpener
 from gateway.flow.heartbeat import Heartbeats
 from gateway.flow.identity import IdentityWatch
+from gateway.flow.identity_events import IdentityEvents
 from gateway.flow.intake import Intake
 from gateway.flow.lanes.configured import lane_policy, lanes_of, lanes_that_differ
 from gateway.flow.lanes.lanes import Lanes
@@ -81,6 +86,9 @@ class Engine:
     heartbeats: Heartbeats
     warner: CommuneWarner
     retention: Retention
+    reminders: ErasureReminders
+    anonymisations: AnonymisationWatch
+    identity_events: IdentityEvents
     #: None when GLC is not configured.
     identity: IdentityWatch | None = None
     #: None when accounts are not linked.
@@ -238,6 +246,7 @@ async def open_engine(
             hasher,
         )
         glc, source = catalogue.settings.glc, far_ends.identity
+        deadline = DEADLINE if glc is None else timedelta(seconds=glc.deadline)
         identity: IdentityWatch | None = None
         if glc is not None and source is not None:
             identity = IdentityWatch(
@@ -270,7 +279,16 @@ async def open_engine(
             receiver,
             changes,
             Reconciler(store, far_ends, receiver, environment, far_ends.limits, settle),
-            Eraser(store, hasher, environment, lanes.wake, attachments, register),
+            Eraser(
+                store,
+                hasher,
+                environment,
+                lanes.wake,
+                attachments,
+                ErasureLedger(catalogue.settings.data_dir / LEDGER_FILE, hasher.check_value),
+                deadline,
+                register,
+            ),
             attachments,
             antivirus,
             PivotDesk(store, far_ends, changes, files, far_ends.limits.max_file_bytes),
@@ -278,6 +296,9 @@ async def open_engine(
             Heartbeats(store, far_ends, environment),
             CommuneWarner(store, mailbox, environment, None if relay is None else relay.send),
             Retention(store, far_ends, environment),
+            ErasureReminders(store, far_ends, environment, None if relay is None else relay.send),
+            AnonymisationWatch(store, far_ends, hasher, environment, deadline),
+            IdentityEvents(store, hasher, environment, register),
             identity,
             linking,
             alone,

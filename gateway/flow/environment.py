@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from gateway.core.ids import request_id
 from gateway.flow import random_ids
 from gateway.flow.crash_points import die_if_told
 
@@ -30,3 +31,7 @@ class Environment:
     entropy: Callable[[], int] = random_ids.entropy
     new_id: Callable[[], str] = random_ids.new_id
     crash: Callable[[str], None] = die_if_told
+
+    def new_name(self) -> str:
+        """Return a new name that sorts by its time, to go behind a prefix."""
+        return request_id(self.now(), self.entropy()).removeprefix("TDG-")

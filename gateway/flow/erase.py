@@ -9,19 +9,39 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import structlog
 
-from gateway.core.erasure import Phase
+from gateway.core.erasure import DEADLINE, Phase
 from gateway.core.errors import GatewayError
-from gateway.core.outcome import Absent, Accepted, CannotTell, Found, Outcome, Refused, TryLater
+from gateway.core.outcome import (
+    Absent,
+    Accepted,
+    CannotTell,
+    ErasureAnswer,
+    ErasureResult,
+    Found,
+    Outcome,
+    Refused,
+    TryLater,
+)
 from gateway.flow.attachments import Attachments
 from gateway.flow.environment import Environment
 from gateway.flow.erased_accounts import AccountHasher
+from gateway.flow.erasure_ledger import BadLedger, ErasureLedger, recognise
 from gateway.flow.links import LinkRegister
 from gateway.flow.texts import say
 from gateway.sdk import Adapter
-from gateway.store import erasures, object_gc, scrub
+from gateway.store import (
+    erasure_answers,
+    erasure_marks,
+    erasures,
+    installation,
+    object_gc,
+    scrub,
+    tombstones,
+)
 from gateway.store.engine import Store
 from gateway.store.rows import StoredRequest
 
@@ -42,14 +62,60 @@ class Eraser:
     environment: Environment
     wake: Callable[..., None]
     attachments: Attachments
+    ledger: ErasureLedger
+    deadline: timedelta = DEADLINE
     #: None when accounts are not linked.
     links: LinkRegister | None = None
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
+    async def begin(self) -> None:
+        """Before anything is taken or sent: check the key, and erase again what the ledger knows
+        and a restored database still holds. Raises GatewayError."""
+        await self.check_key()
+        if self.hasher.lost():
+            return
+        known = await self.store.read(erasure_marks.marks)
+        told = await asyncio.to_thread(self.ledger.read)
+        lacking = {mark: at for mark, at in told.items() if mark not in known}
+        if lacking:
+            found = await self.store.read(
+                lambda connection: recognise(
+                    lacking, erasure_marks.held_requests(connection), self.hasher
+                )
+            )
+            run = f"RUN-{self.environment.new_name()}"
+            opened = await self.store.write(
+                erasure_marks.remember,
+                found,
+                run,
+                self.deadline,
+                lambda: f"ERA-{self.environment.new_name()}",
+                self.environment.now(),
+            )
+            log.warning("erasure.remembered", run=run, marks=len(lacking), opened=opened)
+            await self.advance()
+        await self._write_down()
+
     async def check_key(self) -> None:
-        """Raises GatewayError when people were erased and the key that refuses them is lost."""
-        if self.hasher.lost() and await self.store.read(erasures.any_erased):
-            raise GatewayError(say("key_missing"))
+        """Raises GatewayError when people were erased and the key that refuses them is lost, or is
+        another one."""
+        erased = await self.store.read(tombstones.any_erased)
+        value = self.hasher.check_value()
+        if value is None:
+            if erased:
+                raise GatewayError(say("key_missing"))
+            return
+        noted = await self.store.read(installation.erasure_key)
+        if noted == value:
+            return
+        if noted is not None and erased:
+            raise GatewayError(say("key_changed"))
+        await self.store.write(installation.note_erasure_key, value)
+
+    async def _write_down(self) -> None:
+        """Have the ledger hold all marks. Raises BadLedger."""
+        marks = await self.store.read(erasure_marks.marks)
+        await asyncio.to_thread(self.ledger.add, marks)
 
     async def advance(self) -> int:
         """Advance every erasure as far as possible; return how many moved. A failed step is tried
@@ -93,6 +159,11 @@ class Eraser:
         scrubbed = [erasure for erasure in scrubbed if erasure not in held]
         if not scrubbed:
             return 0
+        try:
+            await self._write_down()
+        except BadLedger as error:
+            log.error("erasure.ledger_waits", erasures=len(scrubbed), error=str(error))
+            return 0
         if not await self.store.clean():
             log.warning("erasure.files_wait", erasures=len(scrubbed))
             return 0
@@ -106,7 +177,9 @@ class Eraser:
         return moved
 
     async def _acknowledge(self, erasure: str) -> int:
-        closed = await self.store.write(scrub.acknowledge, erasure, self.environment.now())
+        closed = await self.store.write(
+            erasure_answers.acknowledge, erasure, self.environment.now()
+        )
         self.environment.crash("erase.acknowledged")
         if closed:
             log.info("erasure.closed", erasure=erasure)
@@ -124,9 +197,19 @@ async def erase_at(adapter: Adapter, request: StoredRequest) -> Outcome:
             case Found(reference):
                 number = reference
             case Absent():
-                return Accepted(proof={"find": "absent"})
+                absent = ErasureAnswer(ErasureResult.ABSENT)
+                return Accepted(proof={"find": "absent"}, erasure=absent)
             case CannotTell(reason, detail, forever, after, answer):
                 if forever:
                     return Refused("erase_by_hand", f"its number there is not known ({reason})")
                 return TryLater(reason, detail, after, answer)
-    return await adapter.erase(request.id, number)
+    return with_ground(await adapter.erase(request.id, number))
+
+
+def with_ground(outcome: Outcome) -> Outcome:
+    """Return the outcome of an erasure. What is kept without a ground is refused: a person asks the
+    commune for it."""
+    answer = outcome.erasure if isinstance(outcome, Accepted) else None
+    if answer is not None and answer.result is ErasureResult.KEPT and not answer.ground:
+        return Refused("kept_by_law", "the commune keeps what it holds, and gives no ground")
+    return outcome

@@ -19,6 +19,8 @@ from gateway.flow.texts import say
 
 KEY_FILE = "erasure.key"
 _SHORTEST = 16
+#: No account, nor request, is called so.
+_CHECKED = "\0check"
 
 
 class BadKey(GatewayError):
@@ -57,11 +59,33 @@ class AccountHasher:
             self._key = _read(self._path) or _make(self._path)
         return _hash(self._key, normal_account(account))
 
+    def hash_of_request(self, portal: str, teleservice: str, ref: str) -> str:
+        """Return the hash of a single request, by its names at the portal. Makes the key at need.
+        Raises BadKey and OSError."""
+        return self.hash_of(_request_name(portal, teleservice, ref))
+
+    def marks_of(
+        self, account: str | None, portal: str, teleservice: str, ref: str
+    ) -> tuple[tuple[str, ...], str | None]:
+        """Return the hashes under which an account may have been erased, and that of the request
+        itself. None while there is no key: nobody was erased then. Raises BadKey."""
+        if self.lost():
+            return (), None
+        return self.hashes_of(account), self.hash_of_request(portal, teleservice, ref)
+
+    def check_value(self) -> str | None:
+        """Return a value that tells this key from others, and not the key; None for no key."""
+        return None if self.lost() or self._key is None else _hash(self._key, _CHECKED)
+
     def lost(self) -> bool:
         """Is there no key?"""
         if self._key is None:
             self._key = _read(self._path)
         return self._key is None
+
+
+def _request_name(portal: str, teleservice: str, ref: str) -> str:
+    return "\0".join(("request", portal, teleservice, ref))
 
 
 def _hash(key: bytes, account: str) -> str:

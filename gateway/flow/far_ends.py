@@ -31,6 +31,7 @@ from gateway.wire.identity import IdentitySource
 from gateway.wire.mail import MailRelay
 from gateway.wire.portal import PortalClient
 from gateway.wire.portal_calls import PortalCredentials
+from gateway.wire.security_events import KeySource
 from gateway.wire.sockets import NetworkConnector
 
 log = structlog.get_logger()
@@ -81,6 +82,8 @@ class FarEnds:
         self.limits = catalogue.settings.limits
         self._environment = environment
         self._transport = transport
+        #: The keys by which GLC signs the events that it pushes; None where none are taken.
+        self.event_keys: KeySource | None = None
         #: By lane name, GLC's by `GLC`.
         self._sides: dict[str, _Side] = {}
         self._locks: dict[str, asyncio.Lock] = {}
@@ -298,6 +301,7 @@ class FarEnds:
             served=partial(self.served.__setitem__, GLC),
         )
         side.stack.push_async_callback(client.aclose)
+        self.event_keys = None if glc.events is None else KeySource(glc.events.jwks_url, client)
         return side, identity_source(glc, client, self._environment)
 
     def _portal_client(self, portal: Portal) -> httpx.AsyncClient:

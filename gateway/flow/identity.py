@@ -13,13 +13,12 @@ import structlog
 
 from gateway.catalogue.catalogue import Glc, GlcAuth
 from gateway.core.erasure import ProviderRun, VoidRun
-from gateway.core.ids import request_id
 from gateway.core.messages import Message
 from gateway.flow.environment import Environment
 from gateway.flow.erased_accounts import AccountHasher
 from gateway.flow.links import LinkRegister
 from gateway.sdk import ClientCredentials
-from gateway.store import cursors, erasures
+from gateway.store import cursors, erasures, scrub
 from gateway.store.cursors import CursorValue
 from gateway.store.engine import Store
 from gateway.store.erasures import Counts
@@ -93,7 +92,7 @@ class IdentityWatch:
             return await self._poll(self.glc, self.source)
 
     async def _poll(self, glc: Glc, source: IdentitySource) -> PollResult:
-        run = f"RUN-{self._id()}"
+        run = f"RUN-{self.environment.new_name()}"
         known = await self.store.read(erasures.known_accounts)
         # Who has linked accounts may have filed no request.
         linked = frozenset() if self.links is None else await self.links.accounts()
@@ -122,7 +121,7 @@ class IdentityWatch:
                 note=ENTRIES_SKIPPED if told.skipped else None,
                 linked=linked,
             ),
-            lambda: f"ERA-{self._id()}",
+            lambda: f"ERA-{self.environment.new_name()}",
             now,
         )
         if isinstance(judged, VoidRun):
@@ -134,6 +133,9 @@ class IdentityWatch:
                 told.calls,
                 failure=judged.reason,
             )
+        if judged.stop:
+            stopped = await self.store.write(scrub.reinstate, sorted(judged.stop), run, now)
+            log.warning("erasure.withdrawn", run=run, accounts=stopped)
         if judged.erase or judged.hold:
             self.environment.crash("erase.found")
         waiting = await self.store.read(erasures.held_runs) if judged.hold else []
@@ -166,9 +168,6 @@ class IdentityWatch:
             reason=poll.reason,
         )
         return poll
-
-    def _id(self) -> str:
-        return request_id(self.environment.now(), self.environment.entropy()).removeprefix("TDG-")
 
 
 def identity_source(

@@ -20,11 +20,13 @@ from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, TryL
 from gateway.flow.claimed import NoRoute, UndecodableEvent
 from gateway.flow.deliver import Deliverer
 from gateway.flow.environment import Environment
+from gateway.flow.erase import with_ground
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.lanes.lanes import Lanes
 from gateway.flow.lanes.state import Lane
 from gateway.sdk import Amendment, Submission, TookTooLong, beside
 from gateway.sdk.pivot import PivotClient, message_weight
+from gateway.sdk.pivot_answer import erasure_answer
 from gateway.sdk.pivot_models import (
     ClaimAnswer,
     ClaimedItem,
@@ -273,11 +275,7 @@ def _outcome(told: ClaimResultTold) -> Outcome:
     if told.result == "refused":
         words = "\n".join(told.problems)
         return Refused("refused", "by the commune", answer=words or None)
-    receipt = told.erasure
-    if receipt is not None and receipt.outcome == "kept":
-        words = f"{receipt.ground or ''} {receipt.until or ''}".strip()
-        return Refused("kept_by_law", "the commune keeps what it holds", answer=words or None)
-    return Accepted(told.reference, told.link)
+    return with_ground(Accepted(told.reference, told.link, erasure=erasure_answer(told.erasure)))
 
 
 def _read(token: str) -> tuple[str, int]:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 from gateway.catalogue.catalogue import Glc
 from gateway.core.delivery import State
+from gateway.core.erasure import DEADLINE, ORDERED
 from gateway.core.lane_policy import LanePolicy
-from gateway.store import erasures, renewals, scrub, untold
+from gateway.core.outcome import ErasureAnswer
+from gateway.flow.environment import Environment
+from gateway.flow.erased_accounts import AccountHasher
+from gateway.store import erasure_answers, erasure_orders, erasures, renewals, untold
 from gateway.store.engine import Store
+from gateway.store.erasure_orders import OpenOrder, SingleRequest
 from gateway.store.outbox import backlog, operator
 from gateway.store.outbox import lanes as memory
 from gateway.store.outbox.rows import Delivery
 from gateway.store.renewals import RenewalAnswer
-from gateway.store.rows import Untold
+from gateway.store.rows import StoredRequest, Untold
 
-#: The deadline of held erasures when GLC is no longer configured.
-DEADLINE = timedelta(days=30)
 #: Seconds to wait for daemons, which look for orders every 3 seconds.
 PATIENCE = 20.0
 #: A daemon that was silent for so many seconds was killed, or is very busy.
@@ -90,9 +93,48 @@ async def approve(
     return await store.write(erasures.approve, target, by, deadline, now)
 
 
-async def done_by_hand(store: Store, erasure: str, commune: str, by: str, now: datetime) -> int:
-    """Note that a commune erased by hand. Return the number of requests. Raises NotFound."""
-    return await store.write(scrub.done_by_hand, erasure, commune, by, now)
+async def done_by_hand(
+    store: Store,
+    erasure: str,
+    commune: str,
+    by: str,
+    now: datetime,
+    *,
+    answer: ErasureAnswer | None = None,
+    request: str | None = None,
+) -> int:
+    """Note what a commune did by hand (None: it erased), with one request or all that it owes.
+    Return the number of requests. Raises NotFound and Conflict."""
+    return await store.write(
+        erasure_answers.done_by_hand, erasure, commune, by, now, answer, request
+    )
+
+
+async def open_requests(
+    store: Store,
+    hasher: AccountHasher,
+    wanted: Sequence[StoredRequest],
+    by: str,
+    because: str,
+    deadline: timedelta,
+    environment: Environment,
+) -> tuple[str, list[str]]:
+    """Have single requests erased, once a second person agrees. Return the order's run, and the
+    erasures. Raises NotFound, Conflict, BadKey and OSError."""
+    run = f"RUN-{environment.new_name()}"
+    singles = [
+        SingleRequest(one.id, hasher.hash_of_request(one.portal, one.teleservice, one.ref))
+        for one in wanted
+    ]
+    order = OpenOrder(run, "command", deadline, ORDERED, by, because)
+    made = await store.write(
+        erasure_orders.open_requests,
+        singles,
+        order,
+        lambda: f"ERA-{environment.new_name()}",
+        environment.now(),
+    )
+    return run, made
 
 
 async def daemons(store: Store) -> Mapping[str, RenewalAnswer]:

@@ -180,8 +180,8 @@ class Receiver:
             request = set_aside(request)
         if event.kind is EventKind.CHANGE:
             request = await self._compared(request, size)
-        marks = self._marks(request)
-        blobs = await self._put(contents, request, marks)
+        marks, mark = self._marks(request)
+        blobs = await self._put(contents, request, marks, mark)
         adapter = self.far_ends.adapters.get(route.gru.lane_name)
         capabilities = None if adapter is None else adapter.capabilities
         event_id = self.environment.new_id()
@@ -199,6 +199,7 @@ class Receiver:
             nonce=nonce.key if nonce else None,
             nonce_until=nonce.until if nonce else None,
             marks=marks,
+            mark=mark,
             vouched=vouched,
             spare_id=request_id(now, self.environment.entropy()),
         )
@@ -242,13 +243,17 @@ class Receiver:
         return dataclasses.replace(request, changes=tuple(changes))
 
     async def _put(
-        self, contents: Mapping[str, Content], request: ServiceRequest, marks: tuple[str, ...]
+        self,
+        contents: Mapping[str, Content],
+        request: ServiceRequest,
+        marks: tuple[str, ...],
+        mark: str | None,
     ) -> Mapping[str, Content]:
         """Put the files in their place, while the portal waits. Files of an erased person are never
         put."""
         if not contents or not self.attachments.external:
             return contents
-        if await self.store.read(accepting.erased, request, marks):
+        if await self.store.read(accepting.erased, request, marks, mark):
             return contents
         return await self.attachments.put(contents, UPLOAD_PATIENCE, request_id=request.id)
 
@@ -257,10 +262,11 @@ class Receiver:
         with contextlib.suppress(Unavailable):
             await self.attachments.drop(blobs.values())
 
-    def _marks(self, request: ServiceRequest) -> tuple[str, ...]:
-        if self.hasher is None or request.user is None:
-            return ()
-        return self.hasher.hashes_of(request.user.uuid)
+    def _marks(self, request: ServiceRequest) -> tuple[tuple[str, ...], str | None]:
+        if self.hasher is None:
+            return (), None
+        account = None if request.user is None else request.user.uuid
+        return self.hasher.marks_of(account, request.portal, request.teleservice, request.ref)
 
     async def _scan(self, files: Sequence[IncomingFile]) -> None:
         """Raises Rejected 415 for a file in which a virus was found, and Unavailable."""

@@ -31,6 +31,26 @@ say = Messages(
          " taken in again", "restore erasure.key into data_dir, or the secret of erasure_key",
          "la clé des comptes effacés manque ; sans elle, des personnes effacées seraient reprises",
          "restaurer erasure.key dans data_dir, ou le secret d'erasure_key"),
+    Text("key_changed", "the key of erased accounts is another one than before; with it erased"
+         " people would be taken in again", "give the former one back: erasure.key in data_dir, or"
+         " the secret of erasure_key",
+         "la clé des comptes effacés n'est plus la même ; avec elle, des personnes effacées"
+         " seraient reprises", "remettre la précédente : erasure.key dans data_dir, ou le secret"
+         " d'erasure_key"),
+    Text("ledger_damaged", "the ledger of erasures {place} is damaged at line {line}",
+         "restore it from a backup, or put it aside: then what a restored database holds again is"
+         " not erased again",
+         "le registre des effacements {place} est abîmé à la ligne {line}",
+         "le restaurer d'une sauvegarde, ou le mettre de côté : ce qu'une base restaurée contient"
+         " de nouveau ne serait alors pas effacé de nouveau"),
+    Text("ledger_unread", "the ledger of erasures {place} cannot be read: {error}", "",
+         "le registre des effacements {place} ne peut être lu : {error}", ""),
+    Text("ledger_unwritten", "the ledger of erasures {place} cannot be written: {error}", "",
+         "le registre des effacements {place} ne peut être écrit : {error}", ""),
+    Text("ledger_of_another_key", "the ledger of erasures {place} was made with another key",
+         "give the former key back: erasure.key in data_dir, or the secret of erasure_key",
+         "le registre des effacements {place} a été fait avec une autre clé",
+         "remettre la précédente : erasure.key dans data_dir, ou le secret d'erasure_key"),
     Text("key_short", "erasure_key is too short", "{least} characters at least",
          "erasure_key est trop court", "au moins {least} caractères"),
     Text("key_unread", "the erasure key {place} cannot be read: {error}", "",

@@ -17,7 +17,7 @@ from gateway.core.breaker import Breaking
 from gateway.core.erasure import BRAKED
 from gateway.core.errors import NotFound
 from gateway.core.reasons import About
-from gateway.flow import warning
+from gateway.flow import anonymised, erasure_reminders, warning
 from gateway.flow.certificates import ending
 from gateway.flow.due import cursor_name
 from gateway.flow.engine import Engine, grus
@@ -60,6 +60,11 @@ FULL = 64 * 1024 * 1024
 LATE = 3
 #: Names listed at once.
 _TOLD = 5
+_FAILING = (warning.NAME, erasure_reminders.NAME, anonymised.NAME)  # cursors shown while they do
+_BELIEVED = {
+    ENTRIES_SKIPPED: "entries of the provider's list could not be read and were passed over",
+    BRAKED: "the last run found more accounts gone at once than the brake allows",
+}
 _T = TypeVar("_T")
 
 
@@ -130,7 +135,7 @@ async def commune_health(engine: Engine, insee: str, *, started_at: datetime) ->
     portal = engine.catalogue.portals[commune.portal].lane_name(insee)
     lanes = {name: part for name, part in lanes.items() if name in own or name == portal}
     asked = {f"poll:{name}" for name in own} | {heartbeat_name(name) for name in own}
-    warned = tuple(f"{warning.NAME}{name}:" for name in own)
+    warned = tuple(f"{kind}{name}:" for kind in _FAILING for name in own)
     timers = {
         name: part for name, part in timers.items() if name in asked or name.startswith(warned)
     }
@@ -247,17 +252,17 @@ def _timers(
         says = "" if meant is None else "; ".join(filter(None, (meant.en, meant.do)))
         parts[name] = TimerPart(state, every, last, failure, late, fault, says)
     for name, cursor in (positions or {}).items():
-        if name.startswith(warning.NAME) and cursor.failure is not None:
+        if name.startswith(_FAILING) and cursor.failure is not None:
             parts[name] = _untold(cursor)
     return parts
 
 
 def _untold(cursor: cursors.CursorValue) -> TimerPart:
-    """Return a commune that could not be told of what it does not fetch."""
+    """Return what failed: a note to a commune, or a look at the portal's anonymised requests."""
     meant = reasons.of(cursor.failure or "")
     says = "; ".join(filter(None, (meant.en, meant.do)))
-    last, failure = cursor.updated_at, cursor.failure
-    return TimerPart(Overall.DEGRADED, warning.EVERY, last, failure, False, says=says)
+    shown = (cursor.updated_at, cursor.failure, False)
+    return TimerPart(Overall.DEGRADED, warning.EVERY, *shown, says=says)
 
 
 async def _glc(engine: Engine, now: datetime) -> GlcPart | None:
@@ -267,16 +272,11 @@ async def _glc(engine: Engine, now: datetime) -> GlcPart | None:
         return None
     last, counts = state.last, state.counts
     followed = engine.catalogue.settings.glc is not None
-    if not followed and not (counts.held or counts.open or counts.telling):
+    if not (followed or counts.held or counts.open or counts.telling):
         return None
     failure = last.failure if last is not None and followed else None
-    told = []
-    if failure == ENTRIES_SKIPPED:
-        told.append("entries of the provider's list could not be read and were passed over")
-    elif failure == BRAKED:
-        told.append("the last run found more accounts gone at once than the brake allows")
-    elif failure is not None:
-        told.append(f"the last run was not believed: {failure}")
+    why = f"the last run was not believed: {failure}"
+    told = [] if failure is None else [_BELIEVED.get(failure, why)]
     if counts.held:
         told.append(f"{counts.held} erasures wait for two people: erasure approve")
     if counts.overdue:

@@ -373,7 +373,9 @@ class Adapter(ABC):
         return Changes(failure=Refused("not_supported", f"{self.kind} takes no webhook"))
 
     async def erase(self, reference: str, gru_reference: str | None) -> Outcome:
-        """Erase at the GRU what it holds for this request."""
+        """Erase at the GRU what it holds for this request. `Accepted.erasure` says what became of
+        it: erased (also where it is None), anonymised, kept by a law, or absent. Return nothing of
+        it as a guess: what is not known is no `Accepted`."""
         return Refused("not_supported", f"{self.kind} cannot erase; a person must")
 
     async def aclose(self) -> None:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
-from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, TryLater
+from gateway.core.outcome import (
+    Accepted,
+    ErasureAnswer,
+    ErasureResult,
+    Misconfigured,
+    Outcome,
+    Refused,
+    TryLater,
+)
 from gateway.sdk.exchange import Answer, failure_of
-from gateway.sdk.pivot_models import Acknowledgement
+from gateway.sdk.pivot_models import Acknowledgement, ErasureReceipt
 from gateway.sdk.reading import Unreadable, read_json
 
 #: Statuses of an address where nobody takes messages: the options are at fault, not the request.
@@ -32,12 +40,16 @@ def outcome_of_push(answer: Answer) -> Outcome:
     except ValidationError:
         # A page instead of an answer: a proxy may have made it, and nothing was taken.
         return TryLater("unreadable_answer", f"HTTP {answer.status} that is no acknowledgement")
-    if told.erasure is not None and told.erasure.outcome == "kept":
-        return Refused("kept_by_law", "the commune keeps what it holds, and says why")
     proof = {"status": str(answer.status)}
-    if told.erasure is not None:
-        proof["erasure"] = told.erasure.outcome
-    return Accepted(told.reference, told.link, proof)
+    return Accepted(told.reference, told.link, proof, erasure=erasure_answer(told.erasure))
+
+
+def erasure_answer(receipt: ErasureReceipt | None) -> ErasureAnswer | None:
+    """Return what a commune's receipt says; None for none."""
+    if receipt is None:
+        return None
+    ground = " ".join((receipt.ground or "").split()) or None
+    return ErasureAnswer(ErasureResult(receipt.outcome), ground, receipt.until)
 
 
 def _says_again(answer: Answer) -> bool:

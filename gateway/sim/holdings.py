@@ -181,9 +181,12 @@ class Holdings:
         self.get(slug, id).busy_until = self.clock() + timedelta(seconds=seconds)
 
     def anonymise(self, slug: str, id: str) -> None:
-        """Wipe a formdata's person and values. Lists leave it out afterwards."""
+        """Wipe a formdata's person and values, and who acted and what was said in its history.
+        Lists leave it out afterwards. Source: `WCS wcs/formdata.py`, anonymise."""
         item = self.get(slug, id)
         item.anonymised, item.user, item.fields, item.workflow_data = True, None, {}, {}
+        for entry in item.history:
+            entry.who, entry.who_id, entry.parts = None, None, []
 
     def find(self, id: str, slug: str | None) -> SimulatedFormdata:
         if slug is not None:

@@ -14,7 +14,7 @@ from gateway.core.ids import displaced_ref
 from gateway.core.request import EventKind, ServiceRequest
 from gateway.core.sighting import Sighting, same_event
 from gateway.core.status import Status
-from gateway.store import erasures, nonces, resealing, retention, sealed, statements
+from gateway.store import nonces, resealing, retention, sealed, statements, tombstones
 from gateway.store.outbox import enqueuing
 from gateway.store.outbox.enqueuing import QueuedDelivery
 from gateway.store.reading import as_text, lock_request, request_by_id, request_by_ref
@@ -40,7 +40,7 @@ def accept(connection: Connection, incoming: Incoming) -> Acceptance:
     if not nonces.spend(connection, incoming.nonce, incoming.nonce_until):
         return Acceptance(Reception.REPLAYED)
     request = incoming.request
-    if erasures.was_erased(connection, incoming.marks):
+    if tombstones.was_erased(connection, incoming.marks, incoming.mark):
         known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
         return Acceptance(Reception.ERASED, known)
     creation = request.event.kind is EventKind.CREATION
@@ -113,9 +113,11 @@ def _named(connection: Connection, incoming: Incoming, request_id: str) -> Incom
     return replace(incoming, request=replace(incoming.request, event=event))
 
 
-def erased(connection: Connection, request: ServiceRequest, marks: Sequence[str]) -> bool:
+def erased(
+    connection: Connection, request: ServiceRequest, marks: Sequence[str], mark: str | None
+) -> bool:
     """Would `accept` answer ERASED? Asked before its files are put."""
-    if erasures.was_erased(connection, marks):
+    if tombstones.was_erased(connection, marks, mark):
         return True
     known = request_by_ref(connection, request.portal, request.teleservice, request.ref)
     return known is not None and known.erased_at is not None

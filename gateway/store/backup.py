@@ -16,6 +16,7 @@ from gateway.core.errors import GatewayError
 from gateway.core.messages import Message
 from gateway.core.system_errors import system_error
 from gateway.store import installation
+from gateway.store.dialect import moment
 from gateway.store.schema import require, status, upgrade
 from gateway.store.tables import DELIVERY
 from gateway.store.texts import say
@@ -111,6 +112,23 @@ def check(path: Path) -> None:
         raise BadBackup(say("not_ours", place=str(path)))
     if not known.known:
         raise BadBackup(say("schema_of", place=str(path), said=known.said))
+
+
+def marks(path: Path) -> tuple[str | None, dict[str, datetime]]:
+    """Return the check value of the key of a SQLite database's marks, and the marks of what is
+    erased in it. One that is damaged, or has none, tells nothing: the ledger beside it does."""
+    try:
+        with contextlib.closing(_opened(path, "ro")) as found:
+            (key,) = found.execute(
+                "SELECT value FROM installation WHERE name = ?", (installation.ERASURE_KEY,)
+            ).fetchone()
+            rows = found.execute(
+                "SELECT mark, made_at FROM tombstone"
+                " WHERE mark NOT IN (SELECT mark FROM erasure WHERE state = 'open')"
+            ).fetchall()
+    except (sqlite3.Error, TypeError):
+        return None, {}
+    return key, {mark: at for mark, made_at in rows if (at := moment(made_at)) is not None}
 
 
 def restore(backup: Path, target: Path) -> None:

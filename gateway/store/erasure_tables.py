@@ -25,7 +25,10 @@ class SuspectRow(SQLModel, table=True):
 
 
 class ErasureRow(SQLModel, table=True):
-    """The erasure of one person. `run` is the poll that found it: `erasure approve` takes both."""
+    """The erasure of one person, or of one request (`request_id`) where no account is gone. `run`
+    is the poll or the order that it came of: `erasure approve` takes both. `because`: why a person
+    asked for it. `account` of a single request is its id, so that it is in one erasure at a time.
+    """
 
     __tablename__ = "erasure"
     id: str = Field(primary_key=True)
@@ -46,6 +49,8 @@ class ErasureRow(SQLModel, table=True):
     files: int = 0
     #: Communes whose acknowledgement is in the trail.
     told: str = ""
+    request_id: str | None = None
+    because: str | None = None
 
     __table_args__ = (
         CheckConstraint(
@@ -72,20 +77,27 @@ class ErasureRow(SQLModel, table=True):
 
 
 class ErasureTargetRow(SQLModel, table=True):
-    """One request of an erasure. `delivery_id` is None when no GRU can have received it."""
+    """One request of an erasure. `delivery_id` is None when no GRU can have received it. What is
+    kept has its ground, perhaps its end, and who decided."""
 
     __tablename__ = "erasure_target"
     erasure_id: str = Field(primary_key=True, foreign_key="erasure.id")
     request_id: str = Field(primary_key=True, foreign_key="request.id")
     commune: str
     gru: str
-    delivery_id: str | None = None
+    delivery_id: str | None = Field(default=None, index=True)
     acknowledged_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     acknowledged_by: str | None = None
+    #: One of `gateway.core.outcome.ErasureResult`, once it was answered.
+    answer: str | None = None
+    ground: str | None = None
+    until: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    decided_by: str | None = None
 
 
 class TombstoneRow(SQLModel, table=True):
-    """The keyed hash of an erased account, about which nothing is accepted any more."""
+    """The keyed hash of an erased account, or of a single request that was erased: nothing about it
+    is accepted any more."""
 
     __tablename__ = "tombstone"
     mark: str = Field(primary_key=True)

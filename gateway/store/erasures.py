@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, or_, select, text, update
+from sqlalchemy import Connection, Table, delete, func, insert, or_, select, update
 
 from gateway.core.erasure import (
-    BRAKE_WINDOW,
     Brake,
     Judgement,
     KnownAccounts,
@@ -22,12 +21,14 @@ from gateway.core.erasure import (
     same_person,
 )
 from gateway.core.errors import Conflict, NotFound
-from gateway.store import cursors, trail
+from gateway.store import cursors, nonces, trail
 from gateway.store.conditions import LIVE
-from gateway.store.dialect import add, is_postgresql
+from gateway.store.dialect import add
+from gateway.store.erasure_level import recent_people
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET, TOMBSTONE
 from gateway.store.tables import DELIVERY, REQUEST
 from gateway.store.texts import say
+from gateway.store.tombstones import lock_account
 
 #: The trail of erasures, without identity.
 STREAM = "erasure"
@@ -53,11 +54,14 @@ class Erasure:
     second_by: str | None
     requests: int
     files: int
+    request_id: str | None = None
+    because: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One request of an erasure, with the state of the delivery by which its commune erases it."""
+    """One request of an erasure, with the state of the delivery by which its commune erases it, and
+    the commune's answer (`ErasureResult`)."""
 
     request_id: str
     commune: str
@@ -65,6 +69,10 @@ class Target:
     delivery_id: str | None
     acknowledged_at: datetime | None
     acknowledged_by: str | None
+    answer: str | None
+    ground: str | None
+    until: datetime | None
+    decided_by: str | None
     delivery_state: str | None
     delivery_reason: str | None
 
@@ -86,6 +94,8 @@ class DeletionRun:
     note: str | None = None
     #: Of `accounts`, those known by their links, with or without a request.
     linked: frozenset[str] = frozenset()
+    #: False: the provider told it by itself, which says nothing of its polls.
+    polled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +109,17 @@ class Counts:
     suspects: int
 
 
-_TARGET = (
+_TARGET: Sequence[Any] = (
     TARGET.c.request_id,
     TARGET.c.commune,
     TARGET.c.gru,
     TARGET.c.delivery_id,
     TARGET.c.acknowledged_at,
     TARGET.c.acknowledged_by,
+    TARGET.c.answer,
+    TARGET.c.ground,
+    TARGET.c.until,
+    TARGET.c.decided_by,
     DELIVERY.c.state,
     DELIVERY.c.reason,
 )
@@ -131,15 +145,15 @@ def record_run(
         record_failed_run(connection, judged.reason, now)
         return judged
     connection.execute(delete(SUSPECT))
-    _insert_all(
+    insert_all(
         connection,
         SUSPECT,
         [{name: getattr(one, name) for name in Suspect.__slots__} for one in judged.suspects],
     )
     _withdraw(connection, run, judged, now)
-    waiting = _waiting(connection)
-    held = [account for account in sorted(judged.hold) if account not in waiting]
-    _insert_all(
+    waits = waiting(connection)
+    held = [account for account in sorted(judged.hold) if account not in waits]
+    insert_all(
         connection,
         ERASURE,
         [_new(run, new_id(), account, judged.reason, now) for account in held],
@@ -148,7 +162,7 @@ def record_run(
         data = {"run": run.id, "source": run.source, "held": len(held), "why": judged.reason}
         trail.append(connection, STREAM, "held", {**data, "known": len(run.accounts)}, now)
     for account in sorted(judged.erase):
-        erasure_id, state = waiting.get(account, ("", Phase.HELD.value))
+        erasure_id, state = waits.get(account, ("", Phase.HELD.value))
         if state != Phase.HELD.value:
             continue
         if not erasure_id:
@@ -156,9 +170,26 @@ def record_run(
             connection.execute(insert(ERASURE).values(_new(run, erasure_id, account, "", now)))
         data = {"erasure": erasure_id, "run": run.id, "source": run.source}
         trail.append(connection, STREAM, "found", data, now)
-        _open(connection, erasure_id, run.deadline, now)
-    cursors.move(connection, CURSOR, run.cursor, now, judged.reason or run.note)
+        open_erasure(connection, erasure_id, run.deadline, now)
+    if run.polled:
+        cursors.move(connection, CURSOR, run.cursor, now, judged.reason or run.note)
     return judged
+
+
+def record_event(
+    connection: Connection,
+    nonce: str,
+    until: datetime,
+    run: DeletionRun | None,
+    new_id: Callable[[], str],
+    now: datetime,
+) -> Judgement | None:
+    """Judge and store what an event says (None: nothing of ours), once. Return None for one that
+    came before. It is remembered `until` it would be too old to be believed."""
+    if not nonces.spend(connection, nonce, until):
+        return None
+    judged = None if run is None else record_run(connection, run, new_id, now)
+    return judged if isinstance(judged, Judgement) else Judgement()
 
 
 def held_runs(connection: Connection) -> list[str]:
@@ -208,7 +239,7 @@ def approve(
         for part in _parts(ids):
             connection.execute(update(ERASURE).where(ERASURE.c.id.in_(part)).values(**{column: by}))
     for erasure_id in second:
-        _open(connection, erasure_id, deadline, now)
+        open_erasure(connection, erasure_id, deadline, now)
     data = {"target": target, "by": by, "agreed": len(first), "opened": len(second)}
     trail.append(connection, STREAM, "approved", data, now)
     return len(first) + len(second), len(second)
@@ -248,6 +279,11 @@ def targets(connection: Connection, erasure_id: str) -> list[Target]:
     return [Target(*row) for row in rows]
 
 
+def target_ids(erasure_id: str) -> Any:
+    """Return the query for the ids of an erasure's requests."""
+    return select(TARGET.c.request_id).where(TARGET.c.erasure_id == erasure_id).scalar_subquery()
+
+
 def counts(connection: Connection, now: datetime) -> Counts:
     """Count erasures by state, for health."""
     by_state: dict[str, int] = {}
@@ -265,29 +301,6 @@ def counts(connection: Connection, now: datetime) -> Counts:
     )
 
 
-def was_erased(connection: Connection, marks: Sequence[str]) -> bool:
-    """Was an account with one of these hashes erased?"""
-    if not marks:
-        return False
-    for mark in marks:
-        lock_account(connection, mark, shared=True)
-    erased = select(TOMBSTONE.c.mark).where(TOMBSTONE.c.mark.in_(marks))
-    return connection.execute(erased).first() is not None
-
-
-def any_erased(connection: Connection) -> bool:
-    """Was anybody erased, or is anybody being erased?"""
-    return connection.execute(select(ERASURE.c.id).limit(1)).first() is not None
-
-
-def lock_account(connection: Connection, mark: str, *, shared: bool) -> None:
-    """Make pushes and the erasure of one person take turns. SQLite's one writer does so anyway."""
-    if is_postgresql(connection):
-        key = int(mark[:16], 16) - 2**63
-        name = "pg_advisory_xact_lock" + ("_shared" if shared else "")
-        connection.execute(text(f"SELECT {name}(:key)"), {"key": key})
-
-
 def erasure(row: Sequence[Any]) -> Erasure:
     values = dict(zip(Erasure.__slots__, row, strict=True))
     values["state"] = Phase(values["state"])
@@ -296,21 +309,20 @@ def erasure(row: Sequence[Any]) -> Erasure:
 
 def _before(connection: Connection, run: DeletionRun, now: datetime) -> KnownAccounts:
     suspects = connection.execute(select(*(SUSPECT.c[name] for name in Suspect.__slots__)))
-    recent = connection.execute(
-        select(func.count()).where(
-            ERASURE.c.opened_at > now - BRAKE_WINDOW, ERASURE.c.second_by.is_(None)
-        )
-    ).scalar_one()
-    waiting = _waiting(connection)
+    recent = recent_people(connection, now)
+    waits = waiting(connection)
     # People being erased now, or erased during the question, do not concern the run.
     gone = frozenset(run.marks)
-    erased = {account for account, (_, state) in waiting.items() if state == Phase.OPEN.value}
-    erased |= gone - run.linked - _still_kept(connection, sorted(gone))
+    opened = frozenset(
+        account for account, (_, state) in waits.items() if state == Phase.OPEN.value
+    )
+    erased = opened | (gone - run.linked - _still_kept(connection, sorted(gone)))
     return KnownAccounts(
         frozenset(run.accounts) - erased,
         {row.account: Suspect(*row) for row in suspects},
-        frozenset(account for account, (_, state) in waiting.items() if state == Phase.HELD.value),
+        frozenset(account for account, (_, state) in waits.items() if state == Phase.HELD.value),
         recent,
+        opened & frozenset(run.accounts),
     )
 
 
@@ -322,7 +334,7 @@ def _still_kept(connection: Connection, accounts: Sequence[str]) -> frozenset[st
     return frozenset(found)
 
 
-def _waiting(connection: Connection) -> dict[str, tuple[str, str]]:
+def waiting(connection: Connection) -> dict[str, tuple[str, str]]:
     """Return the erasures that still name their account: id and state by account."""
     rows = connection.execute(
         select(ERASURE.c.account, ERASURE.c.id, ERASURE.c.state).where(
@@ -350,7 +362,9 @@ def _new(
     }
 
 
-def _open(connection: Connection, erasure_id: str, deadline: timedelta, now: datetime) -> None:
+def open_erasure(
+    connection: Connection, erasure_id: str, deadline: timedelta, now: datetime
+) -> None:
     """Open an erasure: from here on nothing about this person is accepted."""
     mark = connection.execute(select(ERASURE.c.mark).where(ERASURE.c.id == erasure_id)).scalar_one()
     lock_account(connection, mark, shared=False)
@@ -375,7 +389,8 @@ def _withdraw(connection: Connection, run: DeletionRun, judged: Judgement, now: 
         trail.append(connection, STREAM, "withdrawn", data, now)
 
 
-def _insert_all(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+def insert_all(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows; none for an empty list."""
     if rows:
         connection.execute(insert(table), rows)
 

@@ -23,6 +23,7 @@ log = structlog.get_logger()
 CALL = timedelta(seconds=60)
 _KEY, _SERVER, _RESTORED_AT, _OLDEST = "reference_key", "server", "put_back_at", "runs_from"
 _KEYS, _SEALED = "keys", "sealed"
+ERASURE_KEY = "erasure_key_check"
 #: An erasure may be sent twice, so nobody is asked about it.
 _ASKED = [Kind.SUBMIT.value, Kind.AMEND.value, Kind.REPORT.value]
 #: The server that holds this database, and its timeline: a promoted standby begins another, and so
@@ -136,6 +137,16 @@ def notice_move(connection: Connection) -> None:
     if before is not None:
         asked = treat_as_restored(connection, datetime.now(UTC))
         log.warning("database.put_back", asked=asked)
+
+
+def erasure_key(connection: Connection) -> str | None:
+    """Return the check value of the key that erased accounts are refused by; None: none noted."""
+    return _value(connection, ERASURE_KEY)
+
+
+def note_erasure_key(connection: Connection, value: str) -> None:
+    """Note the check value of that key."""
+    _store(connection, ERASURE_KEY, value, anew=True)
 
 
 def _value(connection: Connection, name: str) -> str | None:

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from gateway.core.sealing import Place
-from gateway.store import erasures, nonces, sealed
+from gateway.store import nonces, sealed, tombstones
 from gateway.store.linked_tables import ACCOUNT_LINK, LINK_SESSION
 
 #: A link that its commune's portal did not confirm is dropped after this.
@@ -67,7 +67,7 @@ def propose(
     """
     if not close_session(connection, session):
         return None
-    if erasures.was_erased(connection, tuple(erased)):
+    if tombstones.was_erased(connection, tuple(erased)):
         return False
     _drop(
         connection, and_(_named(link.commune, link.identity), ACCOUNT_LINK.c.confirmed.is_(False))

@@ -36,6 +36,8 @@ class Incoming:
     nonce_until: datetime | None = None
     #: The keyed hashes of its account; none while nobody was ever erased.
     marks: tuple[str, ...] = ()
+    #: The keyed hash of the request itself, which a backup may have brought back.
+    mark: str | None = None
     #: The portal itself confirms its commune.
     vouched: bool = True
     #: The request's id should its own be taken, which only a false claim brings about.

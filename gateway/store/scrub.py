@@ -2,33 +2,33 @@
 
 `stop` stops deliveries. `scrub` empties the tables once calls under way have settled, and enqueues
 each commune's erasure. `Store.clean` clears SQLite's files; PostgreSQL's autovacuum removes dead
-rows in its own time. `acknowledge` closes the erasure.
+rows in its own time. `erasure_answers` closes the erasure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Select, delete, false, func, insert, or_, select, update
+from sqlalchemy import Connection, case, delete, false, func, insert, or_, select, update
 
-from gateway.core.delivery import FINAL, Kind, State
+from gateway.core.delivery import Kind, State
 from gateway.core.erasure import Phase
-from gateway.core.errors import Conflict, NotFound
 from gateway.core.lane_name import GruLane
 from gateway.store import blobs, object_gc, sealed, trail, untold
 from gateway.store.dialect import add_all
-from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
-from gateway.store.erasures import STREAM, lock_account
-from gateway.store.outbox import enqueuing, operator
+from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET, TOMBSTONE
+from gateway.store.erasures import STREAM, target_ids
+from gateway.store.outbox import enqueuing
 from gateway.store.outbox.enqueuing import QueuedDelivery
 from gateway.store.reading import lock_request
 from gateway.store.tables import ATTACHMENT, ATTEMPT, DELIVERY, EVENT, HEARD, REQUEST, UNTOLD
-from gateway.store.texts import say
+from gateway.store.tombstones import lock_account
 
 #: The reason of a delivery about an erased person that was stopped.
 REASON = "erased"
+#: The reason of one that goes on, as the account turned out to exist.
+REINSTATED = "erasure_withdrawn"
 _STOPPABLE = (State.WAITING, State.UNSURE, State.QUESTION, State.PARKED, State.DEAD)
 _FILES_AT_ONCE = 200
 
@@ -44,7 +44,7 @@ def stop(connection: Connection, erasure_id: str, now: datetime) -> int | None:
         return None
     theirs = (
         select(REQUEST.c.id, REQUEST.c.commune, REQUEST.c.gru)
-        .where(REQUEST.c.account == account)
+        .where(or_(REQUEST.c.account == account, REQUEST.c.id == account))
         .order_by(REQUEST.c.id)
     )
     rows = connection.execute(theirs.with_for_update(key_share=True)).all()
@@ -61,7 +61,7 @@ def stop(connection: Connection, erasure_id: str, now: datetime) -> int | None:
             for row in rows
         ],
     )
-    ids = _requests(erasure_id)
+    ids = target_ids(erasure_id)
     connection.execute(
         update(REQUEST)
         .where(REQUEST.c.id.in_(ids), REQUEST.c.erased_at.is_(None))
@@ -90,6 +90,49 @@ def stop(connection: Connection, erasure_id: str, now: datetime) -> int | None:
     return sending
 
 
+def reinstate(connection: Connection, accounts: Sequence[str], run: str, now: datetime) -> int:
+    """Withdraw the erasures of accounts that turn out to exist, unless they are scrubbed; return
+    how many. What was stopped goes on: its far end is asked first where it was called before."""
+    withdrawn = 0
+    for account in accounts:
+        row = connection.execute(
+            select(ERASURE.c.id, ERASURE.c.mark)
+            .where(ERASURE.c.account == account, ERASURE.c.state == Phase.OPEN.value)
+            .with_for_update()
+        ).first()
+        if row is None:
+            continue
+        lock_account(connection, row.mark, shared=False)
+        connection.execute(delete(TOMBSTONE).where(TOMBSTONE.c.mark == row.mark))
+        ids = target_ids(row.id)
+        connection.execute(update(REQUEST).where(REQUEST.c.id.in_(ids)).values(erased_at=None))
+        mine = (DELIVERY.c.request_id.in_(ids), DELIVERY.c.state == State.DISCARDED.value)
+        stopped = connection.execute(
+            update(DELIVERY)
+            .where(*mine, DELIVERY.c.reason == REASON)
+            .values(
+                state=case(
+                    (DELIVERY.c.attempts > 0, State.UNSURE.value), else_=State.WAITING.value
+                ),
+                reason=REINSTATED,
+                settled_at=None,
+                next_at=now,
+            )
+            .returning(DELIVERY.c.request_id, DELIVERY.c.lane)
+        ).all()
+        places = sorted({(one.request_id, one.lane) for one in stopped})
+        enqueuing.promote(connection, places)
+        connection.execute(delete(TARGET).where(TARGET.c.erasure_id == row.id))
+        connection.execute(
+            update(ERASURE)
+            .where(ERASURE.c.id == row.id)
+            .values(state=Phase.WITHDRAWN.value, account=None, closed_at=now, mark="")
+        )
+        withdrawn += 1
+        trail.append(connection, STREAM, "withdrawn", {"run": run, "erasure": row.id}, now)
+    return withdrawn
+
+
 def scrub(
     connection: Connection,
     erasure_id: str,
@@ -104,9 +147,10 @@ def scrub(
         return []
     if sending:
         return None
-    ids = _requests(erasure_id)
+    ids = target_ids(erasure_id)
     # First: no copy of what follows can be read from here on, wherever it lies.
-    sealed.destroy(connection, connection.execute(_request_ids(erasure_id)).scalars().all())
+    theirs = select(TARGET.c.request_id).where(TARGET.c.erasure_id == erasure_id)
+    sealed.destroy(connection, connection.execute(theirs).scalars().all())
     files = connection.execute(
         delete(ATTACHMENT).where(ATTACHMENT.c.request_id.in_(ids)).returning(ATTACHMENT.c.address)
     ).all()
@@ -200,76 +244,9 @@ def erased(connection: Connection, erasure_id: str, now: datetime) -> bool:
     return True
 
 
-def acknowledge(connection: Connection, erasure_id: str, now: datetime) -> bool:
-    """Record acknowledgements since, and close the erasure once none is missing. Is it closed?"""
-    state = connection.execute(
-        select(ERASURE.c.state).where(ERASURE.c.id == erasure_id).with_for_update()
-    ).scalar()
-    if state != Phase.TELLING.value:
-        return False
-    owed = connection.execute(
-        select(
-            TARGET.c.request_id,
-            TARGET.c.commune,
-            TARGET.c.acknowledged_at,
-            DELIVERY.c.state,
-            DELIVERY.c.reason,
-            DELIVERY.c.settled_at,
-        )
-        .join(DELIVERY, DELIVERY.c.id == TARGET.c.delivery_id)
-        .where(TARGET.c.erasure_id == erasure_id)
-        .order_by(TARGET.c.commune, TARGET.c.request_id)
-    ).all()
-    final = {one.value for one in FINAL}
-    for row in owed:
-        if row.acknowledged_at is None and row.state in final:
-            by = "gru" if row.state == State.DONE.value else f"outbox: {row.reason}"
-            _acknowledged(connection, erasure_id, row.request_id, by, row.settled_at)
-    for commune in sorted({row.commune for row in owed}):
-        _tell_of_commune(connection, erasure_id, commune, now)
-    if any(row.acknowledged_at is None and row.state not in final for row in owed):
-        return False
-    connection.execute(
-        update(ERASURE)
-        .where(ERASURE.c.id == erasure_id)
-        .values(state=Phase.CLOSED.value, closed_at=now)
-    )
-    connection.execute(
-        update(REQUEST).where(REQUEST.c.id.in_(_requests(erasure_id))).values(gru_reference=None)
-    )
-    trail.append(connection, STREAM, "closed", {"erasure": erasure_id}, now)
-    return True
-
-
-def done_by_hand(
-    connection: Connection, erasure_id: str, commune: str, by: str, now: datetime
-) -> int:
-    """Take a person's word that a commune has erased; return the number of requests. Raises
-    NotFound, and Conflict when no erasure is pending there, or one is being sent."""
-    rows = connection.execute(
-        select(
-            TARGET.c.request_id, TARGET.c.delivery_id, TARGET.c.acknowledged_at, DELIVERY.c.state
-        )
-        .join(DELIVERY, DELIVERY.c.id == TARGET.c.delivery_id)
-        .where(TARGET.c.erasure_id == erasure_id, TARGET.c.commune == commune)
-        .order_by(TARGET.c.request_id)
-    ).all()
-    if not rows:
-        there = connection.execute(select(ERASURE.c.id).where(ERASURE.c.id == erasure_id)).first()
-        word = "owes_nothing" if there else "no_erasure"
-        raise NotFound(say(word, id=erasure_id, **({"commune": commune} if there else {})))
-    final = {one.value for one in FINAL}
-    owed = [row for row in rows if row.acknowledged_at is None and row.state not in final]
-    if not owed:
-        raise Conflict(say("acknowledged_already", id=erasure_id, commune=commune))
-    for row in owed:
-        operator.discard(connection, row.delivery_id, now, because="erased by hand")
-        _acknowledged(connection, erasure_id, row.request_id, by, now)
-    return len(owed)
-
-
 def _account(connection: Connection, erasure_id: str) -> str | None:
-    """Lock the person of an open erasure until the transaction ends; return the account."""
+    """Lock the person of an open erasure until the transaction ends; return the account, or the
+    single request's id."""
     row = connection.execute(
         select(ERASURE.c.account, ERASURE.c.mark)
         .where(ERASURE.c.id == erasure_id, ERASURE.c.state == Phase.OPEN.value)
@@ -280,14 +257,6 @@ def _account(connection: Connection, erasure_id: str) -> str | None:
     lock_account(connection, row.mark, shared=False)
     account: str = row.account
     return account
-
-
-def _requests(erasure_id: str) -> Any:
-    return _request_ids(erasure_id).scalar_subquery()
-
-
-def _request_ids(erasure_id: str) -> Select[str]:
-    return select(TARGET.c.request_id).where(TARGET.c.erasure_id == erasure_id)
 
 
 def _reached(connection: Connection, request_id: str) -> datetime | None:
@@ -327,6 +296,15 @@ def _owe(
     due: datetime,
     now: datetime,
 ) -> None:
+    mine = (TARGET.c.erasure_id == erasure_id) & (TARGET.c.request_id == request_id)
+    owed_before = connection.execute(
+        select(DELIVERY.c.id).where(
+            DELIVERY.c.request_id == request_id, DELIVERY.c.kind == Kind.ERASE.value
+        )
+    ).scalar()
+    if owed_before is not None:  # of another erasure, or of one before the database was put back
+        connection.execute(update(TARGET).where(mine).values(delivery_id=owed_before))
+        return
     event_id, delivery_id = new_id(), new_id()
     connection.execute(
         insert(EVENT).values(
@@ -342,45 +320,4 @@ def _owe(
     lock_request(connection, request_id)
     owed = QueuedDelivery(delivery_id, request_id, event_id, Kind.ERASE, lane, now, due)
     enqueuing.enqueue(connection, [owed])
-    connection.execute(
-        update(TARGET)
-        .where(TARGET.c.erasure_id == erasure_id, TARGET.c.request_id == request_id)
-        .values(delivery_id=delivery_id)
-    )
-
-
-def _acknowledged(
-    connection: Connection, erasure_id: str, request_id: str, by: str, at: datetime
-) -> None:
-    connection.execute(
-        update(TARGET)
-        .where(
-            TARGET.c.erasure_id == erasure_id,
-            TARGET.c.request_id == request_id,
-            TARGET.c.acknowledged_at.is_(None),
-        )
-        .values(acknowledged_at=at, acknowledged_by=by)
-    )
-
-
-def _tell_of_commune(connection: Connection, erasure_id: str, commune: str, now: datetime) -> None:
-    """Append the trail's entry of a commune, once, when all its requests are acknowledged."""
-    mine = (TARGET.c.erasure_id == erasure_id) & (TARGET.c.commune == commune)
-    rows = connection.execute(
-        select(TARGET.c.request_id, TARGET.c.acknowledged_at, TARGET.c.acknowledged_by)
-        .where(mine, TARGET.c.delivery_id.is_not(None))
-        .order_by(TARGET.c.request_id)
-    ).all()
-    told = connection.execute(select(ERASURE.c.told).where(ERASURE.c.id == erasure_id)).scalar_one()
-    if commune in told.split() or any(row.acknowledged_at is None for row in rows):
-        return
-    data = {
-        "erasure": erasure_id,
-        "commune": commune,
-        "requests": [row.request_id for row in rows],
-        "by": sorted({row.acknowledged_by for row in rows}),
-    }
-    trail.append(connection, STREAM, "commune_acknowledged", data, now)
-    connection.execute(
-        update(ERASURE).where(ERASURE.c.id == erasure_id).values(told=f"{told} {commune}".strip())
-    )
+    connection.execute(update(TARGET).where(mine).values(delivery_id=delivery_id))

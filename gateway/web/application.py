@@ -17,6 +17,7 @@ from gateway.telemetry import sparingly
 from gateway.web.access import AccessLog
 from gateway.web.contract import publish
 from gateway.web.direct import Direct
+from gateway.web.glc import glc_router
 from gateway.web.gru import gru_router, largest_webhook
 from gateway.web.models import EventBody, PushBody
 from gateway.web.operations import operations_router
@@ -64,6 +65,7 @@ def application(
         portal = portal_router(web)
         app.include_router(portal)
         app.include_router(gru_router(web))
+        app.include_router(glc_router(web))
         app.include_router(pivot_router(web))
         if engine.linking is not None:
             from gateway.web.linking import linking_router  # few have it

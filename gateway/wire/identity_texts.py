@@ -24,6 +24,8 @@ say = Messages(
     Text("no_new_page", "the next page leads nowhere new", "",
          "la page suivante ne mène à rien de nouveau", ""),
     Text("other_shape", "not of the configured shape", "", "n'a pas la forme configurée", ""),
+    Text("no_keys", "the address of the keys gives no usable key set", "",
+         "l'adresse des clés ne donne pas de jeu de clés utilisable", ""),
     Text("no_list", "no list of accounts", "", "pas de liste de comptes", ""),
     Text("page_elsewhere", "the next page is elsewhere", "", "la page suivante est ailleurs", ""),
     Text("in_one_answer", "{size} in one answer", "", "{size} en une réponse", ""),

@@ -82,6 +82,17 @@ def _changed_since(since: datetime | None) -> dict[str, str]:
     return {"filter-start-mtime": "on", "filter-start-mtime-value": filter_text(since)}
 
 
+def names_nobody(row: Mapping[str, Json]) -> bool:
+    """Is its citizen named nowhere in this row? Without the parts that were asked for it proves
+    nothing. Agents may have written since."""
+    history = row.get("evolution")
+    if row.get("user") is not None or not isinstance(history, list) or not history:
+        return False
+    first = history[0]
+    said = ("who", "parts", "comment")
+    return isinstance(first, dict) and not any(first.get(name) for name in said)
+
+
 def internal_id(row: Mapping[str, Json]) -> int:
     """Return a row's number within its form; 0 when it has none."""
     text = str(row.get("internal_id") or "")
@@ -369,6 +380,35 @@ class PortalClient:
             # An older w.c.s. does not know the bound, and gives other rows.
             return TryLater("unreadable_answer", "the portal's list is not in the order asked")
         return Page(tuple(rows), len(rows) >= limit)
+
+    async def listed(self, slug: str, refs: Sequence[str]) -> frozenset[str] | Outcome:
+        """Return those of these formdata that the form's list shows: not those that were anonymised
+        or deleted, nor those that this account may not see."""
+        rows = await self._named(slug, refs, {})
+        return rows if isinstance(rows, Outcome) else frozenset(str(row["id"]) for row in rows)
+
+    async def wiped(self, slug: str, refs: Sequence[str]) -> frozenset[str] | Outcome:
+        """Return those of these formdata that are listed with the anonymised ones, and that name
+        their citizen no more: no user, and a submission without person or content."""
+        switches = {f"include-{part}": "on" for part in ("anonymised", "user", "evolution")}
+        rows = await self._named(slug, refs, switches)
+        if isinstance(rows, Outcome):
+            return rows
+        return frozenset(str(row["id"]) for row in rows if names_nobody(row))
+
+    async def _named(
+        self, slug: str, refs: Sequence[str], switches: Mapping[str, str]
+    ) -> list[Mapping[str, Json]] | Outcome:
+        query = {"filter": "all", "order_by": "id", "limit": str(len(refs)), **switches}
+        query["filter-identifier"] = ",".join(refs)
+        url = f"{self._base}/api/forms/{quote(slug, safe='')}/list?{urlencode(query)}"
+        answer = await self._read(url, self._max_bytes, "unknown_teleservice")
+        if not isinstance(answer, Answer):
+            return answer
+        rows = _rows(answer.value)
+        if rows is None or not {str(row.get("id")) for row in rows} <= {*refs}:
+            return TryLater("unreadable_answer", "the portal's list is not what was asked for")
+        return rows
 
     async def schema(self, slug: str) -> dict[str, Json] | Outcome:
         """Fetch the form's definition: fields, workflow statuses and options."""

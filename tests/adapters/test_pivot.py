@@ -18,6 +18,8 @@ from adapters.pivot import PivotAdapter, PivotOptions
 from gateway.sdk import (
     Accepted,
     Context,
+    ErasureAnswer,
+    ErasureResult,
     EventKind,
     File,
     Filing,
@@ -44,6 +46,10 @@ OPTIONS: dict[str, Any] = {
     "inline_bytes": 100,
 }
 FILED = datetime(2026, 3, 14, 7, 0, tzinfo=UTC)
+
+
+def receipt_read(answer: ErasureAnswer) -> Accepted:
+    return Accepted(None, proof={"status": "200"}, erasure=answer)
 
 
 class TestPivot(AdapterConformance):
@@ -167,10 +173,15 @@ class TestPivot(AdapterConformance):
         ("receipt", "outcome"),
         [
             (None, Accepted(None, proof={"status": "200"})),
-            ({"outcome": "absent"}, Accepted(None, proof={"status": "200", "erasure": "absent"})),
+            ({"outcome": "absent"}, receipt_read(ErasureAnswer(ErasureResult.ABSENT))),
+            ({"outcome": "anonymised"}, receipt_read(ErasureAnswer(ErasureResult.ANONYMISED))),
             (
-                {"outcome": "kept", "ground": "DUA de 10 ans", "until": "2036-01-01T00:00:00Z"},
-                Refused("kept_by_law", "the commune keeps what it holds, and says why"),
+                {"outcome": "kept", "ground": "DUA\n de 10 ans", "until": "2036-01-01T00:00:00Z"},
+                receipt_read(
+                    ErasureAnswer(
+                        ErasureResult.KEPT, "DUA de 10 ans", datetime(2036, 1, 1, tzinfo=UTC)
+                    )
+                ),
             ),
         ],
     )

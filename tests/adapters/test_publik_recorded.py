@@ -26,6 +26,8 @@ from gateway.sdk import (
     CannotTell,
     Change,
     Context,
+    ErasureAnswer,
+    ErasureResult,
     EventKind,
     Found,
     Misconfigured,
@@ -283,7 +285,9 @@ async def test_a_call_of_the_server_tells_the_same_under_the_same_keys() -> None
 
 async def test_what_is_erased_is_in_no_list_and_is_still_found() -> None:
     async with publik() as (adapter, _):
-        assert await adapter.erase(REFERENCE, "1") == Accepted("1", proof={"listed": "no"})
+        told = ErasureAnswer(ErasureResult.ANONYMISED)
+        erased = Accepted("1", proof={"listed": "no"}, erasure=told)
+        assert await adapter.erase(REFERENCE, "1") == erased
         assert await adapter.find(REFERENCE) == Found("1")
 
 

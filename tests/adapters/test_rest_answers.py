@@ -16,6 +16,8 @@ from gateway.sdk import (
     Accepted,
     Amendment,
     CannotTell,
+    ErasureAnswer,
+    ErasureResult,
     EventKind,
     Files,
     Found,
@@ -250,6 +252,44 @@ async def test_a_number_that_would_climb_is_not_sent(router: respx.MockRouter, n
         outcome = await rest.erase(REFERENCE, number)
     assert isinstance(outcome, Refused)
     assert outcome.reason == "unrenderable"
+
+
+KEPT = {"issue": "conservee", "motif": "DUA de 10 ans", "fin": "31/12/2036"}
+END = datetime(2036, 12, 30, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, {"issue": "supprimee"}, ErasureAnswer(ErasureResult.ERASED)),
+        (200, {"issue": "anonymisee"}, ErasureAnswer(ErasureResult.ANONYMISED)),
+        (200, KEPT, ErasureAnswer(ErasureResult.KEPT, "DUA de 10 ans", END)),
+        (404, {}, ErasureAnswer(ErasureResult.ABSENT)),
+        (410, {}, ErasureAnswer(ErasureResult.ABSENT)),
+        (200, {"issue": "archivee"}, None),
+        (200, {}, None),
+    ],
+)
+async def test_an_erasure_is_answered_in_the_grus_words(
+    router: respx.MockRouter, status: int, body: Any, expected: ErasureAnswer | None
+) -> None:
+    erase = {
+        "path": "/r/{gru_reference}",
+        "absent": [404],
+        "result": "issue",
+        "results": {"supprimee": "erased", "anonymisee": "anonymised", "conservee": "kept"},
+        "ground": "motif",
+        "until": {"value": "fin", "format": "%d/%m/%Y"},
+    }
+    router.delete("/r/7").respond(status, json=body)
+    async with adapter(given(erase=erase), router) as rest:
+        outcome = await rest.erase(REFERENCE, "7")
+    if expected is None:
+        assert isinstance(outcome, Refused)
+        assert outcome.reason == "unreadable_answer"
+    else:
+        assert isinstance(outcome, Accepted)
+        assert outcome.erasure == expected
 
 
 @pytest.mark.parametrize("value", [float("nan"), "\ud800", object()])

@@ -17,6 +17,7 @@ from gateway.sdk import (
     Accepted,
     Amendment,
     Changes,
+    ErasureAnswer,
     EventKind,
     Found,
     Misconfigured,
@@ -250,7 +251,9 @@ async def test_a_webhook_is_read_once_it_is_proven(sim: Ticketing) -> None:
 async def test_erasure_is_done_and_a_404_alone_proves_nothing(sim: Ticketing) -> None:
     async with connected(sim) as rest:
         await rest.submit(submission())
-        assert await rest.erase(REFERENCE, "1") == Accepted("1", proof={"status": "204"})
+        assert await rest.erase(REFERENCE, "1") == Accepted(
+            "1", proof={"status": "204"}, erasure=ErasureAnswer()
+        )
         assert sim.tickets[0].erased is True
         assert isinstance(await rest.erase(REFERENCE, "999"), Refused)
         outcome = await rest.erase("TDG-0000000000000000", "999")

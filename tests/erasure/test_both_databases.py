@@ -13,8 +13,17 @@ import pytest
 from gateway.core.delivery import State
 from gateway.core.erasure import Brake, Judgement, Phase, ProviderRun
 from gateway.core.request import Person
-from gateway.store import accepting, erasures, requests, scrub, trail
+from gateway.store import (
+    accepting,
+    erasure_answers,
+    erasure_marks,
+    erasures,
+    requests,
+    scrub,
+    trail,
+)
 from gateway.store.engine import Database
+from gateway.store.erasure_marks import Remembered
 from gateway.store.erasures import DeletionRun
 from gateway.store.outbox import leases
 from gateway.store.rows import Acceptance, Incoming, Reception
@@ -82,15 +91,17 @@ async def test_step_by_step(store: Database) -> None:  # noqa: F811
     assert await store.clean()
     assert await store.write(scrub.erased, erasure, NOW)
     assert not await store.write(scrub.erased, erasure, NOW)
-    assert not await store.write(scrub.acknowledge, erasure, NOW)
+    assert not await store.write(erasure_answers.acknowledge, erasure, NOW)
     erase = await claim_one(store)
     assert (erase.delivery.kind.value, erase.body, erase.attachments) == ("erase", {}, ())
     # It is about somebody erased, and owed all the same.
     assert await store.write(leases.give_back, erase.delivery.id, erase.delivery.fence, NOW)
     erase = await claim_one(store)
     assert await settle(store, erase, State.DONE)
-    assert await store.write(scrub.acknowledge, erasure, NOW)
-    assert not await store.write(scrub.acknowledge, erasure, NOW)
+    assert await store.write(erasure_answers.acknowledge, erasure, NOW)
+    assert not await store.write(erasure_answers.acknowledge, erasure, NOW)
+    (target,) = await store.read(erasures.targets, erasure)
+    assert (target.answer, target.acknowledged_by) == ("erased", "gru")
     assert (await store.write(accepting.accept, hers("1"))).reception is Reception.ERASED
     assert (await store.write(accepting.accept, hers("2"))).reception is Reception.ERASED
     again = await store.write(erasures.record_run, run_of(ACCOUNT), ids(), NOW)
@@ -99,6 +110,39 @@ async def test_step_by_step(store: Database) -> None:  # noqa: F811
     kinds = [entry.kind for entry in await store.read(trail.entries, erasures.STREAM)]
     assert kinds == ["found", "erased", "commune_acknowledged", "closed"]
     assert await store.read(trail.verify, erasures.STREAM) == []
+
+
+async def test_what_a_ledger_knows_is_erased_again_and_refused(store: Database) -> None:  # noqa: F811
+    accepted = await store.write(accepting.accept, hers("1"))
+    single = await store.write(accepting.accept, incoming(service_request(ref="7")))
+    assert accepted.request is not None
+    assert single.request is not None
+    mark = "ef" * 32
+    marks = {MARK: NOW, mark: NOW}
+    found = Remembered(marks, {ACCOUNT: MARK}, {single.request.id: mark})
+    assert await store.write(erasure_marks.remember, found, "RUN-9", DAYS, ids(), NOW) == 2
+    assert await store.write(erasure_marks.remember, found, "RUN-9", DAYS, ids(), NOW) == 0
+    # They may still be withdrawn, so the ledger does not get them from here.
+    assert await store.read(erasure_marks.marks) == {}
+    for erasure in await store.read(erasures.in_phases, Phase.OPEN):
+        await store.write(scrub.scrub, erasure, ids(), NOW)
+    assert await store.read(erasure_marks.marks) == marks
+    assert await store.read(lambda connection: [*erasure_marks.held_requests(connection)]) == []
+    for again in (hers("2"), dataclasses.replace(incoming(service_request(ref="8")), mark=mark)):
+        assert (await store.write(accepting.accept, again)).reception is Reception.ERASED
+
+
+async def test_an_erasure_that_is_withdrawn_leaves_no_trace(store: Database) -> None:  # noqa: F811
+    accepted = await store.write(accepting.accept, hers("1"))
+    assert accepted.request is not None
+    erasure = await opened(store)
+    await store.write(scrub.stop, erasure, NOW)
+    assert await store.write(scrub.reinstate, [ACCOUNT], "RUN-2", NOW) == 1
+    assert await store.write(scrub.reinstate, [ACCOUNT], "RUN-2", NOW) == 0
+    assert await store.write(scrub.scrub, erasure, ids(), NOW) == []
+    claimed = await claim_one(store)
+    assert (claimed.request.id, claimed.request.erased_at) == (accepted.request.id, None)
+    assert (await store.write(accepting.accept, hers("2"))).reception is Reception.NEW
 
 
 async def test_a_push_that_slipped_in_is_found_again(store: Database) -> None:  # noqa: F811

@@ -17,7 +17,7 @@ from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
 from gateway.core.request import EventKind
 from gateway.sdk import Change
-from gateway.store import erasures, requests, residue, scrub, trail, untold
+from gateway.store import erasure_answers, erasures, requests, residue, scrub, trail, untold
 from gateway.store.rows import Reception
 from gateway.wire.event import AnnouncedEvent
 from tests.builders import stored_of
@@ -288,15 +288,15 @@ async def test_a_commune_that_cannot_erase_is_a_task_with_a_deadline(follow: Bui
         assert (await rig.database.read(erasures.counts, late)).overdue == 1
         with pytest.raises(NotFound):
             await rig.database.write(
-                scrub.done_by_hand, found.id, VILLEURBANNE, "Agent Fictif", rig.clock.now
+                erasure_answers.done_by_hand, found.id, VILLEURBANNE, "Agent Fictif", rig.clock.now
             )
         done = await rig.database.write(
-            scrub.done_by_hand, found.id, BRON, "Agent Fictif", rig.clock.now
+            erasure_answers.done_by_hand, found.id, BRON, "Agent Fictif", rig.clock.now
         )
         assert done == 1
         with pytest.raises(Conflict):
             await rig.database.write(
-                scrub.done_by_hand, found.id, BRON, "Agent Fictif", rig.clock.now
+                erasure_answers.done_by_hand, found.id, BRON, "Agent Fictif", rig.clock.now
             )
         await world.erased()
         (target,) = await world.targets(found.id)

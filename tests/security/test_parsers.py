@@ -39,6 +39,7 @@ BOUNDED: dict[str, dict[str, str]] = {
         "b64decode": "what we sealed ourselves, and an operator's own keys"
     },
     "gateway/core/richtext.py": {"unescape": "one entity of at most 33 characters"},
+    "gateway/flow/erasure_ledger.py": {"loads": "a line of ours, of at most 400 characters"},
     "gateway/flow/keeping.py": {"b64decode": "a file that we wrote down ourselves"},
     "gateway/flow/links.py": {
         "b64decode": "what the database holds, that we sealed ourselves",

@@ -156,7 +156,8 @@ async def test_why_tells_who_has_it_and_until_when(gw: Gateway) -> None:
     [
         ({"outcome": "erased"}, State.DONE, "accepted"),
         ({"outcome": "absent"}, State.DONE, "accepted"),
-        ({"outcome": "kept", "ground": "DUA de 10 ans"}, State.PARKED, "kept_by_law"),
+        ({"outcome": "kept", "ground": "DUA de 10 ans"}, State.DONE, "accepted"),
+        ({"outcome": "kept"}, State.PARKED, "kept_by_law"),
     ],
 )
 async def test_an_erasure_is_fetched_and_its_receipt_kept(

@@ -13,7 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from gateway.core.delivery import FINAL, Kind
+from gateway.core.delivery import FINAL, Kind, State
+from gateway.core.outcome import ErasureAnswer
 from gateway.core.status import Status
 from gateway.store import resealing, retention, sealed, statements
 from gateway.store.engine import Batch
@@ -81,6 +82,14 @@ def _settle(connection: Connection, batch: Sequence[SettlementWrite]) -> list[bo
             if settled.settlement.reference is not None and kind == Kind.SUBMIT.value
         ],
     )
+    _SQL["set_erasure_answer"].run_all(
+        connection,
+        [
+            _answer(settled)
+            for settled, kind in moved
+            if kind == Kind.ERASE.value and settled.settlement.state is State.DONE
+        ],
+    )
     statuses, reports = _statuses_and_reports([settled for settled, _ in moved], held)
     _SQL["set_status"].run_all(connection, statuses)
     _report(connection, reports, held)
@@ -143,6 +152,17 @@ def _move(settled: SettlementWrite) -> dict[str, Any]:
         "next_at": settlement.next_at or settled.now,
         "settled_at": settled.now if final else None,
         "sent_at": settlement.sent_at,
+    }
+
+
+def _answer(settled: SettlementWrite) -> dict[str, Any]:
+    answer = settled.settlement.erasure or ErasureAnswer()
+    return {
+        "delivery_id": settled.delivery_id,
+        "answer": answer.result.value,
+        "ground": answer.ground,
+        "until": answer.until,
+        "decided_by": answer.by,
     }
 
 

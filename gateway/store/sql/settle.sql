@@ -55,3 +55,9 @@ WHERE request_id {among:ids} AND origin <> 'portal'
 -- Store an event for the portal.
 INSERT INTO event (id, request_id, origin, key, kind, digest, status, at, received_at, body)
 VALUES (:id, :request_id, :origin, :key, :kind, '', :status, :at, :received_at, :body)
+
+-- name: set_erasure_answer
+-- Keep what a GRU answered to an erasure.
+UPDATE erasure_target
+SET answer = :answer, ground = :ground, until = :until, decided_by = :decided_by
+WHERE delivery_id = :delivery_id

@@ -1,0 +1,95 @@
+"""Takes the events that GLC pushes: an account was purged. Each is taken once, behind the same
+brake as the accounts that a poll finds."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from gateway.catalogue.catalogue import Glc
+from gateway.core.account import known_among
+from gateway.core.erasure import ProviderRun
+from gateway.flow.environment import Environment
+from gateway.flow.erased_accounts import AccountHasher
+from gateway.flow.links import LinkRegister
+from gateway.store import erasures
+from gateway.store.engine import Store
+from gateway.wire.security_events import SKEW, KeySource, SecurityEvent, read_token
+
+log = structlog.get_logger()
+
+SOURCE = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityEvents:
+    """Receives events. One per process."""
+
+    store: Store
+    hasher: AccountHasher
+    environment: Environment
+    #: None when accounts are not linked.
+    links: LinkRegister | None = None
+
+    async def receive(self, token: bytes, glc: Glc, keys: KeySource) -> None:
+        """Take one token, and what follows from it. One that came before changes nothing.
+
+        Raises RefusedEvent, Unavailable, BadKey and OSError.
+        """
+        if glc.events is None:
+            return
+        now = self.environment.now()
+        event = await read_token(token, keys, glc.events, now)
+        if event.unnamed:
+            log.warning("glc.event_unnamed")
+        if glc.canary is not None and glc.canary in event.accounts:
+            log.warning("glc.event_of_the_canary")
+            return
+        run = await self._run(event, glc)
+        judged = await self.store.write(
+            erasures.record_event,
+            _nonce(glc.events.issuer, event),
+            event.issued_at + timedelta(seconds=glc.events.max_age) + 2 * SKEW,
+            run,
+            lambda: f"ERA-{self.environment.new_name()}",
+            now,
+        )
+        if judged is None:
+            log.info("glc.event_repeated")
+            return
+        say = log.warning if judged.hold else log.info
+        say("glc.event", opened=len(judged.erase), held=len(judged.hold), reason=judged.reason)
+
+    async def _run(self, event: SecurityEvent, glc: Glc) -> erasures.DeletionRun | None:
+        """Return the run that the event is; None where nothing of these accounts is here."""
+        if not event.accounts:
+            return None
+        linked = frozenset[str]() if self.links is None else await self.links.accounts()
+        known = sorted({*await self.store.read(erasures.known_accounts), *linked})
+        gone = known_among(known, event.accounts)
+        if not gone:
+            return None
+        return erasures.DeletionRun(
+            id=f"RUN-{self.environment.new_name()}",
+            source=SOURCE,
+            reading=ProviderRun(gone, positive=True),
+            accounts=tuple(known),
+            marks={account: self.hasher.hash_of(account) for account in gone},
+            cursor=None,
+            brake=glc.brake,
+            confirm_after=timedelta(seconds=glc.confirm_after),
+            deadline=timedelta(seconds=glc.deadline),
+            polled=False,
+            linked=linked,
+        )
+
+
+def _nonce(issuer: str, event: SecurityEvent) -> str:
+    """Return the name under which a token is taken once; it may say something of the person."""
+    return f"set:{hashlib.sha256(f'{issuer} {event.name}'.encode()).hexdigest()}"
+
+
+__all__ = ["IdentityEvents"]
