@@ -32,7 +32,7 @@ from gateway.core.errors import ConfigurationFault, Fault, GatewayError
 from gateway.core.ids import is_insee
 from gateway.core.messages import Message
 from gateway.flow import operator
-from gateway.flow.sealing import open_sealer
+from gateway.flow.sealing import is_bound, open_sealer
 from gateway.store import releases
 from gateway.store.engine import Database
 from gateway.store.schema import require
@@ -278,7 +278,8 @@ async def running_catalogue(
 
 @contextmanager
 def open_database(settings: Settings) -> Iterator[Database]:
-    """Open the database of a configuration, beside a running daemon or without one.
+    """Open the database of a configuration, beside a running daemon or without one. One that no
+    daemon has sealed yet stays in clear: a command makes no keys.
 
     Raises GatewayError when there is no database yet, or when its tables have another version.
     """
@@ -287,7 +288,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
     if path != url and not Path(path).is_file():
         raise GatewayError(say_cli("no_database_yet", place=path))
     require(url)
-    database = Database(url, open_sealer(settings))
+    database = Database(url, open_sealer(settings) if is_bound(url) else None)
     try:
         yield database
     finally:

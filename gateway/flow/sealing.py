@@ -56,6 +56,11 @@ def open_sealer(settings: Settings) -> Sealer:
     return sealer
 
 
+def is_bound(url: str) -> bool:
+    """Did a daemon seal this database? Raises BadAddress, Unavailable."""
+    return sealed.is_bound(url)
+
+
 async def bind(store: Store, settings: Settings) -> None:
     """Check that the keys are those of the database, at a start; a new database gets its own.
     Raises as `open_sealer`, and writes nothing then."""

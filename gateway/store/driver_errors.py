@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from sqlalchemy.exc import (
     DatabaseError,
@@ -54,3 +56,15 @@ def nameable(error: BaseException, place: str | None = None) -> BaseException:
     if isinstance(error, SQLAlchemyError):
         return GatewayError(f"a statement that cannot be run ({type(error).__name__})")
     return error
+
+
+@contextmanager
+def errors_named() -> Iterator[None]:
+    """Within the block, a driver's error is raised as one of ours."""
+    try:
+        yield
+    except SQLAlchemyError as error:
+        failure = nameable(error)
+    else:
+        return
+    raise failure

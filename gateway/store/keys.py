@@ -8,7 +8,7 @@ that lies.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Final, NamedTuple, Protocol
@@ -28,11 +28,10 @@ from sqlalchemy import (
     text,
     update,
 )
-from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.core.errors import Unavailable
 from gateway.store.dialect import add_all, among, is_postgresql
-from gateway.store.driver_errors import nameable
+from gateway.store.driver_errors import errors_named
 from gateway.store.opening import open_database_engine
 from gateway.store.texts import say
 
@@ -113,20 +112,20 @@ class DatabaseKeys:
     @property
     def exists(self) -> bool:
         if not self._there and (self.path is None or self.path.exists()):
-            with _errors_named(), self._engine(reader=True).connect() as connection:
+            with errors_named(), self._engine(reader=True).connect() as connection:
                 self._there = inspect(connection).has_table(TABLE.name)
         return self._there
 
     def read(self, ids: Sequence[str]) -> list[WrappedKey]:
         if not ids or not self.exists:
             return []
-        with _errors_named(), self._engine(reader=True).connect() as connection:
+        with errors_named(), self._engine(reader=True).connect() as connection:
             found = select(TABLE).where(among(connection, TABLE.c.id, list(ids)))
             return [WrappedKey(*row) for row in connection.execute(found)]
 
     def add(self, keys: Sequence[WrappedKey]) -> None:
         there = self.exists
-        with _errors_named(), self._engine().begin() as connection:
+        with errors_named(), self._engine().begin() as connection:
             if not there:
                 _make(connection)
             add_all(connection, TABLE, [one._asdict() for one in keys])
@@ -134,13 +133,13 @@ class DatabaseKeys:
     def destroy(self, ids: Sequence[str]) -> None:
         if not ids or not self.exists:
             return
-        with _errors_named(), self._engine().begin() as connection:
+        with errors_named(), self._engine().begin() as connection:
             connection.execute(delete(TABLE).where(among(connection, TABLE.c.id, list(ids))))
 
     def clean(self) -> None:
         if not self.exists:
             return
-        with _errors_named(), contextlib.closing(self._engine().raw_connection()) as connection:
+        with errors_named(), contextlib.closing(self._engine().raw_connection()) as connection:
             driver = connection.driver_connection
             if driver is None or self.path is None:
                 return  # PostgreSQL's autovacuum removes dead rows in its own time
@@ -153,19 +152,19 @@ class DatabaseKeys:
     def count_by_master(self) -> dict[str, int]:
         if not self.exists:
             return {}
-        with _errors_named(), self._engine(reader=True).connect() as connection:
+        with errors_named(), self._engine(reader=True).connect() as connection:
             counted = select(TABLE.c.master, func.count()).group_by(TABLE.c.master)
             return {row[0]: row[1] for row in connection.execute(counted)}
 
     def not_under(self, master: str, limit: int) -> list[WrappedKey]:
         if not self.exists:
             return []
-        with _errors_named(), self._engine(reader=True).connect() as connection:
+        with errors_named(), self._engine(reader=True).connect() as connection:
             other = select(TABLE).where(TABLE.c.master != master).order_by(TABLE.c.id).limit(limit)
             return [WrappedKey(*row) for row in connection.execute(other)]
 
     def rewrap(self, old: Sequence[WrappedKey], new: Sequence[WrappedKey]) -> None:
-        with _errors_named(), self._engine().begin() as connection:
+        with errors_named(), self._engine().begin() as connection:
             for before, after in zip(old, new, strict=True):
                 same = (TABLE.c.id == before.id) & (TABLE.c.wrapped == before.wrapped)
                 connection.execute(
@@ -190,15 +189,3 @@ def _make(connection: Connection) -> None:
     if is_postgresql(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     _METADATA.create_all(connection)
-
-
-@contextlib.contextmanager
-def _errors_named() -> Iterator[None]:
-    """Within the block, a driver's error is raised as one of ours."""
-    try:
-        yield
-    except SQLAlchemyError as error:
-        failure = nameable(error)
-    else:
-        return
-    raise failure

@@ -24,8 +24,10 @@ from gateway.core.request import Attachment
 from gateway.core.sealing import KEY, NONCE, MasterKey, NotOpened, Place
 from gateway.store import installation
 from gateway.store.dialect import among, micros
+from gateway.store.driver_errors import errors_named
 from gateway.store.engine import SEALER
 from gateway.store.keys import KeyStore, WrappedKey
+from gateway.store.opening import open_database_engine
 from gateway.store.tables import ATTACHMENT, REQUEST
 from gateway.store.texts import say
 
@@ -218,6 +220,16 @@ def check_keys(connection: Connection, place: str) -> Message | None:
     if here is None:
         return say("keys_missing", place=place)
     return None if here == known else say("keys_of_another", place=place)
+
+
+def is_bound(url: str) -> bool:
+    """Are keys noted in this database? Raises BadAddress, Unavailable."""
+    engine = open_database_engine(url, reader=True)
+    try:
+        with errors_named(), engine.connect() as connection:
+            return installation.known_keys(connection) is not None
+    finally:
+        engine.dispose()
 
 
 def bind_keys(connection: Connection) -> None:
