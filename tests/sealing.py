@@ -57,9 +57,13 @@ class MemoryKeys:
         pass
 
 
-def in_memory() -> Sealer:
-    """A Sealer whose keys are gone with it."""
-    return Sealer(MemoryKeys(), [master()])
+_KEYS: dict[str, MemoryKeys] = {}
+
+
+def in_memory(url: str | None = None) -> Sealer:
+    """A Sealer whose keys are gone with it; those of the database at `url`, with this process."""
+    keys = MemoryKeys() if url is None else _KEYS.setdefault(url, MemoryKeys())
+    return Sealer(keys, [master()])
 
 
 def in_file(folder: Path, *masters: str) -> Sealer:

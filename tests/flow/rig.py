@@ -530,8 +530,8 @@ def make(
     looks for bytes in its files."""
     clock = Clock()
     shutil.copyfile(template, folder / "gateway.db")
-    sealer = in_memory() if sealed else None
-    database = Database(f"sqlite:///{folder / 'gateway.db'}", sealer)
+    url = f"sqlite:///{folder / 'gateway.db'}"
+    database = Database(url, in_memory(url) if sealed else None)
     portal = SimulatedPortal(keys={"connecteur": ENVIRON["PORTAL_KEY"]}, clock=clock)
     portal.define(SLUG, hooks=["retour_commune", "document_commune"])
     sims = dict(

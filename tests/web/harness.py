@@ -347,7 +347,7 @@ async def gateway(
     clock = [NOW]
     portal = respx.MockRouter(assert_all_called=False)
     far = httpx.MockTransport(portal.async_handler)
-    database = Database(url, in_memory())
+    database = Database(url, in_memory(url))
     try:
         started = time.monotonic()
         environment = Environment(
