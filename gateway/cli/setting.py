@@ -32,7 +32,7 @@ from gateway.core.errors import ConfigurationFault, Fault, GatewayError
 from gateway.core.ids import is_insee
 from gateway.core.messages import Message
 from gateway.flow import operator
-from gateway.flow.sealing import is_bound, open_sealer
+from gateway.flow.sealing import has_keys, open_sealer
 from gateway.store import releases
 from gateway.store.engine import Database
 from gateway.store.schema import require
@@ -288,7 +288,7 @@ def open_database(settings: Settings) -> Iterator[Database]:
     if path != url and not Path(path).is_file():
         raise GatewayError(say_cli("no_database_yet", place=path))
     require(url)
-    database = Database(url, open_sealer(settings) if is_bound(url) else None)
+    database = Database(url, open_sealer(settings) if has_keys(url) else None)
     try:
         yield database
     finally:

@@ -56,7 +56,7 @@ def open_sealer(settings: Settings) -> Sealer:
     return sealer
 
 
-def is_bound(url: str) -> bool:
+def has_keys(url: str) -> bool:
     """Did a daemon seal this database? Raises BadAddress, Unavailable."""
     return sealed.is_bound(url)
 

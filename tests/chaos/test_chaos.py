@@ -13,8 +13,8 @@ from tests.chaos.simulation import Result, simulate
 
 #: `make chaos SEEDS=N` runs from 1 on; these are others.
 FIRST, SEEDS, AT_ONCE = 500_001, 16, 8
-#: Short ones with something of everything: there each step takes four times as long. In the one that
-#: both play, no two deliveries of a lane come due at one instant: which goes first is then open.
+#: Short ones with something of everything: there each step takes four times as long. In the one
+#: that both play no two deliveries of a lane come due at one instant: which goes first is open.
 POSTGRESQL, ALIKE = (500_019, 500_021), 500_025
 
 
