@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
@@ -18,7 +19,8 @@ from sqlalchemy import text
 from structlog.typing import EventDict
 
 from gateway.store import linked
-from tests.web.harness import small
+from tests.life import ROOT
+from tests.web.harness import NOW, small
 from tests.web.linking_town import (
     ACCOUNTS,
     BRON,
@@ -569,3 +571,32 @@ async def test_a_commune_that_leaves_takes_its_links_along(town: LinkTown) -> No
     register = town.desk.register
     assert await town.gw.database.write(register.drop_commune, BRON) == 1
     assert [one.commune for one in await register.of_account(ACCOUNT)] == [VILLEURBANNE]
+
+
+async def test_the_vendors_page_shows_what_works(town: LinkTown) -> None:
+    """The Python of docs/fr/rattachement.md, up to where a portal's own code begins."""
+    page = (ROOT / "docs/fr/rattachement.md").read_text("utf-8")
+    code = page.partition("```python\n")[2].partition("# 1. La page")[0]
+    for before, here in (
+        ('"https://PASSERELLE"', repr(HOME)),
+        ('b"..."', repr(KEYS[BRON].encode())),
+        ("time.time()", str(NOW.timestamp())),
+    ):
+        assert before in code
+        code = code.replace(before, here)
+    shown: dict[str, Any] = {}
+    exec(code, shown)
+    claims = {"account": "famille-1234", "return_to": RETURNS[BRON], "state": "s", "label": "Zoé"}
+    asked, number = shown["signed"]("link-request+jwt", f"/lien/{BRON}", **claims)
+    await town.browser.post(f"/lien/{BRON}", data={"demande": asked})
+    url = left(await town.send(await town.sign_in(), "/lien/accord", choix="oui"))
+    token = parse_qs(urlsplit(url).query)["reponse"][0]
+    told = shown["answer"](token)
+    assert (told["in_response_to"], told["state"], told["result"]) == (number, "s", "linked")
+    for odd in ("x", token[:-2] + "AA", asked):
+        with pytest.raises(ValueError, match="réponse"):
+            shown["answer"](odd)
+    call, _ = shown["signed"]("link-call+jwt", f"/linking/v1/communes/{BRON}")
+    place = f"/linking/v1/communes/{BRON}/links/{told['sub']}"
+    confirmed = await town.gw.client.put(place, headers={"Authorization": f"Bearer {call}"})
+    assert confirmed.status_code == 200
