@@ -203,6 +203,24 @@ async def test_a_communes_own_case_bites() -> None:
     assert any("texte : attendu « Autre. », obtenu « Un trou. »" in one for one in told(report))
 
 
+async def test_a_case_gives_its_citizen_a_link() -> None:
+    linked = """  - title: Un compte rattaché
+    given: {link: {account: famille-1}}
+    expect: {calls: [{POST: /demandes, has: {compte: famille-1}}]}
+  - title: Une bordure, un fichier d'un autre champ reste
+"""
+    files = bundle(
+        mapping=("submit:\n", "submit:\n  compte: link.account\n"),
+        cases=("  - title: Une bordure, un fichier d'un autre champ reste\n", linked),
+    )
+    assert told(await run(files, weak=False)) == []
+    bites = bundle(
+        mapping=("submit:\n", "submit:\n  compte: link.identity\n"),
+        cases=("  - title: Une bordure, un fichier d'un autre champ reste\n", linked),
+    )
+    assert any("compte" in one for one in told(await run(bites, weak=False)))
+
+
 async def test_unknown_targets_are_named() -> None:
     with pytest.raises(NotFound, match="69266"):
         await run(configured(), commune="69266")

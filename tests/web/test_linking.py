@@ -137,7 +137,7 @@ async def test_two_communes_never_learn_each_others_citizens(town: LinkTown) -> 
     assert len({one for pair in marks for one in pair}) == 4
     listed = (await town.call("GET", VILLEURBANNE)).json()
     assert [one["identity"] for one in listed["links"]] == [villeurbanne]
-    # What one commune asks about the other's name of a citizen leads nowhere.
+    # The other commune's name of a citizen leads nowhere.
     assert (await town.call("PUT", VILLEURBANNE, f"/{bron}")).status_code == 404
     assert (await town.call("DELETE", VILLEURBANNE, f"/{bron}")).status_code == 204
     assert [one["identity"] for one in (await town.call("GET")).json()["links"]] == [bron]
