@@ -1,16 +1,17 @@
-"""`person`: all that is held about one person, given to them."""
+"""`person`: all that is held about one person, given to them; and the erasure that they ask for."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.catalogue import Catalogue, Settings
 from gateway.catalogue.secrets import NeededSecrets
 from gateway.cli.output import AsJson, as_plain, emit, print_message, writing
 from gateway.cli.private import private_bytes, private_file
@@ -19,9 +20,10 @@ from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_setting
 from gateway.cli.usage import Misuse
 from gateway.contracts.person_page import END, page_head, page_part
 from gateway.core.errors import GatewayError
-from gateway.flow import person
+from gateway.flow import operator, person
 from gateway.flow.attachments import open_attachments
 from gateway.flow.environment import Environment
+from gateway.flow.erased_accounts import AccountHasher
 from gateway.flow.files import FileOpener
 from gateway.flow.links import LinkRegister, open_register
 from gateway.flow.person import HeldPerson
@@ -153,3 +155,50 @@ def _trail_text(text: str, option: str) -> str:
     if not flat or len(flat) > LONGEST:
         raise Misuse(say("empty_told", option=f"--{option}", most=LONGEST))
     return flat
+
+
+@app.command()
+def erase(
+    by: By,
+    why: Why,
+    account: Account = None,
+    request: Request = None,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Open the erasure of all that is held about a person, as they ask for (RGPD, art. 17).
+
+    It is held until a second person agrees (`erasure approve`). Each commune that received
+    something is told to erase.
+    """
+    who, ground = _trail_text(by, "by"), _trail_text(why, "why")
+    if (account is None) == (request is None):
+        raise Misuse(say("account_or_request"))
+    settings = load_settings(config, mappings).settings
+    with open_database(settings) as database:
+        run, opened = asyncio.run(
+            _open_erasures(settings, database, account=account, request=request, by=who, why=ground)
+        )
+    if as_json:
+        emit({"run": run, "erasures": opened})
+        return
+    print_message(say("erasure_opened", run=run, count=len(opened)))
+
+
+async def _open_erasures(
+    settings: Settings,
+    database: Database,
+    *,
+    account: str | None,
+    request: str | None,
+    by: str,
+    why: str,
+) -> tuple[str, Sequence[str]]:
+    found = await person.find_person(database, None, account=account, request=request)
+    wanted = await person.stored_requests(database, found)
+    deadline = operator.DEADLINE
+    if settings.glc is not None:
+        deadline = timedelta(seconds=settings.glc.deadline)
+    hasher = AccountHasher(settings)
+    return await operator.open_requests(database, hasher, wanted, by, why, deadline, Environment())

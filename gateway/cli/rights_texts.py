@@ -64,6 +64,10 @@ say = Messages(
          "dire quelle personne", "--account UUID, ou --request ID"),
     Text("empty_told", "{option} is kept in the trail", "a text of 1 to {most} characters",
          "{option} est gardé dans la piste d'audit", "un texte de 1 à {most} caractères"),
+    Text("erasure_opened", "{count} erasures are held until a second person agrees",
+         "erasure approve {run}",
+         "{count} effacements sont retenus jusqu'à l'accord d'une seconde personne",
+         "erasure approve {run}"),
     Text("exported", "{to}: {requests} requests, {files} files", "give it to the person alone, and"
          " delete the folder then",
          "{to} : {requests} demandes, {files} fichiers", "ne le remettre qu'à la personne, puis"

@@ -89,6 +89,21 @@ def test_a_person_is_named_once_and_so_is_who_asks(
     assert kept.home.run("person", "export", *to, *BY, *wrong).exit_code == 2
 
 
+def test_a_person_is_erased_once_two_people_agree(kept: Kept) -> None:
+    opened = kept.home.run("person", "erase", "--request", "37-1042", *BY, "--json")
+    assert opened.exit_code == 0, opened.output
+    run_id, (erasure,) = (json.loads(opened.stdout)[key] for key in ("run", "erasures"))
+    again = kept.home.run("person", "erase", "--request", "37-1042", *BY)
+    assert again.exit_code == 1, "it is held already"
+    alone = kept.home.run("erasure", "approve", run_id, "--by", "Ana Inventée")
+    assert alone.exit_code == 1, "who asked for it is the first of the two"
+    agreed = kept.home.run("erasure", "approve", run_id, "--by", "Bob Fictif", "--json")
+    assert json.loads(agreed.stdout)["opened"] == 1
+    shown = kept.home.run("erasure", "show", erasure)
+    assert (shown.exit_code, kept.id in shown.stdout) == (0, True) or "open" in shown.stdout
+    assert not [text for text in PERSONAL if text in opened.output + shown.output]
+
+
 def test_who_is_linked_without_a_request_is_given_the_links(
     linked_home: Home, tmp_path: Path
 ) -> None:
