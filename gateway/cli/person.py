@@ -19,6 +19,7 @@ from gateway.cli.rights_texts import say
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, open_database
 from gateway.cli.usage import Misuse
 from gateway.contracts.person_page import END, page_head, page_part
+from gateway.core.erasure import DEADLINE
 from gateway.core.errors import GatewayError
 from gateway.flow import operator, person
 from gateway.flow.attachments import open_attachments
@@ -197,8 +198,7 @@ async def _open_erasures(
 ) -> tuple[str, Sequence[str]]:
     found = await person.find_person(database, None, account=account, request=request)
     wanted = await person.stored_requests(database, found)
-    deadline = operator.DEADLINE
-    if settings.glc is not None:
-        deadline = timedelta(seconds=settings.glc.deadline)
+    glc = settings.glc
+    deadline = DEADLINE if glc is None else timedelta(seconds=glc.deadline)
     hasher = AccountHasher(settings)
     return await operator.open_requests(database, hasher, wanted, by, why, deadline, Environment())
