@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from gateway.catalogue.model_rules import broken_rules
-from gateway.catalogue.patterns import FIELD, HOST, MAIL_ADDRESS, MAPPING, NAME, SLUG, WORD
+from gateway.catalogue.patterns import CLAIM, FIELD, HOST, MAIL_ADDRESS, MAPPING, NAME, SLUG, WORD
 from gateway.catalogue.secrets import SecretSource
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import LocatedData, Path
@@ -67,6 +67,7 @@ PATTERNS: Final = {
     WORD: "pattern_word",
     MAIL_ADDRESS: "pattern_mail",
     HOST: "pattern_host",
+    CLAIM: "pattern_claim",
 }
 
 

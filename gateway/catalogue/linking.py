@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from gateway.catalogue.catalogue import CommuneLinking
 from gateway.catalogue.network import without_tls
+from gateway.catalogue.patterns import CLAIM
 from gateway.catalogue.scalars import StrictModel, Text, address_parts
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import LocatedData
@@ -36,7 +37,7 @@ def _logo(file: ConfigFile) -> ConfigFile:
 
 
 ReturnAddress = Annotated[str, AfterValidator(_return)]
-ClaimName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_:./-]{0,79}$")]
+ClaimName = Annotated[str, Field(pattern=CLAIM)]
 
 
 class LinkingEntry(StrictModel):

@@ -15,3 +15,5 @@ WORD: Final = r"^[A-Za-z][A-Za-z0-9_]*$"
 HOST: Final = r"^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]+)$"
 #: One address to send to, without a name beside it.
 MAIL_ADDRESS: Final = r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$"
+#: A claim of OpenID: `email`, `urn:exemple:niveau`.
+CLAIM: Final = r"^[A-Za-z][A-Za-z0-9_:./-]{0,79}$"

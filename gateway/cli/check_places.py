@@ -11,7 +11,7 @@ from gateway.catalogue.release import commune_files
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.cli.check_own import CheckLine
 from gateway.cli.setting import located
-from gateway.core.lane_name import GruLane, parse_lane
+from gateway.core.lane_name import GruLane, LaneName, parse_lane, portal_of
 
 
 def placed_lines(
@@ -26,12 +26,11 @@ def placed_lines(
     read = lru_cache(lambda file: load_yaml(bundle[file], file))
 
     def placed(line: CheckLine) -> CheckLine:
-        lane = parse_lane(line.far_end) if line.far_end.startswith("gru:") else None
         file, path = SETTINGS, (line.far_end, *line.at)
-        if isinstance(lane, GruLane):
+        if (portal := portal_of(line.far_end)) is not None:
+            path = ("portals", portal)
+        elif isinstance(lane := _lane(line.far_end), GruLane):
             file, path = files[lane.commune], ("gru", lane.gru, "options", *line.at)
-        elif line.far_end.startswith("portal:"):
-            path = ("portals", line.far_end.removeprefix("portal:"))
         if line.level == "ok" or (file == SETTINGS and path[0] not in read(file).value):
             return line
         return replace(
@@ -39,6 +38,13 @@ def placed_lines(
         )
 
     return tuple(map(placed, lines))
+
+
+def _lane(far_end: str) -> LaneName | None:
+    try:
+        return parse_lane(far_end)
+    except ValueError:
+        return None  # GLC, the scanner, the relay
 
 
 __all__ = ["placed_lines"]

@@ -259,8 +259,7 @@ def _written(
         "  open: accepted",
         "  closed: done",
         "unknown_status: park",
-        "",
-        "portal:",
+        "\nportal:",
         f"  hook: {_HOOK}",
     ]
     if actions is not None and _DOCUMENT_HOOK not in actions:

@@ -54,3 +54,9 @@ def parse_lane(text: str) -> LaneName:
 def portal_far_end(portal: str) -> str:
     """Name a portal among the far ends, for budgets, certificates and checks."""
     return f"portal:{portal}"
+
+
+def portal_of(far_end: str) -> str | None:
+    """Return the portal that `portal_far_end` named so; None for any other far end."""
+    kind, _, portal = far_end.partition(":")
+    return portal if kind == "portal" and portal else None
