@@ -52,7 +52,7 @@ _PLANTED = "sandbox."
 _PAGE = "<!doctype html><html><body><h1>502 Bad Gateway</h1><hr>proxy</body></html>"
 #: Called after a claim, with the references that it gave and the seconds of its lease.
 Claimed = Callable[[list[str], int], Awaitable[None]]
-#: Called with a reference whose end is on the way.
+#: Called with a reference whose end comes.
 Ending = Callable[[str], Awaitable[None]]
 _ENDS = frozenset({"done", "refused", "cancelled"})
 
@@ -83,10 +83,8 @@ class CapturedCall:
 
 @dataclass(slots=True)
 class PivotGate:
-    """ASGI middleware. `armed` are the cases that wait for a call.
-
-    `planted` are cases by request: the claim that gives the request also gives the case's item.
-    """
+    """ASGI middleware. `armed` are the cases that wait for a call; `planted` are cases by request:
+    the claim that gives the request also gives the case's item."""
 
     app: ASGIApp
     ledger: ExchangeLog

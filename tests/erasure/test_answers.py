@@ -1,4 +1,4 @@
-"""What communes answer stands in the ledger and in the certificate."""
+"""Communes' answers stand in the ledger and in the certificate."""
 
 from __future__ import annotations
 

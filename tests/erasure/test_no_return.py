@@ -1,4 +1,4 @@
-"""Who was erased does not come back: with a backup, another key, or by their own push."""
+"""An erased person does not come back: with a backup, another key, or by what the portal sends.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the portal anonymised is erased here and at the commune."""
+"""A request that the portal anonymised is erased here and at the commune."""
 
 from __future__ import annotations
 
