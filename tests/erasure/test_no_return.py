@@ -1,4 +1,4 @@
-"""An erased person does not come back: with a backup, another key, or by what the portal sends.
+"""An erased person does not come back: with a backup, another key, or by their own push."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ glc:
 def test_replicas_share_their_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ENVIRON, "DB", "postgresql://host/name")
     monkeypatch.setitem(ENVIRON, "ERASURE", "une-clef-bien-assez-longue")
-    monkeypatch.setitem(ENVIRON, "MASTER", "0f" * 32)
+    monkeypatch.setitem(ENVIRON, "MASTER", bytes(range(32)).hex())
     block = BLOCK + "database: env:DB\nsealing: {masters: [env:MASTER]}\n"
     with pytest.raises(ConfigurationFault, match="erasure_key"):
         configured(block)
