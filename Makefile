@@ -14,8 +14,8 @@ MINUTES ?= 5
 NEWER ?= python3.13
 # OSV's advisories for PyPI, as they are given out whole (all.zip), fetched by whoever has a network.
 ADVISORIES ?= all.zip
-# Test processes: most tests wait for something, so there are a few more than cores.
-JOBS ?= 3
+# Test processes: most tests wait for something, so there are more than cores.
+JOBS ?= 5
 # Which tests `make cover` runs.
 OVER ?= tests
 # Of fuzzing beside the tests.

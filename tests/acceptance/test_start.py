@@ -153,6 +153,6 @@ def test_every_fault_of_the_configuration_is_told(tmp_path: Path) -> None:
     assert count == "3 faults"
     for path, named in ((settings, "shutdown_grave"), (bron, "open312"), (bron, "open399")):
         number = 1 + [named in line for line in path.read_text("utf-8").splitlines()].index(True)
-        (fault,) = (line for line in faults if line.startswith(f"{path}:{number}: "))
+        (fault,) = (line for line in faults if line.startswith(f"{path}:{number}:"))
         assert named in fault
     assert not (tmp_path / "var").exists()

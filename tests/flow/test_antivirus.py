@@ -6,15 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from gateway.core.errors import Rejected, Unavailable
+from gateway.core.request import Attachment
 from gateway.flow.antivirus import Antivirus
 from gateway.flow.environment import Environment
 from gateway.ops.health import health
 from gateway.ops.shapes import Overall
 from gateway.sdk import Change, Document
 from gateway.store import untold
+from gateway.store.sealed import ATTACHMENT_COLUMNS, read_attachment
 from gateway.store.tables import ATTACHMENT
 from gateway.wire.clamav import Clamd
 from tests.adapters.mail_servers import listening
@@ -98,10 +100,13 @@ async def test_a_file_of_the_commune_has_the_type_of_its_bytes(
             await poll(scripted, script, note)
         waits = await scripted.database.read(untold.listing)
         assert [(one.reason, one.person) for one in waits] == [("dangerous_document", True)] * 2
-        kept = select(ATTACHMENT.c.filename, ATTACHMENT.c.content_type)
-        mine = kept.where(ATTACHMENT.c.field == "document").order_by(ATTACHMENT.c.filename)
-        found = await scripted.database.read(lambda connection: connection.execute(mine).all())
-        assert [*map(tuple, found)] == [
+        mine = select(*ATTACHMENT_COLUMNS).where(ATTACHMENT.c.field == "document")
+
+        def documents(connection: Connection) -> list[Attachment]:
+            return [read_attachment(connection, row) for row in connection.execute(mine).all()]
+
+        found = await scripted.database.read(documents)
+        assert sorted((one.filename, one.content_type) for one in found) == [
             ("a.pdf", "application/pdf"),
             ("d.odt", "application/vnd.oasis.opendocument.text"),
         ]

@@ -20,7 +20,7 @@ async def test_what_was_sent_after_the_backup_is_not_sent_again(rig: Rig, tmp_pa
     assert rig.line.count("POST", "/api/tickets") == 1
 
     rig.database.close()
-    rig.database = type(rig.database)(f"sqlite:///{copy}")
+    rig.database = type(rig.database)(f"sqlite:///{copy}", rig.database.sealer)
     assert await rig.database.write(backup.doubt, rig.clock()) == 1
     async with rig.gateway():
         rig.advance(60)

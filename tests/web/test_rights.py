@@ -186,6 +186,15 @@ async def asked_for_a_token(town: Town, method: str, path: str) -> None:
     assert_private(town, answer)
 
 
+async def told_of_deletions(town: Town, method: str, path: str) -> None:
+    """GLC's call: nobody is told of a deletion where GLC is not configured to tell of any."""
+    for body in ("", "a.b.c", "eyJhbGciOiJub25lIn0.eyJqdGkiOiIxIn0."):
+        headers = {"content-type": "application/secevent+jwt"}
+        answer = await town.gw.client.request(method, path, content=body, headers=headers)
+        assert answer.status_code == 404, answer.text
+        assert_private(town, answer)
+
+
 async def open_to_all(town: Town, method: str, path: str) -> None:
     """An operator's page: it may be read, and there is nothing personal in it."""
     answer = await town.gw.client.request(method, path)
@@ -221,6 +230,7 @@ CALLED: dict[tuple[str, str], Any] = {
     ("get", "/pivot/v1/events"): read_again,
     ("get", "/pivot/v1/requests/{reference}/files/{sha256}"): fetched,
     ("head", "/pivot/v1/requests/{reference}/files/{sha256}"): fetched,
+    ("post", "/glc/events"): told_of_deletions,
     ("get", "/ops/live"): open_to_all,
     ("get", "/ops/ready"): open_to_all,
     ("get", "/ops/health"): open_to_all,
