@@ -228,10 +228,11 @@ class PublikAdapter(Adapter):
         if rows:
             return TryLater("not_erased", "the action ran, and the list still has the request")
         # One that is anonymised is in no list, and can still be read by its number.
+        # Its roles may be gone with it: then it is there, and not for us to read.
         left = await self._wcs.state(number)
-        if isinstance(left, Outcome) and getattr(left, "reason", "") != "unknown_reference":
+        if isinstance(left, TryLater | Unsure):
             return left
-        gone = isinstance(left, Outcome)
+        gone = isinstance(left, Refused) and left.reason == "unknown_reference"
         result = ErasureResult.ERASED if gone else ErasureResult.ANONYMISED
         return Accepted(number, proof={"listed": "no"}, erasure=ErasureAnswer(result))
 

@@ -173,6 +173,7 @@ class TestPublik(AdapterConformance):
     def far_end_erases(self, router: respx.MockRouter) -> None:
         router.post(f"{FORM}/42/hooks/effacement_toodego/").respond(json={"err": 0})
         router.get(f"{FORM}/list").respond(json=[])
+        router.get(f"{FORM}/42/").respond(json=light())
 
     def far_end_erased(self, router: respx.MockRouter) -> None:
         self.far_end_erases(router)
