@@ -27,8 +27,6 @@ from gateway.store.tombstones import lock_account
 
 #: The reason of a delivery about an erased person that was stopped.
 REASON = "erased"
-#: The reason of one that goes on, as the account turned out to exist.
-REINSTATED = "erasure_withdrawn"
 _STOPPABLE = (State.WAITING, State.UNSURE, State.QUESTION, State.PARKED, State.DEAD)
 _FILES_AT_ONCE = 200
 
@@ -114,7 +112,7 @@ def reinstate(connection: Connection, accounts: Sequence[str], run: str, now: da
                 state=case(
                     (DELIVERY.c.attempts > 0, State.UNSURE.value), else_=State.WAITING.value
                 ),
-                reason=REINSTATED,
+                reason="erasure_withdrawn",
                 settled_at=None,
                 next_at=now,
             )

@@ -18,6 +18,7 @@ from gateway.sdk import (
     Amendment,
     Changes,
     ErasureAnswer,
+    ErasureResult,
     EventKind,
     Found,
     Misconfigured,
@@ -257,4 +258,5 @@ async def test_erasure_is_done_and_a_404_alone_proves_nothing(sim: Ticketing) ->
         assert sim.tickets[0].erased is True
         assert isinstance(await rest.erase(REFERENCE, "999"), Refused)
         outcome = await rest.erase("TDG-0000000000000000", "999")
-    assert outcome == Accepted("999", proof={"status": "404", "find": "absent"})
+    absent = ErasureAnswer(ErasureResult.ABSENT)
+    assert outcome == Accepted("999", proof={"status": "404", "find": "absent"}, erasure=absent)
