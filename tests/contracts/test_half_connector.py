@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 from typing import Any
 
 import pytest
@@ -378,13 +379,20 @@ class LastAlone(Desk):
 
 
 class Races(Desk):
-    """Looks, waits, and writes: two at the same moment both find nothing."""
+    """Looks, waits for another that looks, and writes: two at the same moment both find nothing."""
+
+    #: One that comes alone goes on after these seconds.
+    both = Barrier(2, timeout=3)
 
     def take(self, message: Any) -> Taken:
         with self.open() as db:
             known = db.execute("SELECT 1 FROM message WHERE id = ?", (message.id,)).fetchone()
-        time.sleep(0.2)
-        return super().take(message) if known else forgetful(self, message)
+        if known:
+            return super().take(message)
+        with suppress(BrokenBarrierError):
+            self.both.wait()
+        self.both.reset()
+        return forgetful(self, message)
 
 
 class NoFilesWithin(Desk):

@@ -167,8 +167,10 @@ async def test_check_asks_glc_with_our_secret(tmp_path: Path) -> None:
     async def told() -> dict[str, str]:
         done = await desk.run("check", "--json")
         lines = [one for one in json.loads(done.stdout)["far_ends"] if one["far_end"] == "glc"]
-        assert len(lines) == 1
-        return dict(lines[0])
+        # Besides, where it answers: how many it may report before two people must agree.
+        line, *more = lines
+        assert [one["level"] for one in more] in ([], ["ok"])
+        return dict(line)
 
     async with run_server(desk.glc.app) as running:
         desk.glc.base_url = running.url
