@@ -71,7 +71,7 @@ def _request(n: int) -> dict[str, object]:
 
 
 def _account(folder: Path, erasure: str) -> str:
-    """Whose erasure it is, which no command tells."""
+    """Return the number of the person of an erasure, which no command tells."""
     with contextlib.closing(sqlite3.connect(folder / "var" / "gateway.db")) as database:
         asked = "SELECT account FROM erasure WHERE id = ?"
         (account,) = database.execute(asked, (erasure,)).fetchone()
