@@ -31,6 +31,7 @@ ENTRANCES = {"main": "the entry point of a command, named as everybody names it"
 VAGUE_VERBS = {"hold", "keep", "look", "mark", "said", "take", "tell", "told"}
 #: Words of the SDK and of published contracts, and what they mean there.
 VAGUE_FUNCTIONS = {
+    "gateway.core.errors.said": "all faults as a message; as `GatewayError.said`",
     "gateway.core.errors.told": "a fault on one line; as `Message.told`",
     "gateway.core.messages.told": "a message on one line, in one language; of the SDK",
     "gateway.core.reasons.said": "a reason as a message; of the SDK",

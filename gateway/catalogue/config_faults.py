@@ -114,12 +114,12 @@ def _without_echoes(value: Any, details: list[ErrorDetails]) -> list[ErrorDetail
     its entries at fault, and of a type where the value is right for another of several types."""
     places = [_existing(value, one["loc"]) for one in details]
     values = {at for at, one in zip(places, details, strict=True) if not _is_of_type(one)}
+    above = {at[:length] for at in places for length in range(len(at))}
 
     def echoes(at: Path, one: ErrorDetails) -> bool:
-        below = any(len(other) > len(at) and other[: len(at)] == at for other in places)
         if one["type"] == "too_short":
-            return below
-        return _is_of_type(one) and (below or at in values)
+            return at in above
+        return _is_of_type(one) and (at in above or at in values)
 
     return [one for at, one in zip(places, details, strict=True) if not echoes(at, one)]
 

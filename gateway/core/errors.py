@@ -115,4 +115,13 @@ class ConfigurationFault(GatewayError):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(sorted(set(faults)))
-        super().__init__("\n".join(str(f) for f in self.faults))
+        # Many faults are many sentences: they are put together only for whoever reads them.
+        Exception.__init__(self, self.faults)
+
+    @property
+    def said(self) -> Message:  # type: ignore[override]
+        """Return all faults as one message, in English."""
+        return plain(str(self))
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.faults))
