@@ -24,6 +24,8 @@ M = TypeVar("M", bound=BaseModel)
 _ROUNDS = 8
 #: Of a model with more faults, the rules about several keys wait until some are mended.
 _MOST_RULED = 30
+#: With more faults than these the rest is not looked into: first things first.
+_MOST_LEFT_OUT = 100
 #: Faults of secrets that cannot be read.
 _SECRETS = frozenset({IN_THE_CLEAR, NO_SECRET})
 
@@ -144,7 +146,7 @@ def validate_all(
         return validate(model, located, secrets), ()
     except ConfigurationFault as error:
         faults = error.faults
-    if not isinstance(located.value, dict):
+    if not isinstance(located.value, dict) or len(faults) > _MOST_LEFT_OUT:
         return None, faults
     rest = _copy(located.value)
     forgiven = None if secrets is None else secrets.forgiven()
