@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from gateway.catalogue.catalogue import Catalogue, Commune, Route
 from gateway.contracts.report import render_page
 from gateway.core.errors import file_line
-from gateway.core.mapping import RequestMapping, SourcePath
+from gateway.core.mapping import RequestMapping, SourcePath, source_paths
 from gateway.core.personal import SENSITIVE, DataCategory, LegalBasis, PersonalData
-from gateway.core.purposes import of_the_request, sent_paths
+from gateway.core.purposes import of_the_request
 from gateway.core.retention import RetentionPolicy
 from gateway.flow.retention import Policies
 
@@ -192,7 +192,7 @@ def _lines(
     of_all = TO_TELL if told is None else BASES[told.basis]
     sent: dict[str, list[SourcePath]] = {}
     spoken: dict[str, list[SourcePath]] = {}
-    for path in sent_paths(mapping):
+    for path in source_paths(mapping, sent=True):
         root = path.path.partition(".")[0].partition("[")[0]
         if of_the_request(path.path) or root in _SPOKEN:
             spoken.setdefault("" if root not in _SPOKEN else root, []).append(path)

@@ -327,17 +327,18 @@ class SourcePath:
     file: str = ""
 
 
-def source_paths(mapping: RequestMapping) -> tuple[SourcePath, ...]:
+def source_paths(mapping: RequestMapping, *, sent: bool = False) -> tuple[SourcePath, ...]:
     """Everything the mapping reads: `fields.enfants_raw[].nom`, each item of a list as `[]`.
 
-    Targets of amendments start with their event's kind and a colon (`message:body`).
+    Targets of amendments start with their event's kind and a colon (`message:body`). `sent`: values
+    and files alone, without what only decides whether something goes.
     """
     found: dict[SourcePath, None] = {}
     for rule in mapping.submit:
-        found.update(dict.fromkeys(_rule_paths(rule, "", "")))
+        found.update(dict.fromkeys(_rule_paths(rule, "", "", sent)))
     for kind, rules in mapping.amend.items():
         for rule in rules:
-            found.update(dict.fromkeys(_rule_paths(rule, "", f"{kind.value}:")))
+            found.update(dict.fromkeys(_rule_paths(rule, "", f"{kind.value}:", sent)))
     choice = mapping.attachments
     patterns = ["*"] if choice.patterns is None else [text for text, _ in choice.patterns]
     for text in patterns:
@@ -346,10 +347,10 @@ def source_paths(mapping: RequestMapping) -> tuple[SourcePath, ...]:
     return tuple(found)
 
 
-def _rule_paths(rule: Rule, base: str, prefix: str) -> Iterator[SourcePath]:
+def _rule_paths(rule: Rule, base: str, prefix: str, sent: bool) -> Iterator[SourcePath]:
     target = prefix + rule.name
     here = "" if rule.root else base
-    if rule.when is not None:
+    if rule.when is not None and not sent:
         for path in rule.when.reads:
             yield SourcePath(below(here, path), target, rule.line, rule.file)
     match rule.source:
@@ -358,12 +359,12 @@ def _rule_paths(rule: Rule, base: str, prefix: str) -> Iterator[SourcePath]:
                 yield SourcePath(below(here, path), target, rule.line, rule.file)
         case Join(parts):
             for part in parts:
-                yield from _rule_paths(part, here, prefix)
+                yield from _rule_paths(part, here, prefix, sent)
         case PerRow(expression, each):
-            for path in expression.reads:
+            for path in () if sent else expression.reads:
                 yield SourcePath(below(here, path), target, rule.line, rule.file)
             row = below(here, expression.item)
             for inner in each:
-                yield from _rule_paths(inner, row, f"{target}[].")
+                yield from _rule_paths(inner, row, f"{target}[].", sent)
         case Constant():
             return

@@ -21,8 +21,8 @@ from gateway.contracts.register import (
     plain_cell,
     register_of_mappings,
 )
-from gateway.core.mapping import RequestMapping
-from gateway.core.purposes import sent_paths, unpurposed, unsent
+from gateway.core.mapping import RequestMapping, source_paths
+from gateway.core.purposes import unpurposed, unsent
 from tests.life import ROOT
 
 SHIPPED, _ = load_mappings(read_bundle(None, ROOT / "mappings"))
@@ -63,7 +63,7 @@ def test_the_shipped_mappings_tell_every_purpose(key: str) -> None:
 
 
 def test_what_only_decides_is_not_sent_and_rows_are_read_by_their_path() -> None:
-    paths = {one.path: one.target for one in sent_paths(mapping(TEXT))}
+    paths = {one.path: one.target for one in source_paths(mapping(TEXT), sent=True)}
     assert paths == {
         "id": "ref",
         "user.name": "name",
