@@ -46,7 +46,7 @@ from gateway.wire.link_tokens import (
 )
 from gateway.wire.oidc import OpenIdProvider, ProviderFault, SignedIn
 from gateway.wire.oidc_client import OpenIdClient
-from gateway.wire.oidc_tokens import TokenFault
+from gateway.wire.signed_tokens import TokenFault
 
 log = structlog.get_logger()
 

@@ -27,17 +27,14 @@ from gateway.wire.oidc_client import OpenIdClient
 from gateway.wire.oidc_tokens import (
     ExpectedToken,
     IdToken,
-    Jwk,
     LogoutNotice,
-    TokenFault,
-    UnknownKey,
     read_id_token,
     read_logout_token,
 )
+from gateway.wire.signed_tokens import Jwk, TokenFault, UnknownKey, public_keys
 
-#: Bytes of one answer, and keys of one provider.
+#: Bytes of one answer.
 LARGEST: Final = 256 * 1024
-MOST_KEYS: Final = 50
 #: The time for which discovery and keys are kept, and between two readings on demand.
 KEPT: Final = timedelta(hours=1)
 AGAIN: Final = timedelta(seconds=30)
@@ -324,7 +321,7 @@ def _address(told: object, schemes: Sequence[str], *, required: bool) -> str | N
 
 
 def _keys(told: dict[str, Any]) -> tuple[Jwk, ...]:
-    keys = told.get("keys")
-    if not isinstance(keys, list) or len(keys) > MOST_KEYS:
+    keys = public_keys(told)
+    if keys is None:
         raise ProviderFault("bad_keys")
-    return tuple(key for key in keys if isinstance(key, dict))
+    return keys

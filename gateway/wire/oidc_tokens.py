@@ -1,8 +1,4 @@
-"""The provider's signed tokens, verified: ID tokens and logout tokens.
-
-Only asymmetric algorithms of an allow-list count, and a key counts only for its own kind. So
-neither `none` nor a provider's public key taken for a shared secret proves anything.
-"""
+"""The provider's tokens, judged: ID tokens and logout tokens."""
 
 from __future__ import annotations
 
@@ -12,10 +8,10 @@ from datetime import datetime
 from typing import Any, Final
 
 from authlib.oidc.core import CodeIDToken
-from joserfc import jws, jwt
 from joserfc.errors import ClaimError, ExpiredTokenError, JoseError
-from joserfc.jwk import ECKey, RSAKey
 from joserfc.jwt import JWTClaimsRegistry
+
+from gateway.wire.signed_tokens import Jwk, TokenFault, verify_token
 
 #: Seconds by which two clocks may differ. (Authentic's ID token is good for 30 s.)
 LEEWAY: Final = 60
@@ -23,16 +19,7 @@ LEEWAY: Final = 60
 OLDEST: Final = 600
 #: Characters of a token.
 LONGEST: Final = 16_384
-#: Algorithms that may be allowed.
-ASYMMETRIC: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384")
 LOGOUT_EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
-_KINDS: Final[dict[str, tuple[str, type[RSAKey] | type[ECKey]]]] = {
-    "RS": ("RSA", RSAKey),
-    "PS": ("RSA", RSAKey),
-    "ES": ("EC", ECKey),
-}
-#: Characters of an RSA modulus of 2048 bits in Base64.
-_MODULUS: Final = 342
 _CLAIM_FAULTS: Final = {
     "iss": "wrong_issuer",
     "aud": "wrong_audience",
@@ -40,21 +27,6 @@ _CLAIM_FAULTS: Final = {
     "nonce": "wrong_nonce",
     "exp": "expired",
 }
-
-Jwk = Mapping[str, Any]
-
-
-class TokenFault(Exception):
-    """A token that proves nothing. `word` says which; no text holds a part of the
-    token."""
-
-    def __init__(self, word: str) -> None:
-        super().__init__(word)
-        self.word = word
-
-
-class UnknownKey(TokenFault):
-    """None of the known keys made it: the provider may have new ones, under old names too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +63,7 @@ def read_id_token(
     text: object, keys: Sequence[Jwk], expected: ExpectedToken, *, nonce: str, access_token: str
 ) -> IdToken:
     """Verify an ID token of the code flow (OpenID Connect Core, 3.1.3.7). Raises TokenFault."""
-    verified = _verified(text, keys, expected)
+    verified = verify_token(text, keys, expected.algorithms, LONGEST)
     claims = CodeIDToken(
         verified.claims,
         verified.header,
@@ -112,10 +84,9 @@ def read_id_token(
 
 def read_logout_token(text: object, keys: Sequence[Jwk], expected: ExpectedToken) -> LogoutNotice:
     """Verify a logout token (OpenID Connect Back-Channel Logout, 2.6). Raises TokenFault."""
-    verified = _verified(text, keys, expected)
+    verified = verify_token(text, keys, expected.algorithms, LONGEST)
     claims = verified.claims
-    kind = str(verified.header.get("typ", "JWT")).lower().removeprefix("application/")
-    if kind not in ("logout+jwt", "jwt") or "nonce" in claims:
+    if verified.kind not in ("logout+jwt", "jwt", "") or "nonce" in claims:
         raise TokenFault("bad_claims")
     now = expected.now.timestamp()
     registry = JWTClaimsRegistry(int(now), LEEWAY, **_required(expected))
@@ -132,42 +103,6 @@ def read_logout_token(text: object, keys: Sequence[Jwk], expected: ExpectedToken
     if not isinstance(told, dict) or identity is None or (subject is None and session is None):
         raise TokenFault("bad_claims")
     return LogoutNotice(identity, subject, session)
-
-
-def _verified(text: object, keys: Sequence[Jwk], expected: ExpectedToken) -> jwt.Token:
-    """Verify the signature alone."""
-    if not isinstance(text, str) or not text.isascii() or len(text) > LONGEST:
-        raise TokenFault("malformed")
-    try:
-        header = jws.extract_compact(text.encode()).headers()
-    except (JoseError, ValueError):
-        raise TokenFault("malformed") from None
-    algorithm = header.get("alg")
-    if algorithm not in expected.algorithms or algorithm not in ASYMMETRIC:
-        raise TokenFault("bad_algorithm")
-    kind, key_type = _KINDS[str(algorithm)[:2]]
-    key = _key(keys, header, kind)
-    try:
-        return jwt.decode(text, key_type.import_key(dict(key)), algorithms=[str(algorithm)])
-    except (JoseError, ValueError, TypeError):
-        raise UnknownKey("bad_signature") from None
-
-
-def _key(keys: Sequence[Jwk], header: Mapping[str, Any], kind: str) -> Jwk:
-    """Choose the one key that the header means."""
-    wanted = header.get("kid")
-    fitting = [
-        key
-        for key in keys
-        if key.get("kty") == kind
-        and key.get("use", "sig") == "sig"
-        and key.get("alg", header["alg"]) == header["alg"]
-        and wanted in (None, key.get("kid"))
-        and (kind != "RSA" or len(str(key.get("n", ""))) >= _MODULUS)
-    ]
-    if len(fitting) != 1:
-        raise UnknownKey("unknown_key")
-    return fitting[0]
 
 
 def _required(expected: ExpectedToken) -> dict[str, Any]:
@@ -199,13 +134,10 @@ def _text(value: object, longest: int) -> str | None:
 
 
 __all__ = [
-    "ASYMMETRIC",
     "LEEWAY",
     "ExpectedToken",
     "IdToken",
     "LogoutNotice",
-    "TokenFault",
-    "UnknownKey",
     "read_id_token",
     "read_logout_token",
 ]

@@ -1,47 +1,44 @@
 """Reads security event tokens (RFC 8417) about accounts, as a provider pushes them (RFC 8935).
 
-A token is a signed JWT. Only keys of the provider's own key set count, and only algorithms with a
-public key that the configuration names: `none`, and a public key taken for a shared secret, prove
-nothing. Sources: RFC 8417, 8935 and 9493; OpenID RISC, event types and the subjects of its drafts.
+Sources: RFC 8417, 8935 and 9493; OpenID RISC, event types and the subjects of its drafts.
 """
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
 from gateway.core.account import normal_account
 from gateway.core.errors import Unavailable
 from gateway.core.expression import Expression, ExpressionError
-from gateway.sdk import Unreadable, read_json
 from gateway.wire.identity import Outage
 from gateway.wire.identity_call import ProvenCall, fetch
 from gateway.wire.identity_texts import say
-
-if TYPE_CHECKING:
-    from joserfc.jwk import KeySet
+from gateway.wire.signed_tokens import Jwk, TokenFault, UnknownKey, public_keys, verify_token
 
 ACCOUNT_PURGED = "https://schemas.openid.net/secevent/risc/event-type/account-purged"
 #: Bytes of one token.
 LARGEST = 64 * 1024
-#: Values in its claims.
-VALUES = 2_000
-#: Keys of a provider.
-MOST_KEYS = 50
 #: Characters of a token's name (`jti`) and of an account.
 _LONGEST = 256
 #: A token may come from a clock that is so far ahead.
 SKEW = timedelta(minutes=5)
-#: Seconds for which a key set is used, and between two looks for a key that is not in it.
+#: Seconds for which a key set is used, and between two tries to read it.
 FRESH = 3600.0
 AGAIN = 60.0
+#: A token that proves nothing, in the words of RFC 8935 and in a sentence.
+_UNPROVEN = {
+    "malformed": ("invalid_request", "the body is no signed token with a JSON object"),
+    "bad_algorithm": ("invalid_key", "the algorithm is not among those that are taken"),
+    "unknown_key": ("invalid_key", "the key is not one of the issuer's"),
+    "bad_signature": ("authentication_failed", "the signature is not good"),
+}
 
 
 class RefusedEvent(Exception):
@@ -51,10 +48,6 @@ class RefusedEvent(Exception):
         super().__init__(code)
         self.code = code
         self.text = text
-
-
-class _UnknownKey(Exception):
-    """The key set has no key of this name: it may have been replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,24 +89,30 @@ class KeySource:
     url: str
     client: httpx.AsyncClient
     clock: Callable[[], float] = time.monotonic
-    _keys: KeySet | None = field(default=None, init=False)
+    _keys: tuple[Jwk, ...] | None = field(default=None, init=False)
     _fetched_at: float = field(default=0.0, init=False)
+    _tried_at: float | None = field(default=None, init=False)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
-    async def keys(self, *, anew: bool = False) -> KeySet:
-        """Return the keys; `anew`: one was missing. Raises Unavailable when there are none."""
+    async def keys(self, *, anew: bool = False) -> tuple[Jwk, ...]:
+        """Return the keys; `anew`: one was missing. Raises Unavailable when there are none.
+
+        Whoever sends tokens, the provider is asked at most once in `AGAIN`; meanwhile, and while it
+        fails, what is kept goes on.
+        """
         async with self._turn:
-            age = self.clock() - self._fetched_at
-            if self._keys is not None and age < (AGAIN if anew else FRESH):
-                return self._keys
-            found = await self.fetch()
-            if not isinstance(found, Outage):
-                self._keys, self._fetched_at = found, self.clock()
+            now = self.clock()
+            old = anew or self._keys is None or now - self._fetched_at >= FRESH
+            if old and (self._tried_at is None or now - self._tried_at >= AGAIN):
+                self._tried_at = now
+                found = await self.fetch()
+                if not isinstance(found, Outage):
+                    self._keys, self._fetched_at = found, now
             if self._keys is None:
                 raise Unavailable("the provider's keys cannot be read now")
             return self._keys
 
-    async def fetch(self) -> KeySet | Outage:
+    async def fetch(self) -> tuple[Jwk, ...] | Outage:
         """Fetch the keys, whatever is kept."""
         return await fetch(self.client, _Open(), "GET", self.url, None, _key_set)
 
@@ -129,84 +128,34 @@ class _Open:
         return False
 
 
-def _key_set(answer: Any) -> KeySet | Outage:
-    from joserfc.errors import JoseError
-    from joserfc.jwk import KeySet
-
-    listed = answer.get("keys") if isinstance(answer, dict) else None
-    if not isinstance(listed, list) or len(listed) > MOST_KEYS:
-        return Outage("malformed", say("no_keys"))
-    # A shared secret in a public set is nobody's secret.
-    public = [one for one in listed if isinstance(one, dict) and one.get("kty") != "oct"]
-    try:
-        return KeySet.import_key_set({"keys": public})
-    except (JoseError, ValueError, TypeError, KeyError):
-        return Outage("malformed", say("no_keys"))
+def _key_set(answer: Any) -> tuple[Jwk, ...] | Outage:
+    keys = public_keys(answer)
+    return Outage("malformed", say("no_keys")) if keys is None else keys
 
 
 async def read_token(
     token: bytes, source: KeySource, shape: EventShape, now: datetime
 ) -> SecurityEvent:
     """Return the event of a token. Raises RefusedEvent, and Unavailable without keys."""
-    if len(token) > LARGEST:
-        raise RefusedEvent("invalid_request", "the token is too long")
+    text = token.strip().decode("latin-1")
     try:
-        return await _read(token, await source.keys(), shape, now)
-    except _UnknownKey:
-        pass
-    try:
-        return await _read(token, await source.keys(anew=True), shape, now)
-    except _UnknownKey:
-        raise RefusedEvent("invalid_key", "the key is not one of the issuer's") from None
+        try:
+            return await _read(text, await source.keys(), shape, now)
+        except UnknownKey:
+            return await _read(text, await source.keys(anew=True), shape, now)
+    except TokenFault as fault:
+        raise RefusedEvent(*_UNPROVEN[fault.word]) from None
 
 
-async def _read(token: bytes, keys: KeySet, shape: EventShape, now: datetime) -> SecurityEvent:
-    return await asyncio.to_thread(_read_with, keys, token, shape, now)
+async def _read(text: str, keys: Sequence[Jwk], shape: EventShape, now: datetime) -> SecurityEvent:
+    return await asyncio.to_thread(_read_with, keys, text, shape, now)
 
 
-def _read_with(keys: KeySet, token: bytes, shape: EventShape, now: datetime) -> SecurityEvent:
-    return _judged(_proven(token, keys, shape), shape, now)
-
-
-def _proven(token: bytes, keys: KeySet, shape: EventShape) -> Mapping[str, Any]:
-    """Return the claims of a token with a good signature. Raises RefusedEvent and _UnknownKey."""
-    from joserfc import jws
-    from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
-
-    text, head = _head(token)
-    if head.get("alg") not in shape.algorithms:
-        raise RefusedEvent("invalid_key", "the algorithm is not among those that are taken")
-    kind = str(head.get("typ") or "").lower().removeprefix("application/")
-    if shape.typed and kind != "secevent+jwt":
+def _read_with(keys: Sequence[Jwk], text: str, shape: EventShape, now: datetime) -> SecurityEvent:
+    signed = verify_token(text, keys, shape.algorithms, LARGEST)
+    if shape.typed and signed.kind != "secevent+jwt":
         raise RefusedEvent("invalid_request", "the token does not call itself secevent+jwt")
-    try:
-        proven = jws.deserialize_compact(text, keys, algorithms=list(shape.algorithms))
-    except InvalidKeyIdError:
-        raise _UnknownKey from None
-    except BadSignatureError:
-        raise RefusedEvent("authentication_failed", "the signature is not good") from None
-    except (JoseError, ValueError, TypeError):
-        raise RefusedEvent("invalid_key", "the token cannot be checked with this key") from None
-    try:
-        claims = read_json(proven.payload or b"", values=VALUES)
-    except Unreadable:
-        claims = None
-    if not isinstance(claims, dict):
-        raise RefusedEvent("invalid_request", "the claims are no JSON object")
-    return claims
-
-
-def _head(token: bytes) -> tuple[str, Mapping[str, Any]]:
-    """Return a token as text, and its header. Raises RefusedEvent."""
-    try:
-        text = token.strip().decode("ascii")
-        first, _, _ = text.split(".")
-        head = read_json(base64.urlsafe_b64decode(first + "=" * (-len(first) % 4)), values=VALUES)
-        if isinstance(head, dict):
-            return text, head
-    except (ValueError, Unreadable):
-        pass
-    raise RefusedEvent("invalid_request", "the body is no signed token")
+    return _judged(signed.claims, shape, now)
 
 
 def _judged(claims: Mapping[str, Any], shape: EventShape, now: datetime) -> SecurityEvent:

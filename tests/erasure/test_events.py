@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from joserfc import jws
+from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, RSAKey
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -236,15 +237,40 @@ async def test_many_events_are_braked_as_a_poll_is(follow: Build) -> None:
         world.rig.advance(timedelta(days=2).total_seconds())
 
 
+async def test_a_key_for_another_use_or_of_few_bits_proves_nothing(follow: Build) -> None:
+    world = follow("deletions", events=SHAPE)
+    async with world.rig.gateway():
+        provider = Provider(world)
+        await world.people_kept(3)
+        with pytest.warns(SecurityWarning):
+            short = RSAKey.generate_key(1024, {"kid": "r2"})
+        provider.keys = [
+            RSA.as_dict(private=False) | {"use": "enc"},
+            EC.as_dict(private=False) | {"alg": "ES384"},
+            short.as_dict(private=False),
+        ]
+        told = provider.claims(uuid(1))
+        for one in (token(told), token(told, EC, "ES256"), token(told, short, kid="r2")):
+            answer = await provider.push(one)
+            assert (answer.status_code, answer.json()["err"]) == (400, "invalid_key")
+        assert await world.every() == []
+
+
 async def test_without_keys_it_is_to_be_sent_again(follow: Build) -> None:
     world = follow("deletions", events=SHAPE)
     async with world.rig.gateway(run=False):
         provider = Provider(world)
         made = token(provider.claims(uuid(1)))
 
+        asked = 0
+
         async def away(scope: Any, receive: Any, send: Any) -> None:
+            nonlocal asked
+            asked += 1
             await Response(status_code=503)(scope, receive, send)
 
         world.rig.lines["glc"].inner = httpx.ASGITransport(away)
-        answer = await provider.push(made)
-        assert answer.status_code == 503
+        for _ in range(3):
+            answer = await provider.push(made)
+            assert answer.status_code == 503
+        assert asked == 1, "whoever pushes, the provider is asked once a minute"

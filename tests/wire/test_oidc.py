@@ -18,7 +18,8 @@ from pydantic import SecretStr
 
 from gateway.wire.oidc import OpenIdProvider, ProviderFault
 from gateway.wire.oidc_client import OpenIdClient
-from gateway.wire.oidc_tokens import ExpectedToken, TokenFault, UnknownKey, read_id_token
+from gateway.wire.oidc_tokens import ExpectedToken, read_id_token
+from gateway.wire.signed_tokens import TokenFault, UnknownKey
 from tests.web.openid_provider import CLIENT, ISSUER, SECRET, OpenIdSim
 
 NOW = datetime(2026, 11, 27, 20, tzinfo=UTC)
