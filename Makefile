@@ -101,7 +101,7 @@ cover: $(PROJECT)
 # Types are looked at and hostile inputs made while the tests leave a core idle; both are told of at
 # the end.
 test: style
-	@echo "Checking types and running every test, which takes about seven minutes on two quiet cores"
+	@echo "Checking types and running every test, which takes about eleven minutes on two quiet cores"
 	@told=$$(mktemp -d); tested=0; typed=0; fuzzed=0; \
 	nice -n 19 $(BIN)/mypy --no-error-summary >$$told/types 2>&1 & types=$$!; \
 	nice -n 19 $(BIN)/python -m tests.fuzz --minutes $(FUZZ_MINUTES) --seed code >$$told/fuzz 2>&1 & \
