@@ -17,6 +17,7 @@ from joserfc.jwk import ECKey, RSAKey
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gateway.cli.check_glc import check_glc
 from gateway.core.expression import compile_expression
 from gateway.ops.metrics import Metrics
 from gateway.web import connection
@@ -254,6 +255,31 @@ async def test_a_key_for_another_use_or_of_few_bits_proves_nothing(follow: Build
             answer = await provider.push(one)
             assert (answer.status_code, answer.json()["err"]) == (400, "invalid_key")
         assert await world.every() == []
+
+
+class Beside(httpx.AsyncBaseTransport):
+    """Answers for the keys by one transport, for everything else by another."""
+
+    def __init__(self, keys: httpx.AsyncBaseTransport, rest: httpx.AsyncBaseTransport) -> None:
+        self.keys, self.rest = keys, rest
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        one = self.keys if request.url.path == "/jwks" else self.rest
+        return await one.handle_async_request(request)
+
+
+async def test_check_says_which_keys_the_provider_has(follow: Build) -> None:
+    world = follow("deletions", events=SHAPE)
+    async with world.rig.gateway(run=False) as engine:
+        line = world.rig.lines["glc"]
+        source = line.inner
+        provider = Provider(world)
+        line.inner = Beside(line.inner, source)
+        provider.keys.append({"kty": "oct", "k": "c2VzYW1l"})
+        lines = await check_glc(engine.far_ends)
+        assert "can be read: 2 (" in " ".join(one.said.told() for one in lines)
+        provider.keys = [{}] * 51
+        assert [one.level for one in await check_glc(engine.far_ends)].count("fault") > 0
 
 
 async def test_without_keys_it_is_to_be_sent_again(follow: Build) -> None:
