@@ -58,6 +58,9 @@ _ORDER = {
 }
 #: Where a ticket at Bron holds our reference.
 _ATTRIBUTE = "attribute[toodego_ref]"
+#: The daemon closes a connection that was silent for 5 seconds. A request sent on it at that moment
+#: gets no answer, so that none is sent on one that was silent for longer than this.
+REUSED_WITHIN = 3
 _DONE = PORTAL_WORDS[Status.DONE]
 #: What the samples' invented people are called: no log may hold it.
 #: Seconds after which a wait is given up: a breaker's longest pause and some more. It is far less
@@ -316,6 +319,12 @@ def _broke(task: asyncio.Task[None]) -> bool:
     return task.done() and not task.cancelled() and task.exception() is not None
 
 
+def new_client() -> httpx.AsyncClient:
+    """Return a client that asks daemons on this machine."""
+    limits = httpx.Limits(keepalive_expiry=REUSED_WITHIN)
+    return httpx.AsyncClient(verify=False, timeout=3, limits=limits)
+
+
 @asynccontextmanager
 async def open_town(
     folder: Path, *, seed: int = 1, database: str | None = None
@@ -357,7 +366,7 @@ async def open_town(
             dice=random.Random(seed),
         )
         # Making a client takes longer than most of what is asked with it.
-        client = await stack.enter_async_context(httpx.AsyncClient(verify=False, timeout=3))
+        client = await stack.enter_async_context(new_client())
         town = Town(stage, Gateway(config, url, folder / "gateway.log", client))
         town.gateway.database = database
         agents = asyncio.create_task(Agents(stage, Story(silent=True)).run(), name="agents")

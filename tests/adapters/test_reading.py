@@ -141,10 +141,10 @@ def test_what_is_no_harmless_xml_is_not_read(body: bytes) -> None:
     ],
 )
 def test_hostile_xml_takes_no_time(body: bytes) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(Unreadable):
         read_xml(body, frozenset({"request"}))
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 @pytest.mark.parametrize(

@@ -358,6 +358,6 @@ def made_once() -> RequestMapping:
     "text", ["<" * 200_000, "<!--" * 50_000, " " * 200_000 + "<", "&" * 100_000]
 )
 def test_hostile_rich_text_takes_no_time(text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     payload("t: {path: fields.x, strip_html: true}", {"x": text})
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2

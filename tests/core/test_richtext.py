@@ -72,7 +72,7 @@ def test_what_no_store_takes_is_gone() -> None:
 )  # fmt: skip
 def test_hostile_rich_text_takes_no_time(piece: str) -> None:
     text = "<p>" + piece * (200_000 // len(piece)) + "x"
-    start = time.perf_counter()
+    start = time.process_time()
     is_html(text)
     to_text(text)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5

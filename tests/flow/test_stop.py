@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 from gateway.core.delivery import State
 from tests.flow.rig import Rig
@@ -62,12 +61,11 @@ async def test_many_cut_calls_say_nothing_of_the_gru(rig: Rig) -> None:
         assert not lane.breaker.recent
 
 
-async def test_a_stop_is_quick_when_nothing_is_under_way(rig: Rig) -> None:
-    begun = time.monotonic()
+async def test_a_stop_does_not_wait_when_nothing_is_under_way(rig: Rig) -> None:
     async with rig.gateway() as engine:
         await asyncio.sleep(0.02)
-        await engine.lanes.stop(5)
-    assert time.monotonic() - begun < 1
+        async with asyncio.timeout(60):
+            await engine.lanes.stop(3600)
 
 
 async def test_a_claim_that_comes_back_after_the_stop_is_given_back(rig: Rig) -> None:

@@ -15,7 +15,7 @@ import psycopg
 from gateway.catalogue.settings import DEFAULT_LANE
 from gateway.cli.root import app
 from gateway.demo.stage import VILLEURBANNE, webhook
-from tests.acceptance.town import Gateway, Town, open_town
+from tests.acceptance.town import Gateway, Town, new_client, open_town
 from tests.command import CliRunner
 from tests.sealing import master
 
@@ -93,7 +93,7 @@ async def open_crowd(
     """
     async with AsyncExitStack() as stack:
         town = await stack.enter_async_context(open_town(folder, seed=seed))
-        client = await stack.enter_async_context(httpx.AsyncClient(verify=False, timeout=3))
+        client = await stack.enter_async_context(new_client())
         crowd = Crowd(town, dsn)
         for n, role in enumerate(roles):
             home = folder / f"replica-{n}"

@@ -31,7 +31,7 @@ import psycopg
 from gateway.cli.root import app
 from gateway.demo.samples import ANOMALY, anomaly, sample
 from gateway.demo.stage import BRON, intake
-from tests.acceptance.town import free_port, until
+from tests.acceptance.town import REUSED_WITHIN, free_port, until
 from tests.command import CliRunner
 from tests.replicas.crowd import Crowd, open_crowd
 from tests.replicas.standby import newest_installed
@@ -163,7 +163,7 @@ async def play(folder: Path, running: Server, url: str, name: str) -> dict[str, 
     """One trouble, from a quiet start to a settled end."""
     async with open_crowd(folder, url, roles=("all",), timeout=5) as crowd:
         await crowd.intake.start()
-        limits = httpx.Limits(max_connections=None)
+        limits = httpx.Limits(max_connections=None, keepalive_expiry=REUSED_WITHIN)
         async with httpx.AsyncClient(verify=False, timeout=PATIENCE, limits=limits) as client:
             portal = Portal(crowd, client)
             client.event_hooks = {"response": [portal.hear]}
