@@ -27,6 +27,7 @@ CRASH_POINTS: Final = (
     "erase.found",
     "erase.stopped",
     "erase.scrubbed",
+    "erase.keys_destroyed",
     "erase.flushed",
     "erase.erased",
     "erase.acknowledged",

@@ -34,6 +34,7 @@ from gateway.flow.links import LinkRegister
 from gateway.flow.texts import say
 from gateway.sdk import Adapter
 from gateway.store import (
+    condemned,
     erasure_answers,
     erasure_marks,
     erasures,
@@ -122,6 +123,8 @@ class Eraser:
         again at the next call."""
         async with self._alone:
             moved = await self._scrub()
+            if await condemned.destroy(self.store):
+                self.environment.crash("erase.keys_destroyed")
             scrubbed = await self.store.read(erasures.in_phases, Phase.SCRUBBED)
             if scrubbed:
                 await self.attachments.sweep()

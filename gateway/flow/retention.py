@@ -13,7 +13,7 @@ from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.core.retention import NEVER, Cutoffs, RetentionPolicy, cutoff
 from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
-from gateway.store import retention
+from gateway.store import condemned, retention
 from gateway.store.engine import Store
 from gateway.store.retention import HeldContent, Purgeable, Purged
 
@@ -102,6 +102,7 @@ async def apply_retention(
     before = cutoff(now, catalogue.settings.attempts_kept)
     attempts = await _drop_attempts(store, environment, before)
     if purged.requests:
+        await condemned.destroy(store)
         await store.clean()
     if purged.requests or attempts:
         log.info(

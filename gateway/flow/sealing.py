@@ -21,7 +21,7 @@ from gateway.core.system_errors import system_error
 from gateway.flow.environment import Environment
 from gateway.flow.key_file import make_key_file
 from gateway.flow.texts import say
-from gateway.store import resealing, sealed
+from gateway.store import installation, resealing, sealed
 from gateway.store.engine import Store
 from gateway.store.keys import DatabaseKeys
 from gateway.store.sealed import Sealer
@@ -140,10 +140,13 @@ async def seal_what_was_before(store: Store, environment: Environment) -> int:
     while count := await store.write(resealing.seal_some, _AT_ONCE, environment.now()):
         done += count
         await asyncio.sleep(_PAUSE)
-    if done:
-        log.info("sealing.done", requests=done)
+        environment.crash("sealing.sealed")
+    if store.sealer is not None and not await store.read(installation.is_wiped):
         while not await store.clean():
             await environment.sleep(1)
+        await store.write(installation.note_wiped)
+    if done:
+        log.info("sealing.done", requests=done)
     return done
 
 

@@ -64,6 +64,7 @@ def copy_keys(source: Path, target: Path) -> None:
         ):
             live.backup(made)
             made.execute("PRAGMA journal_mode = DELETE")
+            made.execute("VACUUM")  # without the bytes of keys that were destroyed
         _sync(draft)
         draft.replace(target)
         _sync(target)

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 #: A call that the database does not know of is over after this: three default timeouts.
 CALL = timedelta(seconds=60)
 _KEY, _SERVER, _RESTORED_AT, _OLDEST = "reference_key", "server", "put_back_at", "runs_from"
-_KEYS, _SEALED = "keys", "sealed"
+_KEYS, _SEALED, _ALL_SEALED, _WIPED = "keys", "sealed", "all sealed", "all"
 ERASURE_KEY = "erasure_key_check"
 #: An erasure may be sent twice, so nobody is asked about it.
 _ASKED = [Kind.SUBMIT.value, Kind.AMEND.value, Kind.REPORT.value]
@@ -100,7 +100,17 @@ def is_sealed(connection: Connection) -> bool:
 
 
 def note_sealed(connection: Connection) -> None:
-    _store(connection, _SEALED, "all", anew=True)
+    """Note that all is sealed; what was in clear may still be found in the files."""
+    add(connection, INSTALLATION, name=_SEALED, value=_ALL_SEALED)
+
+
+def is_wiped(connection: Connection) -> bool:
+    """Were the files cleaned since all is sealed?"""
+    return _value(connection, _SEALED) == _WIPED
+
+
+def note_wiped(connection: Connection) -> None:
+    _store(connection, _SEALED, _WIPED, anew=True)
 
 
 def oldest(connection: Connection) -> str | None:

@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from sqlalchemy import (
     Column,
@@ -46,6 +46,8 @@ TABLE: Final = Table(
 )
 #: The PostgreSQL advisory lock of the table's making ("TDG" and a two).
 _LOCK: Final = 0x54444702
+#: A dump reads the table for as long as it takes: it is waited for by trying again.
+_PATIENCE: Final = "200ms"
 
 
 class WrappedKey(NamedTuple):
@@ -139,15 +141,28 @@ class DatabaseKeys:
     def clean(self) -> None:
         if not self.exists:
             return
+        if self.path is None:
+            self._rewrite()
+            return
         with errors_named(), contextlib.closing(self._engine().raw_connection()) as connection:
-            driver = connection.driver_connection
-            if driver is None or self.path is None:
-                return  # PostgreSQL's autovacuum removes dead rows in its own time
+            driver: Any = connection.driver_connection
             # The file is small: it is written anew as a whole, and its log emptied.
             driver.execute("VACUUM")
             busy, *_ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise Unavailable(say("keys_busy"))
+
+    def _rewrite(self) -> None:
+        """Have PostgreSQL write the table anew: its autovacuum would leave the bytes of dead rows
+        where they lie, for months where few keys are destroyed."""
+        outside = self._engine().connect().execution_options(isolation_level="AUTOCOMMIT")
+        with errors_named(), outside as connection:
+            # Whoever waits for this lock has all others wait behind it.
+            connection.exec_driver_sql(f"SET lock_timeout = '{_PATIENCE}'")
+            try:
+                connection.exec_driver_sql(f"VACUUM (FULL) {TABLE.name}")
+            finally:
+                connection.detach()  # with its own timeout it is of no use to others
 
     def count_by_master(self) -> dict[str, int]:
         if not self.exists:

@@ -253,7 +253,7 @@ def _end(connection: Connection, whose: ColumnElement[bool]) -> int:
     rows = connection.execute(
         delete(LINK_SESSION).where(whose).returning(LINK_SESSION.c.sealed)
     ).all()
-    sealed.destroy_keys_of(connection, [row.sealed for row in rows])
+    sealed.condemn_keys_of(connection, [row.sealed for row in rows])
     return len(rows)
 
 
@@ -261,5 +261,5 @@ def _drop(connection: Connection, whose: ColumnElement[bool]) -> int:
     """Drop links and destroy their keys; return how many counted."""
     columns = ACCOUNT_LINK.c.confirmed, ACCOUNT_LINK.c.sealed
     rows = connection.execute(delete(ACCOUNT_LINK).where(whose).returning(*columns)).all()
-    sealed.destroy_keys_of(connection, [row.sealed for row in rows])
+    sealed.condemn_keys_of(connection, [row.sealed for row in rows])
     return sum(row.confirmed for row in rows)

@@ -146,7 +146,7 @@ def purge(
             ids.append(request_id)
     if not ids:
         return Purged()
-    sealed.destroy(connection, ids)
+    sealed.condemn(connection, ids)
     files = _drop_files(connection, ids)
     events = connection.execute(
         update(EVENT)

@@ -146,9 +146,9 @@ def scrub(
     if sending:
         return None
     ids = target_ids(erasure_id)
-    # First: no copy of what follows can be read from here on, wherever it lies.
+    # Once this is committed, no copy of what follows can be read, wherever it lies.
     theirs = select(TARGET.c.request_id).where(TARGET.c.erasure_id == erasure_id)
-    sealed.destroy(connection, connection.execute(theirs).scalars().all())
+    sealed.condemn(connection, connection.execute(theirs).scalars().all())
     files = connection.execute(
         delete(ATTACHMENT).where(ATTACHMENT.c.request_id.in_(ids)).returning(ATTACHMENT.c.address)
     ).all()

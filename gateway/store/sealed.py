@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from threading import Lock
 from typing import Any, Final
@@ -22,7 +23,7 @@ from gateway.core.errors import Unavailable
 from gateway.core.messages import Message
 from gateway.core.request import Attachment
 from gateway.core.sealing import KEY, NONCE, MasterKey, NotOpened, Place
-from gateway.store import installation
+from gateway.store import condemned, installation
 from gateway.store.dialect import among, micros
 from gateway.store.driver_errors import errors_named
 from gateway.store.engine import SEALER
@@ -36,6 +37,10 @@ HASHES: Final = "hashes"
 #: Keys made at once, of which one commit makes all durable; and keys kept open in memory.
 SPARE: Final = 64
 _OPEN: Final = 4096
+#: Seconds after which all of these are read anew: another process may have destroyed some.
+_KEPT_OPEN: Final = 300.0
+#: The last requests whose keys must be here: keys of before these would be an older copy.
+_NEWEST: Final = 16
 #: The columns of `read_attachment`.
 ATTACHMENT_COLUMNS: Final = tuple(
     ATTACHMENT.c[name]
@@ -56,6 +61,9 @@ class Sealer:
         self._lock = Lock()
         self._spare: list[tuple[str, AESGCM]] = []
         self._open: OrderedDict[str, AESGCM] = OrderedDict()
+        self._open_until = 0.0
+        #: Counts the destructions of keys here.
+        self._destructions = 0
         self._hashes: bytes | None = None
 
     def new_key(self) -> str:
@@ -75,13 +83,14 @@ class Sealer:
                 self._spare.append((key_id, key))
 
     def load(self, texts: Iterable[str | None]) -> None:
-        """Open the keys of many sealed texts at once. Raises Unavailable."""
+        """Open the keys of many sealed texts at once. One that is damaged is left to who opens its
+        texts. Raises Unavailable."""
         wanted = set()
         for one in texts:
             if one is not None and sealing.is_sealed(one):
                 with suppress(NotOpened):
                     wanted.add(sealing.key_id_of(one))
-        self._opened(wanted)
+        self._opened(wanted, damaged=True)
 
     def seal(self, key_id: str, place: Place, text: str) -> str:
         """Seal a text with a key. Raises Unavailable, also when the key is destroyed."""
@@ -103,18 +112,22 @@ class Sealer:
         """Destroy keys. What they sealed can never be read again. Raises Unavailable."""
         self.keys.destroy(key_ids)
         with self._lock:
+            self._destructions += 1
             for key_id in key_ids:
                 self._open.pop(key_id, None)
 
     def hash(self, purpose: str, *parts: str) -> str:
-        """Return a keyed hash, the same for ever. Raises Unavailable."""
+        """Return a keyed hash, the same for ever. The first one makes its key. Raises
+        Unavailable."""
         if self._hashes is None:
-            self._hashes = self._hash_key()
-        return sealing.keyed_hash(self._hashes, purpose, *parts)
+            self._hashes = self._hash_key(make=True)
+        return sealing.keyed_hash(self._hashes or b"", purpose, *parts)
 
     def identity(self) -> str | None:
-        """Name the keys as a whole; None while there are none. Raises Unavailable."""
-        return self.hash("identity") if self.keys.exists else None
+        """Name the keys as a whole; None where they are not. Nothing is written. Raises
+        Unavailable."""
+        key = self._hash_key(make=False)
+        return None if key is None else sealing.keyed_hash(key, "identity")
 
     def rewrap(self, limit: int) -> int:
         """Wrap up to `limit` keys of other master keys by the first one; return how many. Raises
@@ -145,20 +158,31 @@ class Sealer:
     def close(self) -> None:
         self.keys.close()
 
-    def _opened(self, key_ids: Iterable[str]) -> dict[str, AESGCM]:
+    def _opened(self, key_ids: Iterable[str], *, damaged: bool = False) -> dict[str, AESGCM]:
+        """Return those of these keys that are here. `damaged`: one that does not open is left out,
+        and NotOpened is not raised."""
         found: dict[str, AESGCM] = {}
         missing = []
         with self._lock:
+            destructions = self._destructions
+            if time.monotonic() >= self._open_until:
+                self._open.clear()
+                self._open_until = time.monotonic() + _KEPT_OPEN
             for key_id in key_ids:
                 known = self._open.get(key_id)
                 if known is None:
                     missing.append(key_id)
                 else:
                     found[key_id] = known
-        read = {one.id: AESGCM(self._unwrapped(one)) for one in self.keys.read(missing)}
+        read: dict[str, AESGCM] = {}
+        for one in self.keys.read(missing):
+            with suppress(NotOpened) if damaged else nullcontext():
+                read[one.id] = AESGCM(self._unwrapped(one))
         with self._lock:
-            for key_id, key in read.items():
-                self._remember(key_id, key)
+            # One that was destroyed while it was read here is not to be kept.
+            if destructions == self._destructions:
+                for key_id, key in read.items():
+                    self._remember(key_id, key)
         return found | read
 
     def _remember(self, key_id: str, key: AESGCM) -> None:
@@ -172,14 +196,14 @@ class Sealer:
         self.keys.add([self._wrapped(first, key_id, key) for key_id, key in made])
         return [(key_id, AESGCM(key)) for key_id, key in made]
 
-    def _hash_key(self) -> bytes:
+    def _hash_key(self, *, make: bool) -> bytes | None:
         with self._lock:
             found = self.keys.read([HASHES])
-            if not found:
+            if not found and make:
                 # Another process may make it, too: one of them is stored.
                 self.keys.add([self._wrapped(self._first(), HASHES, secrets.token_bytes(KEY))])
                 found = self.keys.read([HASHES])
-        return self._unwrapped(found[0])
+        return self._unwrapped(found[0]) if found else None
 
     def _wrapped(self, master: MasterKey, key_id: str, key: bytes) -> WrappedKey:
         nonce = secrets.token_bytes(NONCE)
@@ -219,7 +243,19 @@ def check_keys(connection: Connection, place: str) -> Message | None:
     here = sealer.identity()
     if here is None:
         return say("keys_missing", place=place)
-    return None if here == known else say("keys_of_another", place=place)
+    if here != known:
+        return say("keys_of_another", place=place)
+    lost = sealer.count_lost(_newest(connection))
+    return say("keys_older", place=place, count=lost) if lost else None
+
+
+def _newest(connection: Connection) -> list[str]:
+    """Return the keys of the newest requests. Those of before the database was put back may have
+    been destroyed since."""
+    last = select(REQUEST.c.key_id, REQUEST.c.received_at).where(REQUEST.c.key_id.is_not(None))
+    rows = connection.execute(last.order_by(REQUEST.c.received_at.desc()).limit(_NEWEST)).all()
+    since = installation.restored_at(connection)
+    return [row.key_id for row in rows if since is None or row.received_at > since]
 
 
 def is_bound(url: str) -> bool:
@@ -300,16 +336,15 @@ def load_keys(connection: Connection, texts: Iterable[str | None]) -> None:
         sealer.load(texts)
 
 
-def destroy(connection: Connection, request_ids: Sequence[str]) -> None:
-    """Destroy the keys of these requests: nothing of them can be read again, in no copy. What comes
-    later gets a new key. They are destroyed even if this transaction fails; then run it again."""
-    sealer = sealer_of(connection)
-    if sealer is None or not request_ids:
+def condemn(connection: Connection, request_ids: Sequence[str]) -> None:
+    """Have the keys of these requests destroyed once this transaction is committed: nothing of them
+    can be read again then, in no copy. What comes later gets a new key."""
+    if not request_ids:
         return
     mine = among(connection, REQUEST.c.id, request_ids) & REQUEST.c.key_id.is_not(None)
     keys = connection.execute(select(REQUEST.c.key_id).where(mine)).scalars().all()
     if keys:
-        sealer.destroy(keys)
+        condemned.condemn(connection, keys)
         connection.execute(update(REQUEST).where(mine).values(key_id=None))
 
 
@@ -319,12 +354,12 @@ def count_lost(connection: Connection, key_ids: Sequence[str]) -> int:
     return 0 if sealer is None else sealer.count_lost(key_ids)
 
 
-def destroy_keys_of(connection: Connection, texts: Iterable[str | None]) -> None:
-    """Destroy the keys of sealed texts that have keys of their own."""
-    sealer = sealer_of(connection)
-    keys = {sealing.key_id_of(one) for one in texts if one is not None and is_sealed(one)}
-    if sealer is not None and keys:
-        sealer.destroy(sorted(keys))
+def condemn_keys_of(connection: Connection, texts: Iterable[str | None]) -> None:
+    """As `condemn`, for sealed texts that have keys of their own."""
+    condemned.condemn(
+        connection,
+        [sealing.key_id_of(one) for one in texts if one is not None and is_sealed(one)],
+    )
 
 
 def address(connection: Connection, request_id: str, sha256: str) -> str:

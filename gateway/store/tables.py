@@ -221,6 +221,13 @@ class PendingObject(SQLModel, table=True):
     erasure_id: str | None = Field(default=None, index=True)
 
 
+class CondemnedKey(SQLModel, table=True):
+    """A key that nothing needs any more, and that is to be destroyed: `gateway.store.condemned`."""
+
+    __tablename__ = "condemned_key"
+    id: str = Field(primary_key=True)
+
+
 class DeliveryRow(SQLModel, table=True):
     """One delivery for one far end.
 
@@ -444,6 +451,7 @@ ATTACHMENT: Table = SQLModel.metadata.tables["attachment"]
 ATTEMPT: Table = SQLModel.metadata.tables["attempt"]
 BLOB: Table = SQLModel.metadata.tables["blob"]
 PENDING_OBJECT: Table = SQLModel.metadata.tables["doomed"]
+CONDEMNED_KEY: Table = SQLModel.metadata.tables["condemned_key"]
 NONCE: Table = SQLModel.metadata.tables["nonce"]
 CURSOR: Table = SQLModel.metadata.tables["cursor"]
 LANE: Table = SQLModel.metadata.tables["lane"]

@@ -106,6 +106,13 @@ say = Messages(
          "put back those of this one, or name its own in sealing.keys",
          "les clés de {place} sont celles d'une autre base",
          "remettre celles de cette base, ou nommer les siennes dans sealing.keys"),
+    Text("keys_older", "the keys at {place} are older than the database: they lack those of {count}"
+         " of its newest requests",
+         "put the newest keys back; or, where it is the database that was put back, `db restored`",
+         "les clés de {place} sont plus anciennes que la base : il y manque celles de {count} de"
+         " ses dernières demandes",
+         "remettre les clés les plus récentes ; ou, si c'est la base qui a été remise,"
+         " `db restored`"),
     # --- its schema ------------------------------------------------------------------------
     Text("schema_newer_runs", "the database schema ({current}) is newer than this program ({ours}),"
          " which can work on it", "",

@@ -227,7 +227,7 @@ def forget_numbers(connection: Connection, commune: str, gru: str) -> None:
 
 def _delete_early(connection: Connection, which: ColumnElement[bool]) -> None:
     gone = connection.execute(delete(UNTOLD).where(which).returning(UNTOLD.c.body)).scalars()
-    sealed.destroy_keys_of(connection, gone.all())
+    sealed.condemn_keys_of(connection, gone.all())
 
 
 def _early(commune: str, gru: str) -> ColumnElement[bool]:
@@ -288,7 +288,7 @@ def drop(connection: Connection, untold_id: str) -> bool:
         delete(UNTOLD).where(UNTOLD.c.id == untold_id).returning(UNTOLD.c.request_id, UNTOLD.c.body)
     ).first()
     if gone is not None and gone.request_id is None:
-        sealed.destroy_keys_of(connection, [gone.body])
+        sealed.condemn_keys_of(connection, [gone.body])
     return gone is not None
 
 

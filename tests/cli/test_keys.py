@@ -15,7 +15,7 @@ import pytest
 
 from gateway.cli.setting import load_settings
 from gateway.flow import sealing
-from gateway.store import renewals, requests, sealed
+from gateway.store import condemned, renewals, requests, sealed
 from gateway.store.engine import Database
 from tests.cli.conftest import MAPPINGS, Home
 from tests.sealing import master
@@ -143,7 +143,8 @@ def test_one_copy_of_the_keys_lies_beside_all_backups(home: Home, kept: Path) ->
         done = home.run("backup", str(backups / "monday"))
         assert done.exit_code == 0, done.output
         assert {one.name for one in (backups / "monday").iterdir()} == {"gateway.db"}
-        asyncio.run(database.write(sealed.destroy, [gone.request.id]))
+        asyncio.run(database.write(sealed.condemn, [gone.request.id]))
+        assert asyncio.run(condemned.destroy(database)) == 1
         done = home.run("backup", str(backups / "tuesday"))
         assert done.exit_code == 0, done.output
     assert {one.name for one in backups.iterdir()} == {

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from gateway.store import linked
+from gateway.store import condemned, linked
 from gateway.store.engine import Database
 from gateway.store.linked import UNCONFIRMED, StoredLink, StoredSession
 from gateway.store.linked_tables import ACCOUNT_LINK
@@ -94,6 +94,7 @@ async def test_what_is_dropped_is_read_in_no_copy(tmp_path: Path, template: Path
         copied = await store.read(_rows)
         assert "du compte" not in str(copied)
         assert await store.write(linked.unlink, "69029", "a") == 1
+        assert await condemned.destroy(store)
         await store.write(_put_back, [row for row in copied if row["identity"] == "a"])
         assert [one.identity for one in await store.read(linked.find, ["account 69029"])] == ["b"]
         page = await store.read(linked.links_page, None, ("", ""), 1)

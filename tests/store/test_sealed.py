@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import ast
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import Connection, Select, select, text, update
 
 from gateway.core.delivery import Settlement, State
 from gateway.core.errors import Unavailable
 from gateway.core.sealing import NotOpened
-from gateway.store import accepting, blobs, requests, resealing, sealed, untold
+from gateway.flow.environment import Environment
+from gateway.flow.sealing import seal_what_was_before
+from gateway.store import (
+    accepting,
+    blobs,
+    condemned,
+    installation,
+    requests,
+    resealing,
+    sealed,
+    untold,
+)
 from gateway.store.engine import Database
+from gateway.store.keys import DatabaseKeys, WrappedKey
 from gateway.store.outbox import settling
 from gateway.store.outbox.rows import AttemptRecord, SettlementWrite
 from gateway.store.rows import Reception, WithheldPart
@@ -25,6 +40,7 @@ from gateway.store.tables import ATTACHMENT, BLOB, EVENT, REQUEST
 from tests.builders import NOW, file_of, incoming
 from tests.sealing import MemoryKeys, in_file, in_memory, master
 from tests.store.acts import accept, amend, claim_one
+from tests.store.postgres import Server
 
 MARK = "Marqueur-Zoe-73105"
 PHOTO = f"JPEG {MARK} ".encode() * 30_000
@@ -153,7 +169,8 @@ async def test_a_destroyed_key_makes_a_copy_of_before_unreadable(
         wrapped = in_file(tmp_path).keys.read([key])[0].wrapped
         await store.alone(lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone())
         shutil.copyfile(tmp_path / "gateway.db", tmp_path / "before.db")
-        await store.write(sealed.destroy, [request_id])
+        await store.write(sealed.condemn, [request_id])
+        assert await condemned.destroy(store) == 1
         assert await store.clean()
     for path in (tmp_path / "keys.db", tmp_path / "keys.db-wal"):
         assert not path.exists() or wrapped not in path.read_bytes()
@@ -170,11 +187,123 @@ async def test_a_destroyed_key_makes_a_copy_of_before_unreadable(
         assert await copy.read(requests.first_body, other.id), "others can be read"
 
 
+async def test_a_transaction_that_fails_destroys_no_key(url: str) -> None:
+    """The erasure of it may be withdrawn still, and then it goes to its commune."""
+
+    def condemn_and_fail(connection: Connection, request_id: str) -> None:
+        sealed.condemn(connection, [request_id])
+        raise LookupError
+
+    with opened(url, in_memory()) as store:
+        first = await accept(store, ref="7")
+        assert first.request is not None
+        with pytest.raises(LookupError):
+            await store.write(condemn_and_fail, first.request.id)
+        assert await condemned.destroy(store) == 0
+        assert (await claim_one(store)).body
+
+
+async def test_condemned_keys_outlast_the_death_of_who_condemned_them(url: str) -> None:
+    sealer = in_memory()
+    with opened(url, sealer) as store:
+        first = await accept(store, ref="7")
+        assert first.request is not None
+        await store.write(sealed.condemn, [first.request.id])
+        assert await store.read(requests.first_body, first.request.id), "not yet"
+    with opened(url, sealer) as store:
+        assert await condemned.destroy(store) == 1
+        assert await store.read(requests.first_body, first.request.id) is None
+        assert await condemned.destroy(store) == 0
+
+
+async def test_a_key_that_is_destroyed_while_it_is_read_is_not_kept() -> None:
+    class Slow(MemoryKeys):
+        def read(self, ids: Sequence[str]) -> list[WrappedKey]:
+            found = super().read(ids)
+            for act in acts:
+                act()
+            return found
+
+    acts: list[Callable[[], None]] = []
+    keys = Slow()
+    key_id = Sealer(keys, [master()]).new_key()
+    place = sealed.event_body("E", "R")
+    text_ = Sealer(keys, [master()]).seal(key_id, place, MARK)
+    reader = Sealer(keys, [master()])
+    acts.append(lambda: reader.destroy([key_id]))
+    assert reader.unseal(place, text_) == MARK, "it was read before"
+    acts.clear()
+    assert reader.unseal(place, text_) is None
+
+
+async def test_a_key_that_another_process_destroyed_is_forgotten_in_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    keys = MemoryKeys()
+    one, other = Sealer(keys, [master()]), Sealer(keys, [master()])
+    key_id = one.new_key()
+    place = sealed.event_body("E", "R")
+    told = one.seal(key_id, place, MARK)
+    assert other.unseal(place, told) == MARK
+    one.destroy([key_id])
+    now += sealed._KEPT_OPEN  # noqa: SLF001
+    assert other.unseal(place, told) is None
+
+
+async def test_a_damaged_key_stops_its_own_request_alone(url: str) -> None:
+    keys = MemoryKeys()
+    with opened(url, Sealer(keys, [master()])) as store:
+        first, second = await accept(store, ref="1"), await accept(store, ref="2")
+        assert first.request is not None
+        key = await store.read(
+            _value, select(REQUEST.c.key_id).where(REQUEST.c.id == first.request.id)
+        )
+        keys.rows[key] = keys.rows[key]._replace(wrapped=bytes(60))
+    with opened(url, Sealer(keys, [master()])) as store:
+        claimed = [await claim_one(store), await claim_one(store)]
+        bodies = {one.request.id: one.body for one in claimed}
+        assert second.request is not None
+        assert bodies[first.request.id] is None
+        assert bodies[second.request.id]
+
+
+def test_postgresql_keeps_no_byte_of_a_destroyed_key(postgres: Server) -> None:
+    url = postgres.fresh()
+    keys = DatabaseKeys(url)
+    gone, stays = WrappedKey("a" * 32, "m", b"Marqueur-" * 6), WrappedKey("b" * 32, "m", b"x" * 60)
+
+    def is_there(one: WrappedKey) -> bool:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("CHECKPOINT")
+        base = [path for path in postgres.folder.rglob("base/**/*") if path.is_file()]
+        return any(one.wrapped in path.read_bytes() for path in base)
+
+    try:
+        keys.add([gone, stays])
+        assert is_there(gone)
+        keys.destroy([gone.id])
+        keys.clean()
+        assert (is_there(gone), is_there(stays)) == (False, True)
+        # A dump reads the table: to be tried again, and nobody waits behind it.
+        with psycopg.connect(url) as dump:
+            dump.execute("SELECT count(*) FROM sealing_key")
+            with pytest.raises(Unavailable):
+                keys.clean()
+        keys.clean()
+        assert keys.read([stays.id]) == [stays]
+    finally:
+        keys.close()
+        postgres.drop(url)
+
+
 async def test_what_comes_after_a_destroyed_key_gets_a_new_one(url: str) -> None:
     with opened(url, in_memory()) as store:
         first = await accept(store, ref="7")
         assert first.request is not None
-        await store.write(sealed.destroy, [first.request.id])
+        await store.write(sealed.condemn, [first.request.id])
+        await condemned.destroy(store)
         later = await amend(store, "7", 1)
         assert later.reception is Reception.NEW
         body = await store.read(requests.event_body, later.event_id or "")
@@ -262,6 +391,31 @@ async def test_what_was_stored_before_is_sealed_some_at_a_time(url: str) -> None
         assert found == [MARK, f"<p>{MARK}</p>", MARK, "photo.jpg", PHOTO]
 
 
+async def test_killed_between_sealing_and_cleaning_it_cleans_at_the_next_start(
+    tmp_path: Path, template: Path
+) -> None:
+    class KilledError(Exception):
+        pass
+
+    def die(_: str) -> None:
+        raise KilledError
+
+    shutil.copyfile(template, tmp_path / "gateway.db")
+    url = f"sqlite:///{tmp_path / 'gateway.db'}"
+    with opened(url, None) as store:
+        await fill(store)
+    with opened(url, in_file(tmp_path)) as store:
+        with pytest.raises(KilledError):
+            await seal_what_was_before(store, Environment(crash=die))
+        while await store.write(resealing.seal_some, 20, NOW):
+            pass
+        assert await store.read(resealing.count_in_clear) == 0
+        assert found_in(tmp_path), "in the log"
+    with opened(url, in_file(tmp_path)) as store:
+        assert await seal_what_was_before(store, Environment()) == 0
+        assert found_in(tmp_path) == []
+
+
 def _blobs(connection: Connection) -> int:
     return len(connection.execute(select(BLOB.c.n).where(BLOB.c.n == 0)).all())
 
@@ -300,10 +454,43 @@ async def test_keys_of_another_database_are_told(url: str) -> None:
         said = await store.read(sealed.check_keys, "keys.db")
         assert said is not None
         assert said.word == "keys_missing"
-        others.new_key()
+        others.hash("identity")
         said = await store.read(sealed.check_keys, "keys.db")
         assert said is not None
         assert said.word == "keys_of_another"
+
+
+async def test_keys_of_which_the_first_is_lost_are_told_and_nothing_is_written(url: str) -> None:
+    keys = MemoryKeys()
+    with opened(url, Sealer(keys, [master()])) as store:
+        await store.write(sealed.bind_keys)
+        await accept(store, ref="1")
+    del keys.rows[sealed.HASHES]
+    before = dict(keys.rows)
+    with opened(url, Sealer(keys, [master()])) as store:
+        said = await store.read(sealed.check_keys, "keys.db")
+    assert said is not None
+    assert (said.word, keys.rows) == ("keys_missing", before)
+
+
+async def test_keys_that_are_older_than_the_database_are_told(url: str) -> None:
+    keys = MemoryKeys()
+    with opened(url, Sealer(keys, [master()])) as store:
+        await store.write(sealed.bind_keys)
+        older = dict(keys.rows)
+        await accept(store, ref="1")
+        gone = await accept(store, ref="2")
+        assert gone.request is not None
+        await store.write(sealed.condemn, [gone.request.id])
+        await condemned.destroy(store)
+        assert await store.read(sealed.check_keys, "keys.db") is None, "what was erased is missed"
+        keys.rows = older
+        said = await store.read(sealed.check_keys, "keys.db")
+        assert said is not None
+        assert said.word == "keys_older"
+        # It is the database that was put back: then some may have been erased since.
+        await store.write(installation.record_restore, NOW + timedelta(days=1))
+        assert await store.read(sealed.check_keys, "keys.db") is None
 
 
 def test_whoever_opens_the_real_database_gives_its_keys() -> None:
