@@ -34,6 +34,14 @@ PUSH = "/portal/v1/communes/69029/teleservices/x/requests"
 QUERY = "a=%7e&b=+%2B&c=%C3%A9&d=1;2&e=&&orig=x&signature=A%2Fb%3D"
 
 
+#: What passes; the last names a citizen in its path, which stays out of the log.
+OPEN = (
+    *("/gru/v1/communes/69029/grus/main/events", "/pivot/v1/notifications", "/glc/events"),
+    *("/lien", "/lien/69029", "/lien/69029/logo.svg", "/linking/v1/backchannel-logout"),
+)
+HIDDEN = ("/linking/v1/communes/69029/links/Identite-De-Quelqu_un",)
+
+
 @dataclass
 class Behind:
     """The server behind the proxy, which records its calls."""
@@ -223,7 +231,15 @@ async def test_what_passes_and_what_does_not(proxy: Proxy) -> None:
         assert [one[0] for one in proxy.behind.calls] in ([odd], []), said
         proxy.behind.calls.clear()
 
-    for shut in ("/ops/live", "/ops/metrics", "/ops", "/", "/portal", "/portal/v1/../../ops/live"):
+    # Every part of the surface that is for others, and no more of its neighbours.
+    for way in (*OPEN, *HIDDEN):
+        assert _status(await proxy.get(way)) == 200, way
+    assert [one[0] for one in proxy.behind.calls] == [*OPEN, *HIDDEN]
+    proxy.behind.calls.clear()
+    for shut in (
+        *("/ops/live", "/ops/metrics", "/ops", "/", "/portal", "/portal/v1/../../ops/live"),
+        *("/lienx", "/linking", "/glc/eventsx", "/glc/events/x", "/pivot/v2/x", "/contract/v1/x"),
+    ):
         assert _status(await proxy.get(shut)) in (400, 404)
     assert proxy.behind.calls == []
     assert _status(await proxy.get("/contract/v1/openapi.json")) == 200
@@ -264,7 +280,8 @@ async def test_what_passes_and_what_does_not(proxy: Proxy) -> None:
     text = proxy.log.read_text()
     assert all(json.loads(line) for line in text.splitlines())
     assert PUSH in text
-    for secret in ("signature", "A%2Fb", "orig=x"):
+    assert '"/linking/v1/communes/69029/links/"' in text
+    for secret in ("signature", "A%2Fb", "orig=x", "Quelqu_un"):
         assert secret not in text
 
 
