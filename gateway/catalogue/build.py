@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from gateway.catalogue import registry
-from gateway.catalogue.bundle import COMMUNES, SETTINGS, config_files
+from gateway.catalogue.bundle import COMMUNES, SETTINGS, config_files, files_named
 from gateway.catalogue.catalogue import (
     AttachmentStore,
     Caller,
@@ -86,7 +86,9 @@ def build_base(
 ) -> Base:
     """Build the settings and portals of a bundle alone; otherwise as `build`. Raises
     ConfigurationFault."""
-    alone = {SETTINGS: bundle[SETTINGS]} if SETTINGS in bundle else {}
+    alone: dict[str, str] = {}
+    if SETTINGS in bundle:
+        alone = {SETTINGS: bundle[SETTINGS], **files_named(bundle, bundle[SETTINGS])}
     found = build(alone, environ=environ, adapters=adapters, folder=folder, secrets=secrets)
     warnings = tuple(one for one in found.warnings if one.file != COMMUNES)
     return Base(replace(found, warnings=warnings), load_yaml(alone[SETTINGS], SETTINGS))

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from gateway.catalogue.catalogue import CommuneLinking
+from gateway.catalogue.logo import Logo
 from gateway.catalogue.network import without_tls
 from gateway.catalogue.patterns import CLAIM
 from gateway.catalogue.scalars import StrictModel, Text, address_parts
@@ -14,12 +15,8 @@ from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import LocatedData
 from gateway.core.errors import Fault
 from gateway.core.linking import SHORTEST_KEY
-from gateway.sdk.config_files import ConfigFile
 from gateway.sdk.refusing import refuse
 from gateway.sdk.secrets import Secrets
-
-#: Characters of a logo.
-LARGEST_LOGO = 64 * 1024
 
 
 def _return(value: str) -> str:
@@ -27,13 +24,6 @@ def _return(value: str) -> str:
     if "#" in value or len(value) > 800:
         raise refuse(say("return_rest"))
     return value
-
-
-def _logo(file: ConfigFile) -> ConfigFile:
-    text = file.text.lstrip("\ufeff \r\n\t")
-    if not file.name.endswith(".svg") or len(text) > LARGEST_LOGO:
-        raise refuse(say("no_svg", most=LARGEST_LOGO // 1024))
-    return file
 
 
 ReturnAddress = Annotated[str, AfterValidator(_return)]
@@ -61,9 +51,7 @@ class LinkingEntry(StrictModel):
         description="What GLC tells of the citizen that the portal is given, as given_name; the"
         " citizen sees it before agreeing.",
     )
-    logo: Annotated[ConfigFile, AfterValidator(_logo)] | None = Field(
-        None, description="The commune's logo: an SVG file in config/files/."
-    )
+    logo: Logo | None = Field(None, description="The commune's logo: an SVG file in config/files/.")
 
 
 def read_linking(

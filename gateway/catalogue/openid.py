@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from gateway.catalogue.logo import Logo
 from gateway.catalogue.network import without_tls
 from gateway.catalogue.scalars import StrictModel, Text, address_parts
 from gateway.catalogue.texts import say
@@ -61,6 +62,11 @@ class OpenIdEntry(StrictModel):
         description="Key of links, of at least 32 characters: what communes know citizens by is"
         " made with it. It may never change."
     )
+    logo: Logo | None = Field(
+        None,
+        description="Its logo beside the commune's, as its charter asks: an SVG file in"
+        " config/files/. null: its name alone.",
+    )
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
@@ -95,4 +101,5 @@ class OpenIdEntry(StrictModel):
             algorithms=self.algorithms,
             acr_values=self.acr_values,
             account_claim=self.account_claim,
+            logo=None if self.logo is None else self.logo.text,
         )

@@ -21,6 +21,7 @@ from gateway.catalogue.secrets import NeededSecrets
 from gateway.catalogue.texts import say as files_say
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.cli.check_glc import check_glc
+from gateway.cli.check_openid import check_openid
 from gateway.cli.check_own import (
     CheckLine,
     check_antivirus,
@@ -272,7 +273,7 @@ async def _far_ends(catalogue: Catalogue) -> list[CheckLine]:
     async with open_far_ends(catalogue) as far_ends:
         checks = [_gru(catalogue, adapter, lane) for lane, adapter in far_ends.adapters.items()]
         checks += [_portal(far_ends, portal) for portal in catalogue.portals.values()]
-        checks += [check_glc(far_ends), check_attachments(catalogue)]
+        checks += [check_glc(far_ends), check_openid(far_ends), check_attachments(catalogue)]
         checks += [check_antivirus(catalogue), check_mail(far_ends), check_database(catalogue)]
         checks += [check_sealing(catalogue)]
         return [line for lines in await asyncio.gather(*checks) for line in lines]

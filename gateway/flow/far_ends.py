@@ -81,7 +81,7 @@ class FarEnds:
         self.shared = shared
         self.limits = catalogue.settings.limits
         self._environment = environment
-        self._transport = transport
+        self.transport = transport
         #: The keys by which GLC signs the events that it pushes; None where none are taken.
         self.event_keys: KeySource | None = None
         #: By lane name, GLC's by `GLC`.
@@ -247,7 +247,7 @@ class FarEnds:
 
     def _opened(self, gru: Gru) -> tuple[_Side, Adapter]:
         side = _Side(self._environment.now())
-        transport = self._transport(gru.lane_name)
+        transport = self.transport(gru.lane_name)
         served = partial(self.served.__setitem__, gru.lane_name)
         client = open_client(
             timeout=gru.lane.timeout,
@@ -294,7 +294,7 @@ class FarEnds:
         client = open_client(
             timeout=glc.timeout,
             connections=1,
-            transport=self._transport(GLC),
+            transport=self.transport(GLC),
             shared=self.shared,
             far_end=GLC,
             network=glc.network,
@@ -309,7 +309,7 @@ class FarEnds:
         return open_client(
             timeout=portal.lane.timeout,
             connections=None,  # unbounded here: calls to it take turns, over all communes
-            transport=self._transport(name),
+            transport=self.transport(name),
             shared=self.shared,
             far_end=name,
             network=portal.network,

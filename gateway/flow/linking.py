@@ -28,12 +28,12 @@ from gateway.core.request import Json
 from gateway.flow.environment import Environment
 from gateway.flow.erased_accounts import AccountHasher
 from gateway.flow.far_ends import FarEnds
-from gateway.flow.link_sessions import LinkRequest, LinkSession, read_request, shown_as, size_of
+from gateway.flow.link_sessions import LinkRequest, LinkSession, LinkSessions, read_request, size_of
 from gateway.flow.linking_texts import REFUSALS
 from gateway.flow.links import LinkRegister
 from gateway.flow.observer import Observer
 from gateway.store import linked, nonces
-from gateway.store.linked import StoredSession
+from gateway.store.linked import StoredLink
 from gateway.telemetry import sparingly
 from gateway.wire.link_tokens import (
     LinkToken,
@@ -50,11 +50,13 @@ from gateway.wire.signed_tokens import TokenFault
 
 log = structlog.get_logger()
 
-#: Seconds for signing in, and for agreeing.
+#: Seconds for signing in.
 SIGN_IN: Final = 600
-SESSION: Final = 900
-#: Characters of the claims that a commune is given.
+#: Characters of the claims that a commune is given, of a code of the provider, and of the cookie of
+#: a request. (Browsers drop a cookie of more than 4,096, and three secrets are yet to come.)
 _CLAIMS = 4096
+_CODE = 4096
+_BEGUN = 3500
 
 
 class LinkDesk:
@@ -71,6 +73,7 @@ class LinkDesk:
     ) -> None:
         self.far_ends = far_ends
         self.register = register
+        self.sessions = LinkSessions(register, environment)
         self._provider = provider
         self._environment = environment
         self._erased = erased
@@ -109,9 +112,10 @@ class LinkDesk:
             raise self.refusal("no_linking")
         return found, found.linking
 
-    async def begin(self, insee: str, text: str, *, posted: bool) -> tuple[LinkRequest, str]:
-        """Return the verified request of a commune's portal, and the cookie to give. `posted`: it
-        came by a form, not in an address. Raises Rejected, Unavailable."""
+    async def begin(self, insee: str, text: str, *, posted: bool) -> tuple[str, str | None]:
+        """Verify the request of a commune's portal; return its id, and the cookie to give. `posted`:
+        it came by a form, not in an address. None instead of a cookie: it came before, and is good
+        for the browser alone that it came from then. Raises Rejected, Unavailable."""
         commune, linking = self.commune(insee)
         place = f"{self.base}/lien/{insee}"
         try:
@@ -126,17 +130,26 @@ class LinkDesk:
             raise self.refusal(word, insee, fault.word) from None
         if request.label and not posted:
             raise self.refusal("personal_in_address", insee)
+        made = self._cookie({"request": asdict(request)})
+        if len(made) > _BEGUN:
+            raise self.refusal("bad_request", insee, "too_long")
         if not await self._spend(f"link request {insee} {verified.id}", verified.until):
-            raise self.refusal("replayed_request", insee)
+            return request.id, None
         self._observer.link_moved("begun")
-        return request, self._cookie({"request": asdict(request)})
+        return request.id, made
 
     # --- the citizen signs in -----------------------------------------------------------------
 
-    def begun(self, cookie: str | None) -> LinkRequest | None:
-        """Return the request that a cookie holds; None for none."""
+    def begun(self, cookie: str | None, again: str) -> LinkRequest:
+        """Return the request that a cookie holds. `again`: the id of one that came twice, which it
+        must be then; else empty. Raises Rejected."""
         told = self._opened(cookie)
-        return None if told is None or "request" not in told else LinkRequest(**told["request"])
+        if told is None or "request" not in told:
+            raise self.refusal("replayed_request" if again else "not_begun")
+        request = LinkRequest(**told["request"])
+        if again and request.id != again:
+            raise self.refusal("replayed_request", request.commune)
+        return request
 
     async def sign_in(self, cookie: str | None) -> tuple[str, str]:
         """Return the address at GLC to sign in at, and the cookie to give. Without a request in
@@ -166,6 +179,8 @@ class LinkDesk:
             await self._provider.check_answer(self.ours, answer.get("iss"))
             if "code" not in answer or "error" in answer:
                 raise self.refusal("sign_in_refused", insee)
+            if len(answer["code"]) > _CODE:
+                raise TokenFault("bad_code")
             found = await self._provider.sign_in(
                 self.ours, answer["code"], self._callback, told["nonce"], told["verifier"]
             )
@@ -181,57 +196,15 @@ class LinkDesk:
             account = found.subject
         if not isinstance(account, str) or not 0 < len(account) <= 255:
             raise self.refusal("no_account")
-        account = normal_account(account)
-        token = secrets.token_urlsafe(32)
-        hasher = self.hasher
-        mark = hasher.of_session("token", token)
         wanted: Sequence[str] = ()
         if request is not None:
             wanted = self.commune(request.commune)[1].claims
-        session = LinkSession(
-            mark=mark,
-            token=token,
-            account=account,
-            subject=found.subject,
-            shown_as=shown_as(found.claims),
-            id_token=found.id_token,
-            acr=found.acr,
-            claims={name: found.claims[name] for name in wanted if name in found.claims},
-            request=request,
-        )
-        if size_of(session.claims) > _CLAIMS:
+        claims = {name: found.claims[name] for name in wanted if name in found.claims}
+        if size_of(claims) > _CLAIMS:
             raise self._provider_fails(ProviderFault("claims_too_large"))
-        kept = {name: getattr(session, name) for name in _KEPT}
-        kept["request"] = None if request is None else asdict(request)
-        stored = StoredSession(
-            mark,
-            hasher.of_session("subject", found.subject),
-            None if found.session is None else hasher.of_session("session", found.session),
-            hasher.of_session("account", account),
-            self.register.cipher.seal(f"link_session {mark}", kept),
-            self._environment.now() + timedelta(seconds=SESSION),
-        )
-        await self.register.store.write(linked.open_session, stored)
+        session = await self.sessions.open(found, normal_account(account), claims, request)
         self._observer.link_moved("signed_in")
         return session
-
-    async def session(self, token: str | None) -> LinkSession | None:
-        """Return an open session; None for none. Raises Unavailable."""
-        if not token or len(token) > 100:
-            return None
-        mark = self.hasher.of_session("token", token)
-        now = self._environment.now()
-        stored = await self.register.store.read(linked.session, mark, now)
-        if stored is None:
-            return None
-        kept = self.register.cipher.unseal(f"link_session {mark}", stored.sealed)
-        request = kept.pop("request")
-        return LinkSession(
-            mark=mark,
-            token=token,
-            request=None if request is None else LinkRequest(**request),
-            **kept,
-        )
 
     # --- the citizen agrees, looks, unlinks, leaves -------------------------------------------
 
@@ -244,9 +217,16 @@ class LinkDesk:
         found = await self.register.find(request.commune, session.account)
         return None if found is None or found.account == request.account else found
 
-    async def answer(self, session: LinkSession, *, agrees: bool) -> str:
-        """Return the address at the commune's portal to go back to. If the citizen `agrees`, the
-        link waits there for the portal's confirmation. Raises Rejected, Unavailable."""
+    async def answer(self, token: str, *, agrees: bool) -> str:
+        """Return the address at the commune's portal to go back to, for the session of `token`. If
+        the citizen `agrees`, the link waits there for the portal's confirmation. A form that was
+        sent twice has the same answer twice. Raises Rejected, Unavailable."""
+        session = await self.sessions.read(token)
+        url = None if session is None else await self._answer(session, agrees=agrees)
+        return await self._answered(token, agrees=agrees) if url is None else url
+
+    async def _answer(self, session: LinkSession, *, agrees: bool) -> str | None:
+        """Answer, once; None where the session is over meanwhile."""
         request = session.request
         if request is None:
             raise self.refusal("no_session")
@@ -255,28 +235,39 @@ class LinkDesk:
             raise self.refusal("foreign_return", request.commune)
         now = self._environment.now()
         told: dict[str, Json] = {"in_response_to": request.id, "result": "refused"}
+        link: StoredLink | None = None
         if agrees:
             identity = self.hasher.identity(request.commune, self.ours.issuer, session.subject)
-            link = AccountLink(
+            made = AccountLink(
                 request.commune, identity, request.account, now, session.acr, session.claims
             )
-            stored = self.register.stored(link, session.account)
-            marks = self._erased.hashes_of(session.account)
-            done = await self.register.store.write(linked.propose, stored, session.mark, marks)
-            if done is None:
-                raise self.refusal("no_session", request.commune)
-            if not done:
-                raise self.refusal("erased_account", request.commune)
+            link = self.register.stored(made, session.account)
             told |= {"result": "linked", "sub": identity}
-        else:
-            await self.register.store.write(linked.close_session, session.mark)
         if request.state:
             told["state"] = request.state
-        self._observer.link_moved("agreed" if agrees else "declined")
         key = linking.keys[0].get_secret_value()
         answer = make_link_token(LinkToken.ANSWER, key, self.base, commune.insee, now, told)
         mark = "&" if urlsplit(request.return_to).query else "?"
-        return f"{request.return_to}{mark}{urlencode({'reponse': answer})}"
+        url = f"{request.return_to}{mark}{urlencode({'reponse': answer})}"
+        done = await self.register.store.write(
+            linked.answer,
+            session.mark,
+            self.sessions.answered(session, {"agrees": agrees, "url": url}),
+            link,
+            self._erased.hashes_of(session.account),
+        )
+        if done is False:
+            raise self.refusal("erased_account", request.commune)
+        if done:
+            self._observer.link_moved("agreed" if agrees else "declined")
+        return url if done else None
+
+    async def _answered(self, token: str, *, agrees: bool) -> str:
+        told = await self.sessions.answer_of(token)
+        if told is None or told["agrees"] is not agrees:
+            raise self.refusal("no_session")
+        url: str = told["url"]
+        return url
 
     async def links(self, session: LinkSession) -> list[AccountLink]:
         """Return the citizen's own links. Raises Unavailable."""
@@ -323,6 +314,16 @@ class LinkDesk:
             raise self.refusal("bad_logout", detail="replayed")
         self._observer.link_moved("logged_out")
         return ended
+
+    async def session_ended(self, issuer: str, session: str) -> None:
+        """End the sessions of a session at the provider (front-channel logout, which Authentic has
+        alone). Nothing is signed; who knows the session's name can end it, and nothing else.
+        Raises Rejected 400, Unavailable."""
+        if issuer != self.ours.issuer or not 0 < len(session) <= 255:
+            raise self.refusal("bad_logout", detail="wrong_issuer" if session else "no_session")
+        mark = self.hasher.of_session("session", session)
+        if await self.register.store.write(linked.end_session, mark):
+            self._observer.link_moved("logged_out")
 
     async def caller(self, insee: str, authorization: str) -> str:
         """Return the commune that a signed call of its portal speaks for. Raises Rejected 401 and
@@ -380,6 +381,3 @@ class LinkDesk:
 
     def _provider_fails(self, fault: ProviderFault) -> Rejected:
         return self.refusal("provider_fails", detail=fault.word)
-
-
-_KEPT = ("account", "subject", "shown_as", "id_token", "acr", "claims")

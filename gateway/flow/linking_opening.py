@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from gateway.catalogue.catalogue import Glc
 from gateway.flow.environment import Environment
 from gateway.flow.erased_accounts import AccountHasher
 from gateway.flow.far_ends import FarEnds, Transport
@@ -16,6 +17,7 @@ from gateway.wire.clients import open_client
 
 if TYPE_CHECKING:
     from gateway.flow.linking import LinkDesk
+    from gateway.wire.oidc import OpenIdProvider
 
 #: The name of GLC among the far ends, as OpenID provider.
 OPENID: Final = "openid"
@@ -39,6 +41,16 @@ async def open_linking(
         return
     # They take a while to load, and few need them.
     from gateway.flow.linking import LinkDesk
+
+    async with open_provider(far_ends, glc, environment, transport) as provider:
+        yield LinkDesk(far_ends, provider, register, environment, erased, observer)
+
+
+@asynccontextmanager
+async def open_provider(
+    far_ends: FarEnds, glc: Glc, environment: Environment, transport: Transport
+) -> AsyncIterator[OpenIdProvider]:
+    """Open our way to GLC as OpenID provider, and close it at the end."""
     from gateway.wire.oidc import OpenIdProvider
 
     client = open_client(
@@ -51,7 +63,6 @@ async def open_linking(
         served=partial(far_ends.served.__setitem__, OPENID),
     )
     try:
-        provider = OpenIdProvider(client, environment.now)
-        yield LinkDesk(far_ends, provider, register, environment, erased, observer)
+        yield OpenIdProvider(client, environment.now)
     finally:
         await client.aclose()

@@ -44,5 +44,6 @@ REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "erased_account": (410, "Ce compte GrandLyon Connect a été supprimé."),
     "bad_call": (401, "L'appel n'est pas signé comme il le doit, ou a déjà servi."),
     "no_link": (404, "Il n'y a pas de rattachement de ce nom."),
+    "no_logo": (404, "Il n'y a pas de logo à cette adresse."),
     "bad_logout": (400, "This is no logout token for us."),
 }

@@ -57,24 +57,30 @@ _SESSION = tuple(LINK_SESSION.c[name] for name in StoredSession.__slots__)
 _CONFIRMED = ACCOUNT_LINK.c.confirmed.is_(True)
 
 
-def propose(
-    connection: Connection, link: StoredLink, session: str, erased: Collection[str]
+def answer(
+    connection: Connection,
+    session: str,
+    given: StoredSession,
+    link: StoredLink | None,
+    erased: Collection[str],
 ) -> bool | None:
-    """Store a link that its commune has yet to confirm, and end the session in which it was made.
+    """End a session with the citizen's answer, which is `given` again for a while: with a `link`
+    they agree, and it is stored until their commune confirms it.
 
     None, and nothing is stored, when the session is over; False when the account (`erased`: its
     hashes) is one that was erased.
     """
     if not close_session(connection, session):
         return None
-    if tombstones.was_erased(connection, tuple(erased)):
-        return False
-    _drop(
-        connection, and_(_named(link.commune, link.identity), ACCOUNT_LINK.c.confirmed.is_(False))
-    )
-    values = {name: getattr(link, name) for name in StoredLink.__slots__}
-    values["sealed"] = _seal(connection, _place(link.commune, link.identity), link.sealed)
-    connection.execute(insert(ACCOUNT_LINK).values(confirmed=False, **values))
+    if link is not None:
+        if tombstones.was_erased(connection, tuple(erased)):
+            return False
+        proposed = ACCOUNT_LINK.c.confirmed.is_(False)
+        _drop(connection, and_(_named(link.commune, link.identity), proposed))
+        values = {name: getattr(link, name) for name in StoredLink.__slots__}
+        values["sealed"] = _seal(connection, _place(link.commune, link.identity), link.sealed)
+        connection.execute(insert(ACCOUNT_LINK).values(confirmed=False, **values))
+    open_session(connection, given)
     return True
 
 
@@ -180,9 +186,22 @@ def session(connection: Connection, mark: str, now: datetime) -> StoredSession |
     return None if text is None else replace(found, sealed=text)
 
 
+def answered(connection: Connection, mark: str, given: str, now: datetime) -> StoredSession | None:
+    """Return what is left of a session that has its answer; `given` is its mark. Waits for who ends
+    that session at this moment, whose key goes before its row does."""
+    mine = select(LINK_SESSION.c.mark).where(LINK_SESSION.c.mark == mark)
+    connection.execute(mine.with_for_update()).all()
+    return session(connection, given, now)
+
+
 def close_session(connection: Connection, mark: str) -> bool:
     """End a session. Was it open?"""
     return _end(connection, LINK_SESSION.c.mark == mark) > 0
+
+
+def end_session(connection: Connection, session_mark: str) -> int:
+    """End the sessions that a session at the provider has opened; return how many."""
+    return _end(connection, LINK_SESSION.c.session_mark == session_mark)
 
 
 def close_sessions(

@@ -13,10 +13,17 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.linking import AccountLink
-from gateway.flow.link_sessions import LinkSession
-from gateway.flow.linking import SESSION, SIGN_IN, LinkDesk
+from gateway.flow.link_sessions import SESSION, LinkSession
+from gateway.flow.linking import SIGN_IN, LinkDesk
 from gateway.web.body import read_body
-from gateway.web.linking_pages import STYLE, claim_label, origin_of, page_headers, people_page
+from gateway.web.linking_pages import (
+    STYLE,
+    claim_label,
+    framed_by,
+    origin_of,
+    page_headers,
+    people_page,
+)
 from gateway.web.problems import PEOPLE
 from gateway.web.state import Web, exchange_of
 
@@ -32,12 +39,15 @@ def linking_router(web: Web, desk: LinkDesk) -> APIRouter:
     use = _Pages(web, desk)
     router.add_api_route("", use.links, methods=["GET"])
     router.add_api_route("/style.css", use.style, methods=["GET"])
+    router.add_api_route("/grandlyon-connect.svg", use.glc_logo, methods=["GET"])
+    router.add_api_route("/debut", use.begun, methods=["GET"])
     router.add_api_route("/connexion", use.sign_in, methods=["GET"])
     router.add_api_route("/retour", use.signed_in, methods=["GET"])
     router.add_api_route("/accord", use.ask, methods=["GET"])
     router.add_api_route("/accord", use.answer, methods=["POST"])
     router.add_api_route("/detacher", use.unlink, methods=["POST"])
     router.add_api_route("/deconnexion", use.sign_out, methods=["POST"])
+    router.add_api_route("/fin-de-session", use.session_ended, methods=["GET"])
     router.add_api_route("/deconnecte", use.signed_out, methods=["GET"])
     router.add_api_route("/{insee}", use.begin, methods=["GET"])
     router.add_api_route("/{insee}", use.begin_by_form, methods=["POST"])
@@ -64,16 +74,26 @@ class _Pages:
     async def _begin(
         self, request: Request, insee: str, text: str, *, posted: bool = False
     ) -> Response:
-        _, cookie = await self.desk.begin(insee, text, posted=posted)
+        asked, cookie = await self.desk.begin(insee, text, posted=posted)
         exchange_of(request.scope).proven = True
-        shown = self._sign_in_page(insee)
-        self._give(shown, "debut", cookie, SIGN_IN)
-        return shown
+        # By a redirect: a page that is read again must not bring the same request again. And a
+        # form of another site comes without our cookies, which are needed where it came before.
+        again = "" if cookie else f"?encore={asked}"
+        answer = self._to(f"{self.desk.base}{PEOPLE}/debut{again}")
+        if cookie is not None:
+            self._give(answer, "debut", cookie, SIGN_IN)
+        return answer
+
+    async def begun(self, request: Request) -> Response:
+        again = request.query_params.get("encore", "")
+        asked = self.desk.begun(self._cookie(request, "debut"), again)
+        return self._sign_in_page(asked.commune)
 
     def _sign_in_page(self, insee: str | None) -> Response:
+        glc_logo = f"{PEOPLE}/grandlyon-connect.svg" if self.desk.ours.logo else ""
         if insee is None:
             nobody: dict[str, Any] = {"request": False, "portal": "", "commune": "", "logo": ""}
-            return people_page("sign_in", "Mes comptes rattachés", **nobody)
+            return people_page("sign_in", "Mes comptes rattachés", glc_logo=glc_logo, **nobody)
         commune, linking = self.desk.commune(insee)
         return people_page(
             "sign_in",
@@ -82,17 +102,24 @@ class _Pages:
             portal=linking.portal,
             commune=commune.name,
             logo=f"{PEOPLE}/{insee}/logo.svg" if linking.logo else "",
+            glc_logo=glc_logo,
         )
 
     async def logo(self, insee: str) -> Response:
         _, linking = self.desk.commune(insee)
-        if linking.logo is None:
-            raise self.desk.refusal("no_linking", insee)
+        return self._svg(linking.logo)
+
+    async def glc_logo(self) -> Response:
+        return self._svg(self.desk.ours.logo)
+
+    def _svg(self, logo: str | None) -> Response:
+        if logo is None:
+            raise self.desk.refusal("no_logo")
         headers = page_headers() | {
             "Content-Security-Policy": _LOGO_POLICY,
             "Cache-Control": "public, max-age=3600",
         }
-        return Response(linking.logo, headers=headers, media_type="image/svg+xml")
+        return Response(logo, headers=headers, media_type="image/svg+xml")
 
     async def style(self) -> Response:
         headers = page_headers() | {"Cache-Control": "public, max-age=3600"}
@@ -135,16 +162,16 @@ class _Pages:
         )
 
     async def answer(self, request: Request) -> Response:
-        session, form = await self._own_form(request)
+        token, form = await self._own_form(request)
         agrees = form.get("choix") == "oui"
-        url = await self.desk.answer(session, agrees=agrees)
+        url = await self.desk.answer(token, agrees=agrees)
         title = "Votre accord est donné" if agrees else "Rien n'a été rattaché"
         return self._leaving(title, "Vous retournez sur le portail de votre commune.", url)
 
     # --- the citizen looks at what is linked ----------------------------------------------------
 
     async def links(self, request: Request) -> Response:
-        session = await self.desk.session(self._cookie(request, "session"))
+        session = await self.desk.sessions.read(self._cookie(request, "session"))
         if session is None:
             return self._sign_in_page(None)
         return await self._links_page(session, "")
@@ -171,13 +198,17 @@ class _Pages:
         }
 
     async def unlink(self, request: Request) -> Response:
-        session, form = await self._own_form(request)
+        token, form = await self._own_form(request)
+        session = await self._open(token)
         ended = await self.desk.unlink_own(session, form.get("commune", ""))
         notice = "Le rattachement a pris fin." if ended else "Ce rattachement avait déjà pris fin."
         return await self._links_page(session, notice)
 
     async def sign_out(self, request: Request) -> Response:
-        session, _ = await self._own_form(request)
+        token, _ = await self._own_form(request)
+        session = await self.desk.sessions.read(token)
+        if session is None:
+            return await self.signed_out()
         url = await self.desk.sign_out(session)
         text = "Votre session est aussi fermée sur GrandLyon Connect."
         return self._leaving("Déconnexion", text, url)
@@ -186,24 +217,41 @@ class _Pages:
         text = "Vous êtes déconnecté."
         return people_page("message", "À bientôt", text=text, reference="")
 
+    async def session_ended(self, request: Request) -> Response:
+        """The provider, in a frame of its own page, says that a session has ended there."""
+        told = request.query_params
+        await self.desk.session_ended(told.get("iss", ""), told.get("sid", ""))
+        answer = people_page("message", "À bientôt", text="Vous êtes déconnecté.", reference="")
+        answer.headers["Content-Security-Policy"] = framed_by(origin_of(self.desk.ours.issuer))
+        return answer
+
     # --- helpers --------------------------------------------------------------------------------
 
     async def _session(self, request: Request) -> LinkSession:
-        session = await self.desk.session(self._cookie(request, "session"))
-        if session is None:
-            raise self.desk.refusal("no_session")
+        session = await self._open(self._cookie(request, "session"))
         exchange_of(request.scope).proven = True
         return session
 
-    async def _own_form(self, request: Request) -> tuple[LinkSession, Mapping[str, str]]:
-        """Return the session, and the fields of a form of its own page."""
+    async def _open(self, token: str | None) -> LinkSession:
+        session = await self.desk.sessions.read(token)
+        if session is None:
+            raise self.desk.refusal("no_session")
+        return session
+
+    async def _own_form(self, request: Request) -> tuple[str, Mapping[str, str]]:
+        """Return the session's token, and the fields of a form of its own page. The session may be
+        over: forms are sent twice."""
         self._of_this_site(request)
-        session = await self._session(request)
+        token = self._cookie(request, "session")
+        if not token:
+            raise self.desk.refusal("no_session")
         form = await self._form(request)
         told = form.get("jeton", "").encode("utf-8", "replace")
-        if not hmac.compare_digest(told, self._form_token(session).encode()):
+        meant = self.desk.hasher.form_token(self.desk.sessions.mark_of(token))
+        if not hmac.compare_digest(told, meant.encode()):
             raise self.desk.refusal("foreign_form")
-        return session, form
+        exchange_of(request.scope).proven = True
+        return token, form
 
     def _of_this_site(self, request: Request) -> None:
         """Raises Rejected for a form of another site: browsers name the site of each."""

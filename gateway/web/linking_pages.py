@@ -23,8 +23,9 @@ STYLE: Final = _FOLDER.joinpath("style.css").read_text("utf-8")
 #: and nobody knows where GLC or a portal goes on to: the page `leaving` leads there.
 _POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none';"
-    " frame-ancestors 'none'"
+    " frame-ancestors "
 )
+_PORTS: Final = {"http": 80, "https": 443}
 #: The claims that GLC may give of a citizen, in the citizen's words.
 _CLAIMS: Final = {
     "given_name": "votre prénom",
@@ -56,13 +57,18 @@ def people_page(name: str, title: str, *, status: int = 200, **given: Any) -> Re
 def page_headers() -> dict[str, str]:
     """Return the headers of every page."""
     return {
-        "Content-Security-Policy": _POLICY,
+        "Content-Security-Policy": framed_by("'none'"),
         "X-Content-Type-Options": "nosniff",
         # Under `no-referrer` a browser names no origin with a form, and it would be refused.
         "Referrer-Policy": "same-origin",
         "Cache-Control": "no-store",
         "Cross-Origin-Opener-Policy": "same-origin",
     }
+
+
+def framed_by(origin: str) -> str:
+    """Return the policy for contents of a page that `origin` alone may show in a frame."""
+    return _POLICY + origin
 
 
 def problem_page(problem: Problem, correlation: str) -> Response:
@@ -78,6 +84,9 @@ def problem_page(problem: Problem, correlation: str) -> Response:
 
 
 def origin_of(address: str) -> str:
-    """Return the origin of an address, as browsers name it."""
+    """Return the origin of an address, as browsers name it: in small letters, without the port that
+    its scheme has anyhow."""
     parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in (None, _PORTS.get(parts.scheme)) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"

@@ -55,7 +55,8 @@ class ProviderFault(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ProviderMetadata:
-    """The provider's addresses. `names_issuer`: its answers to a sign-in bear `iss` (RFC 9207)."""
+    """The provider's addresses. `names_issuer`: its answers to a sign-in bear `iss` (RFC 9207).
+    `told` is all that it says of itself."""
 
     authorization: str
     token: str
@@ -63,6 +64,7 @@ class ProviderMetadata:
     user_info: str | None
     end_session: str | None
     names_issuer: bool
+    told: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,20 @@ class OpenIdProvider:
         """Return the provider's validated metadata. Raises ProviderFault."""
         url = ours.issuer.rstrip("/") + "/.well-known/openid-configuration"
         return await self._document("metadata", url, lambda told: _metadata(told, ours))
+
+    async def keys(self, ours: OpenIdClient) -> tuple[Jwk, ...]:
+        """Return the provider's keys. Raises ProviderFault."""
+        return await self._document("keys", (await self.metadata(ours)).keys, _keys)
+
+    async def try_client(self, ours: OpenIdClient, redirect_uri: str) -> None:
+        """Prove ourselves with a code that is none. Raises ProviderFault where it is not the code
+        that is refused."""
+        try:
+            await self.sign_in(ours, "essai", redirect_uri, "", secrets.token_urlsafe(32))
+        except TokenFault as fault:
+            if fault.word == "bad_code":
+                return
+        raise ProviderFault("bad_token_answer")
 
     async def sign_in_url(
         self, ours: OpenIdClient, redirect_uri: str, state: str, nonce: str, verifier: str
@@ -184,7 +200,7 @@ class OpenIdProvider:
         """Read a token; with keys that are read anew where none of the kept ones fits."""
         expected = ExpectedToken(ours.issuer, ours.client_id, ours.algorithms, self._now())
         try:
-            return read(await self._document("keys", known.keys, _keys), expected)
+            return read(await self.keys(ours), expected)
         except UnknownKey:
             newer = await self._document("keys", known.keys, _keys, newest=AGAIN)
             return read(newer, expected)
@@ -301,6 +317,7 @@ def _metadata(told: dict[str, Any], ours: OpenIdClient) -> ProviderMetadata:
         addresses["userinfo_endpoint"],
         addresses["end_session_endpoint"],
         told.get("authorization_response_iss_parameter_supported") is True,
+        told,
     )
 
 

@@ -17,7 +17,7 @@ class OpenIdClient:
 
     `secret` is the client secret, or the private key (PEM) of `private_key_jwt`. `account_claim`
     names the claim that holds the account as the portal's formdata name it. `link_key` is the key
-    of links (`gateway.core.linking`).
+    of links (`gateway.core.linking`). `logo` is the provider's, an SVG, for our pages.
     """
 
     issuer: str
@@ -29,3 +29,4 @@ class OpenIdClient:
     algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256")
     acr_values: tuple[str, ...] = ()
     account_claim: str = "sub"
+    logo: str | None = None

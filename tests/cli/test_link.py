@@ -58,7 +58,9 @@ async def _link(database: Database) -> None:
     session = StoredSession("m", "s", None, "a", "", NOW)
     await database.write(linked.open_session, session)
     link = AccountLink("69029", "identite", "=famille-1", NOW, "eidas1", {"given_name": "Zoé"})
-    await database.write(linked.propose, register.stored(link, "f" * 32), "m", ())
+    given = StoredSession("given", "s", None, "a", "", NOW)
+    made = register.stored(link, "f" * 32)
+    await database.write(linked.answer, "m", given, made, ())
     await register.confirm("69029", "identite")
 
 

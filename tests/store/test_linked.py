@@ -26,17 +26,28 @@ def session(mark: str = "m", *, subject: str = "s", sid: str | None = "sid") -> 
     return StoredSession(mark, subject, sid, "account", "x", NOW + timedelta(minutes=15))
 
 
+def propose(
+    connection: Connection, made: StoredLink, mark: str, erased: tuple[str, ...]
+) -> bool | None:
+    """The citizen agrees to a link in the session of a mark."""
+    given = session("answered", sid=None)
+    done = linked.answer(connection, mark, given, made, erased)
+    left = linked.answered(connection, mark, given.mark, NOW)
+    assert (left is not None) is linked.close_session(connection, given.mark) is bool(done)
+    return done
+
+
 async def test_a_link_counts_once_it_is_confirmed_in_place_of_the_former(store: Database) -> None:
     write, read = store.write, store.read
-    assert await write(linked.propose, link(), "m", ()) is None, "the session is over"
+    assert await write(propose, link(), "m", ()) is None, "the session is over"
     await write(linked.open_session, session())
-    assert await write(linked.propose, link(), "m", ()) is True
+    assert await write(propose, link(), "m", ()) is True
     assert await read(linked.find, ["account 69029"]) == []
     assert await write(linked.confirm, "69029", "i") == link()
     assert await write(linked.confirm, "69029", "i") == link()
     await write(linked.open_session, session())
     newer = link(sealed="b")
-    assert await write(linked.propose, newer, "m", ()) is True
+    assert await write(propose, newer, "m", ()) is True
     assert await read(linked.find, ["account 69029"]) == [link()]
     assert await write(linked.confirm, "69029", "i") == newer
     assert await read(linked.find, ["account 69029"]) == [newer]
@@ -47,7 +58,7 @@ async def test_links_are_listed_by_pages_and_dropped(store: Database) -> None:
     for commune in ("69029", "69266"):
         for identity in ("a", "b"):
             await store.write(linked.open_session, session())
-            await store.write(linked.propose, link(identity, commune=commune), "m", ())
+            await store.write(propose, link(identity, commune=commune), "m", ())
             await store.write(linked.confirm, commune, identity)
     first = await store.read(linked.links_page, None, ("", ""), 3)
     assert [(one.commune, one.identity) for one in first] == [
@@ -77,7 +88,7 @@ async def test_sessions_end_by_themselves_and_by_the_provider(store: Database) -
     assert await store.write(end, "n1", later, "s", "sid1") == 1, "the session that is named"
     assert await store.write(end, "n1", later, "s", None) is None, "told before"
     assert await store.write(end, "n2", later, "s", None) == 1
-    await store.write(linked.propose, link(), "m3", ())
+    await store.write(propose, link(), "m3", ())
     assert await store.write(linked.forget, NOW + UNCONFIRMED) == 0
     assert await store.write(linked.forget, NOW + UNCONFIRMED + timedelta(seconds=1)) == 1
 
@@ -89,7 +100,7 @@ async def test_what_is_dropped_is_read_in_no_copy(tmp_path: Path, template: Path
     try:
         for identity in ("a", "b"):
             await store.write(linked.open_session, session())
-            await store.write(linked.propose, link(identity, sealed="du compte"), "m", ())
+            await store.write(propose, link(identity, sealed="du compte"), "m", ())
             await store.write(linked.confirm, "69029", identity)
         copied = await store.read(_rows)
         assert "du compte" not in str(copied)

@@ -50,6 +50,7 @@ glc:
     client_secret: env:OPENID_SECRET
     account_claim: uuid
     link_key: env:LINK_KEY
+    logo: glc.svg
 """
 LINKING = """\
 linking:
@@ -63,7 +64,7 @@ def files(folder: Path) -> dict[str, str]:
     """The harness's configuration, with links."""
     found = bundle(folder)
     found["config/gateway.yaml"] += GLC
-    found["config/files/bron.svg"] = LOGO
+    found["config/files/bron.svg"] = found["config/files/glc.svg"] = LOGO
     for name, insee, portal in (
         ("bron", BRON, "Espace famille"),
         ("villeurbanne", VILLEURBANNE, "Portail citoyen"),
@@ -91,6 +92,15 @@ class LinkTown:
     def desk(self) -> LinkDesk:
         assert self.gw.engine.linking is not None
         return self.gw.engine.linking
+
+    @property
+    def session(self) -> str:
+        """The token of the browser's session."""
+        return self.browser.cookies.get("__Host-lien-session") or ""
+
+    def keep(self, token: str) -> None:
+        """Let the browser have this session, as if an answer had not come."""
+        self.browser.cookies.set("__Host-lien-session", token, "passerelle.exemple.invalid")
 
     # --- a commune's portal -------------------------------------------------------------------
 
@@ -128,8 +138,15 @@ class LinkTown:
     # --- the citizen --------------------------------------------------------------------------
 
     async def begin(self, insee: str = BRON, **changed: Any) -> httpx.Response:
-        form = {"demande": self.request(insee, **changed)}
-        return await self.browser.post(f"/lien/{insee}", data=form)
+        return await self.bring(self.request(insee, **changed), insee)
+
+    async def bring(self, token: str, insee: str = BRON) -> httpx.Response:
+        """The portal's form, which leads to the first page. A browser sends no cookie with it."""
+        form, none = {"demande": token}, {"Cookie": "autre=1"}
+        answer = await self.browser.post(f"/lien/{insee}", data=form, headers=none)
+        if answer.status_code != 303:
+            return answer
+        return await self.browser.get(answer.headers["location"])
 
     async def sign_in(self) -> httpx.Response:
         """From the page with GLC's button to the one that asks."""

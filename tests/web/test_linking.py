@@ -6,6 +6,7 @@ import asyncio
 import base64
 import dataclasses
 import json
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -62,6 +63,11 @@ async def rows(town: LinkTown, table: str) -> list[Any]:
         return list(connection.execute(text(f'SELECT * FROM "{table}"')))
 
     return await town.gw.database.read(read)
+
+
+async def sessions(town: LinkTown) -> list[Any]:
+    """The sessions that open anything: not what is left of an answered one for a minute."""
+    return [row for row in await rows(town, "link_session") if row.session_mark is not None]
 
 
 # --- the way of a citizen ---------------------------------------------------------------------
@@ -151,8 +157,88 @@ async def test_who_does_not_agree_goes_back_with_a_refusal(town: LinkTown) -> No
     assert answer["result"] == "refused"
     assert "sub" not in answer
     assert await rows(town, "account_link") == []
-    assert await rows(town, "link_session") == []
+    assert await sessions(town) == []
     assert (await town.send(page, "/lien/accord", choix="oui")).status_code == 403
+
+
+async def test_a_form_that_is_sent_twice_has_the_same_answer_twice(town: LinkTown) -> None:
+    """A double click: the browser hears the second answer alone, and the first is lost."""
+    await town.begin()
+    page = await town.sign_in()
+    assert "lien-session" in str(town.browser.cookies)
+    kept = town.session
+    first = left(await town.send(page, "/lien/accord", choix="oui"))
+    town.keep(kept)
+    assert left(await town.send(page, "/lien/accord", choix="oui")) == first
+    town.keep(kept)
+    assert (await town.send(page, "/lien/accord", choix="non")).status_code == 403, "another word"
+    town.keep(kept)
+    assert (await town.browser.get("/lien/accord")).status_code == 403, "it opens nothing else"
+    assert (await town.send(page, "/lien/detacher", commune=BRON)).status_code == 403
+    town.gw.advance(seconds=61)
+    assert (await town.send(page, "/lien/accord", choix="oui")).status_code == 403
+    again = await town.send(page, "/lien/deconnexion")
+    assert (again.status_code, "Vous êtes déconnecté." in again.text) == (200, True)
+    assert len(await rows(town, "account_link")) == 1
+
+
+async def test_two_that_send_at_the_same_moment_get_one_answer(town: LinkTown) -> None:
+    await town.begin()
+    page = await town.sign_in()
+    kept = {"Cookie": f"__Host-lien-session={town.session}", "Origin": HOME}
+    token = re.search(r'name="jeton" value="([^"]+)"', page.text)
+    assert token is not None
+    form = {"jeton": token[1], "choix": "oui"}
+    answers = await asyncio.gather(
+        *(town.gw.client.post("/lien/accord", data=form, headers=kept) for _ in range(4))
+    )
+    assert len({left(one) for one in answers}) == 1
+
+
+async def test_a_page_that_is_read_again_goes_on(town: LinkTown) -> None:
+    """F5, the back button, and two clicks at the portal: the browser sends its form again."""
+    asked = town.request()
+    first = await town.bring(asked)
+    again = await town.bring(asked)
+    assert (again.status_code, again.text) == (200, first.text)
+    assert (await town.browser.get("/lien/debut")).text == first.text
+    await town.browser.get("/lien/connexion")
+    assert (await town.bring(asked)).text == first.text
+    assert (await town.sign_in()).status_code == 200
+    for cookie in ("", "x"):
+        town.browser.cookies.clear()
+        if cookie:
+            town.browser.cookies.set("__Host-lien-debut", cookie, "passerelle.exemple.invalid")
+        assert (await town.bring(asked)).status_code == 403
+        assert (await town.browser.get("/lien/debut")).status_code == 400
+    await town.begin(account="une-autre")
+    assert (await town.bring(asked)).status_code == 403
+    assert refused(town, "replayed_request") == 3
+
+
+async def test_two_tabs_never_agree_to_what_they_do_not_show(town: LinkTown) -> None:
+    await town.begin(BRON)
+    first = await town.sign_in()
+    await town.begin(VILLEURBANNE)
+    second = await town.sign_in()
+    assert "Portail citoyen" in second.text
+    assert (await town.send(first, "/lien/accord", choix="oui")).status_code == 403
+    assert left(await town.send(second, "/lien/accord", choix="oui")).startswith(
+        RETURNS[VILLEURBANNE]
+    )
+
+
+async def test_a_cookie_is_never_so_large_that_browsers_drop_it(town: LinkTown) -> None:
+    wide = {"account": "𝟙" * 200, "state": "𝟙" * 300, "label": "𝟙" * 80, "jti": "j" * 128}
+    answer = await town.begin(**wide)
+    assert (answer.status_code, refused(town, "bad_request")) == (403, 1)
+    plain = {"account": "a" * 200, "state": "s" * 300, "label": "é" * 80}
+    assert (await town.begin(**plain)).status_code == 200
+    await town.browser.get("/lien/connexion")
+    for cookie in town.browser.cookies.jar:
+        assert len(cookie.name) + len(cookie.value or "") < 4096
+    page = await town.sign_in()
+    assert page.status_code == 200
 
 
 async def test_another_account_of_the_portal_takes_the_place_once_it_is_confirmed(
@@ -194,7 +280,7 @@ async def test_the_citizen_sees_and_ends_their_links_and_leaves(town: LinkTown) 
     gone = left(await town.send(page, "/lien/deconnexion"))
     assert gone.startswith(f"{ISSUER}session/end?id_token_hint=")
     assert "post_logout_redirect_uri=https%3A%2F%2Fpasserelle" in gone
-    assert await rows(town, "link_session") == []
+    assert await sessions(town) == []
     assert (await town.browser.get("/lien/deconnecte")).status_code == 200
 
 
@@ -257,10 +343,11 @@ async def test_a_request_that_proves_nothing_is_refused_and_counted(
 async def test_a_request_is_good_once_and_its_label_comes_by_a_form(town: LinkTown) -> None:
     token = town.request()
     first = await town.browser.get(f"/lien/{BRON}", params={"demande": token})
-    assert first.status_code == 200
-    second = await town.browser.get(f"/lien/{BRON}", params={"demande": token})
-    assert second.status_code == 403
-    assert "déjà servi" in second.text
+    assert first.headers["location"] == f"{HOME}/lien/debut", "out of the address bar"
+    second = await town.gw.client.get(f"/lien/{BRON}", params={"demande": token})
+    elsewhere = await town.gw.client.get(second.headers["location"])
+    assert elsewhere.status_code == 403, "in another browser"
+    assert "déjà servi" in elsewhere.text
     labelled = town.request(label="Zoé")
     answer = await town.browser.get(f"/lien/{BRON}", params={"demande": labelled})
     assert answer.status_code == 400
@@ -337,7 +424,7 @@ async def test_an_answer_that_proves_nothing_is_refused_and_counted(
         assert refused(town, reason) == before + 1, case
         for name in changed:
             setattr(town.provider, name, getattr(good, name))
-    assert await rows(town, "link_session") == []
+    assert await sessions(town) == []
     private(logs, town)
     assert (await town.agree())["result"] == "linked", "or else the refusals would say nothing"
 
@@ -482,17 +569,49 @@ async def test_a_call_is_good_once(town: LinkTown) -> None:
 # --- logout, deletion, FranceConnect ----------------------------------------------------------
 
 
+async def test_the_provider_ends_a_session_in_a_frame_of_its_own(town: LinkTown) -> None:
+    """Front-channel logout: Authentic has no other."""
+    await town.link()
+    await town.browser.get("/lien")
+    await town.sign_in()
+    gone = "/lien/fin-de-session"
+    for odd in ({}, {"iss": ISSUER}, {"iss": "https://autre.exemple.invalid/", "sid": "session-1"}):
+        answer = await town.gw.client.get(gone, params=odd)
+        assert answer.status_code == 400
+    other = await town.gw.client.get(gone, params={"iss": ISSUER, "sid": "session-2"})
+    assert other.status_code == 200
+    assert await town.desk.sessions.read(town.session) is not None
+    answer = await town.gw.client.get(gone, params={"iss": ISSUER, "sid": "session-1"})
+    policy = answer.headers["content-security-policy"]
+    assert policy.endswith(" frame-ancestors https://glc.exemple.invalid")
+    assert await town.desk.sessions.read(town.session) is None
+    assert len((await town.call("GET")).json()["links"]) == 1, "a logout is no deletion"
+
+
+async def test_glc_s_logo_stands_beside_the_commune_s(town: LinkTown) -> None:
+    """As its charter asks; without a file its name stands on the button alone."""
+    begun = await town.begin()
+    assert begun.text.index(f'src="/lien/{BRON}/logo.svg"') < begun.text.index(
+        'src="/lien/grandlyon-connect.svg" alt="GrandLyon Connect"'
+    )
+    assert begun.text.index("grandlyon-connect.svg") < begun.text.index('class="glc"')
+    logo = await town.browser.get("/lien/grandlyon-connect.svg")
+    assert (logo.text, logo.headers["content-type"]) == (LOGO, "image/svg+xml")
+    assert "sandbox" in logo.headers["content-security-policy"]
+    assert (await town.browser.get(f"/lien/{VILLEURBANNE}/logo.svg")).status_code == 404
+
+
 async def test_the_provider_ends_sessions_and_nothing_else(town: LinkTown) -> None:
     await town.link()
     await town.browser.get("/lien")
     await town.sign_in()
-    assert len(await rows(town, "link_session")) == 1
+    assert len(await sessions(town)) == 1
     place = "/linking/v1/backchannel-logout"
     token = town.provider.logout_token()
     answer = await town.gw.client.post(place, data={"logout_token": token})
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
-    assert await rows(town, "link_session") == []
+    assert await sessions(town) == []
     assert len((await town.call("GET")).json()["links"]) == 1, "a logout is no deletion"
     again = await town.gw.client.post(place, data={"logout_token": token})
     assert (again.status_code, again.json()) == (400, {"error": "invalid_request"})
