@@ -113,7 +113,7 @@ class LinkSessions:
             **kept,
         )
 
-    def answered(self, session: LinkSession, told: Mapping[str, Json]) -> StoredSession:
+    def left_of(self, session: LinkSession, told: Mapping[str, Json]) -> StoredSession:
         """Return what is left of a session that has its answer: `told`, and it opens nothing."""
         return self._stored(session, self._given(session.token), told, ANSWERED)
 
@@ -122,7 +122,7 @@ class LinkSessions:
         Raises Unavailable."""
         given, now = self._given(token), self.environment.now()
         store = self.register.store
-        stored = await store.write(linked.answered, self.mark_of(token), given, now)
+        stored = await store.write(linked.session_answer, self.mark_of(token), given, now)
         return None if stored is None else self._opened(stored)
 
     def _given(self, token: str) -> str:

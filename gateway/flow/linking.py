@@ -113,9 +113,10 @@ class LinkDesk:
         return found, found.linking
 
     async def begin(self, insee: str, text: str, *, posted: bool) -> tuple[str, str | None]:
-        """Verify the request of a commune's portal; return its id, and the cookie to give. `posted`:
-        it came by a form, not in an address. None instead of a cookie: it came before, and is good
-        for the browser alone that it came from then. Raises Rejected, Unavailable."""
+        """Verify the request of a commune's portal; return its id, and the cookie to give.
+
+        `posted`: it came by a form, not in an address. None instead of a cookie: it came before,
+        and is good for the browser alone that brought it then. Raises Rejected, Unavailable."""
         commune, linking = self.commune(insee)
         place = f"{self.base}/lien/{insee}"
         try:
@@ -252,7 +253,7 @@ class LinkDesk:
         done = await self.register.store.write(
             linked.answer,
             session.mark,
-            self.sessions.answered(session, {"agrees": agrees, "url": url}),
+            self.sessions.left_of(session, {"agrees": agrees, "url": url}),
             link,
             self._erased.hashes_of(session.account),
         )

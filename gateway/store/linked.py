@@ -186,7 +186,9 @@ def session(connection: Connection, mark: str, now: datetime) -> StoredSession |
     return None if text is None else replace(found, sealed=text)
 
 
-def answered(connection: Connection, mark: str, given: str, now: datetime) -> StoredSession | None:
+def session_answer(
+    connection: Connection, mark: str, given: str, now: datetime
+) -> StoredSession | None:
     """Return what is left of a session that has its answer; `given` is its mark. Waits for who ends
     that session at this moment, whose key goes before its row does."""
     mine = select(LINK_SESSION.c.mark).where(LINK_SESSION.c.mark == mark)

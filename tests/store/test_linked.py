@@ -32,7 +32,7 @@ def propose(
     """The citizen agrees to a link in the session of a mark."""
     given = session("answered", sid=None)
     done = linked.answer(connection, mark, given, made, erased)
-    left = linked.answered(connection, mark, given.mark, NOW)
+    left = linked.session_answer(connection, mark, given.mark, NOW)
     assert (left is not None) is linked.close_session(connection, given.mark) is bool(done)
     return done
 

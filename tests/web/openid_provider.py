@@ -49,6 +49,7 @@ class OpenIdSim:
     issuer_in_answer: str | None = ISSUER
     metadata: dict[str, Any] = field(default_factory=dict)
     down: bool = False
+    secret: str = SECRET
     #: Accounts that it lists as deleted.
     gone: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
@@ -126,7 +127,7 @@ class OpenIdSim:
     def token(self, request: httpx.Request) -> httpx.Response:
         form = {name: one[0] for name, one in parse_qs(request.content.decode()).items()}
         self.forms.append(form)
-        pair = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()
+        pair = base64.b64encode(f"{CLIENT}:{self.secret}".encode()).decode()
         if request.headers.get("Authorization") != f"Basic {pair}":
             return httpx.Response(401, json={"error": "invalid_client"})
         grant = self.grants.get(form.get("code", ""))
