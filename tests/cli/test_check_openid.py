@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from gateway.cli.check_openid import check_openid
-from gateway.cli.check_own import CheckLine
 from tests.web.linking_town import LinkTown, open_town
 
 #: How the provider changes -> the lines: level, key of `glc.openid`, the word of the text.
@@ -42,7 +41,7 @@ async def town(tmp_path: Path, template: Path) -> AsyncIterator[LinkTown]:
 
 async def lines(town: LinkTown) -> list[tuple[str, str, str]]:
     found = await check_openid(town.gw.engine.far_ends)
-    assert all(isinstance(one, CheckLine) and one.far_end == "glc" for one in found)
+    assert {one.far_end for one in found} == {"glc"}
     return [(one.level, str([*one.at, ""][1] if one.at else ""), one.said.word) for one in found]
 
 
