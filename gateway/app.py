@@ -15,7 +15,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -31,6 +31,8 @@ from gateway.catalogue.catalogue import Catalogue, Settings
 from gateway.contracts.running import CatalogueSource
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.core.system_errors import system_error
+from gateway.flow import departures
+from gateway.flow.departures import without
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.reconcile import SETTLE
 from gateway.flow.sealing import bind, open_sealer, seal_what_was_before
@@ -39,7 +41,7 @@ from gateway.following import Following, log_refused
 from gateway.ops import supervisor
 from gateway.ops.at_rest import open_to_others
 from gateway.ops.metrics import Metrics
-from gateway.store import installation, renewals, schema
+from gateway.store import decommissions, installation, renewals, schema
 from gateway.store.engine import Database
 from gateway.store.notices import MEMORY, Notices
 from gateway.store.postgres import require_sessions
@@ -177,6 +179,7 @@ async def _serve(
         log_refused(catalogue)
     elif catalogue.communes:
         log.warning("release.unsigned", communes=sorted(catalogue.communes))
+    catalogue = without(catalogue, await database.read(decommissions.gone))
     loop = asyncio.get_running_loop()
     signals = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: renew}
     with _listening(catalogue.settings) as listener:
@@ -227,6 +230,7 @@ async def _run(
             sealing = group.create_task(_seal(engine), name="sealing")
             scheduler = timers.schedule(engine)
             engine.lanes.supervisor.on_clock_step = lambda: timers.restart(scheduler)
+        leaving = group.create_task(_follow_departures(engine, scheduler), name="departures")
         scheduler.start()
         spare_the_collector()
         condition.ready = True
@@ -254,9 +258,18 @@ async def _run(
         supervisor.notify_supervisor(supervisor.STOPPING)
         timers.end(scheduler)
         await engine.lanes.stop(settings.shutdown_grace)
-        for task in (work, sealing):
+        for task in (work, sealing, leaving):
             if task is not None:
                 task.cancel()
+
+
+async def _follow_departures(engine: Engine, scheduler: AsyncIOScheduler) -> None:
+    """Serve communes no more that are gone, and ask their GRUs nothing."""
+    while True:
+        await asyncio.sleep(departures.REFRESH)
+        with suppress(Unavailable):  # health reports it
+            if await engine.follow_departures(engine.catalogue.settings.shutdown_grace):
+                timers.plan_polls(engine, scheduler)
 
 
 async def _seal(engine: Engine) -> None:

@@ -134,6 +134,7 @@ class Following:
         self._start_exchange(anew.catalogue)
 
     def _start_exchange(self, following: Catalogue) -> None:
+        following = self.engine.far_ends.departures.without(following)
         log_refused(following, self.engine.catalogue)
         following = self._followed = following.keeping(self.engine.catalogue)
         # A commune that hangs must not delay another's next release.

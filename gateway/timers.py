@@ -14,7 +14,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from gateway.catalogue.catalogue import Gru
 from gateway.contracts.drift import read_forms
-from gateway.flow import attachments, erase, erasure_reminders, retention, warning
+from gateway.flow import attachments, decommission, erase, erasure_reminders, retention, warning
 from gateway.flow.certificates import ending
 from gateway.flow.engine import Engine, grus
 from gateway.flow.identity import IdentityWatch
@@ -80,6 +80,8 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
     _every(engine, scheduler, 3600.0, "heartbeats", engine.heartbeats.ask, first=60)
     _every(engine, scheduler, retention.EVERY, "retention", engine.retention.run, first=600)
     _every(engine, scheduler, erase.EVERY, "erasures", engine.eraser.advance)
+    every = decommission.EVERY
+    _every(engine, scheduler, every, "decommissions", engine.decommissioner.advance)
     return scheduler
 
 
@@ -185,6 +187,8 @@ async def _follow(identity: IdentityWatch, eraser: erase.Eraser) -> None:
 
 
 async def _poll(engine: Engine, gru: Gru) -> None:
+    if engine.far_ends.departures.is_settled(gru.commune):
+        return
     with engine.far_ends.using(gru.lane_name):
         await engine.changes.poll(gru)
 
@@ -192,6 +196,8 @@ async def _poll(engine: Engine, gru: Gru) -> None:
 async def _review(engine: Engine) -> None:
     """Judge again the changes that were not told: a number or a mapping may have come since."""
     for gru in grus(engine.catalogue):
+        if engine.far_ends.departures.is_settled(gru.commune):
+            continue
         with engine.far_ends.using(gru.lane_name):
             await engine.changes.review(gru)
 

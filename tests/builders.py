@@ -11,11 +11,13 @@ from typing import Any
 from sqlalchemy import Connection
 
 from gateway.core.content import Content, InMemory
+from gateway.core.decommission import DecommissionStep
 from gateway.core.delivery import Kind
 from gateway.core.ids import request_id
 from gateway.core.lane_name import GruLane, PortalLane
 from gateway.core.request import Attachment, Event, EventKind, Person, ServiceRequest
 from gateway.store import blobs, sealed
+from gateway.store.decommissions import Decommission
 from gateway.store.engine import Store
 from gateway.store.outbox import claiming
 from gateway.store.outbox.claiming import Claimed
@@ -143,3 +145,21 @@ async def stored(store: Store, address: str, size: int) -> bytes | None:
 async def stored_of(store: Store, request_id: str, sha256: str, size: int) -> bytes | None:
     """The same of a request's file with this hash."""
     return await stored(store, await store.read(sealed.address, request_id, sha256), size)
+
+
+def leaving(**changes: Any) -> Decommission:
+    """The order that Bron leaves at once."""
+    values: dict[str, Any] = {
+        "id": "DEC-1",
+        "commune": "69029",
+        "name": "Bron",
+        "portal": "toodego",
+        "step": DecommissionStep.ANNOUNCED,
+        "by": "A. Agent",
+        "because": "Fin de la convention",
+        "announced_at": NOW,
+        "stop_at": NOW,
+        "drain": 90,
+        "tell": 3600,
+    }
+    return Decommission(**(values | changes))

@@ -134,6 +134,8 @@ def _row(
 
 
 def _state(known: ConnectedCommunes, one: ConnectedCommune, heard_at: datetime | None) -> str:
+    if one.departure is not None:
+        return one.departure.value
     if known.released and one.active is None:
         return "not released"
     if one.refused and heard_at:

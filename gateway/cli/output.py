@@ -73,6 +73,15 @@ def ask_person(question: Message, *, yes: bool) -> None:
         raise typer.Abort
 
 
+def ask_text(question: Message) -> str:
+    """Ask a person for a text; return it on one line. Raises Abort for an empty one."""
+    answer = str(typer.prompt(question.what(language()), default="", show_default=False))
+    text = " ".join(answer.split())
+    if not text:
+        raise typer.Abort
+    return text
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: Message) -> None:
     """Print aligned columns, never cut, since identifiers are there to be copied. Print `empty`
     without rows.

@@ -12,6 +12,7 @@ from gateway.cli import (
     backup,
     check,
     commune,
+    commune_decommission,
     config,
     contract,
     db,
@@ -82,6 +83,7 @@ app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.add_typer(request.app, name="request", cls=CommandGroup)
 app.add_typer(outbox.app, name="outbox", cls=CommandGroup)
+commune.app.command("decommission")(commune_decommission.decommission)
 app.add_typer(commune.app, name="commune", cls=CommandGroup)
 app.add_typer(mapping.app, name="mapping", cls=CommandGroup)
 app.add_typer(adapter.app, name="adapter", cls=CommandGroup)

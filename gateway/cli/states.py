@@ -16,6 +16,12 @@ _FRENCH: Final = {
     "paused in its file": "suspendue dans son fichier",
     "not released": "sans version",
     "refused": "refusée",
+    # a commune that leaves
+    "announced": "départ annoncé",
+    "draining": "part : achève ce qui attend",
+    "telling": "part : prévient le portail",
+    "erasing": "part : suppression",
+    "ended": "partie",
     "ok": "bon",
     "broken": "en défaut",
     "gone": "disparu",

@@ -12,10 +12,11 @@ from gateway.catalogue.parts import CatalogueParts
 from gateway.catalogue.release import Release
 from gateway.catalogue.yaml_reader import load_yaml
 from gateway.contracts import gate
+from gateway.core.decommission import DecommissionStep
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.lane_name import GruLane, PortalLane, parse_lane
 from gateway.flow.lanes.configured import lanes_of
-from gateway.store import applied, leftover, releases, running_releases
+from gateway.store import applied, decommissions, leftover, releases, running_releases
 from gateway.store.engine import Store
 from gateway.store.leftover import Leftover
 from gateway.store.outbox import backlog
@@ -42,6 +43,8 @@ class ConnectedCommune:
     paused: bool
     #: The daemon does not run what is active; what ran before may go on.
     refused: bool
+    #: The step of its leaving the gateway; None: it does not leave.
+    departure: DecommissionStep | None = None
 
     @property
     def file(self) -> str:
@@ -95,6 +98,7 @@ async def everybody(
     known = await store.read(memory.recall)
     texts = await store.read(applied.files)
     words = await store.read(running_releases.get_all)
+    leaving = {one.commune: one.step for one in await store.read(decommissions.every)}
     now = datetime.now(UTC)
     waiting = await store.read(backlog.waiting_by_lane, now)
     remembered = _by_commune({*known, *waiting})
@@ -127,6 +131,7 @@ async def everybody(
             left[insee],
             _paused(commune, texts.get(insee)),
             _refused(ledger.active.get(insee), words.get(insee)),
+            leaving.get(insee),
         )
     return ConnectedCommunes(found, known, waiting, bool(ledger.active))
 

@@ -18,7 +18,7 @@ from gateway.contracts.leaving import rendered_otherwise
 from gateway.contracts.texts import say
 from gateway.contracts.urgent import beyond_addresses
 from gateway.core.errors import ConfigurationFault, Fault
-from gateway.store import releases
+from gateway.store import decommissions, releases
 from gateway.store.engine import Store
 from gateway.store.releases import Activation, ReleaseLedger
 
@@ -151,9 +151,11 @@ async def _unfit(
 async def adopt(
     store: Store, files: Mapping[str, Release], now: Callable[[], datetime]
 ) -> list[str]:
-    """Activate what the files say, unsigned and not run. Return the communes concerned. For
-    demonstrations and development: the trail records it as such."""
+    """Activate what the files say, unsigned and not run, but for communes that have left. Return
+    the communes concerned. For demonstrations and development: the trail records it as such."""
     ledger = await store.read(releases.ledger)
+    left = await store.read(decommissions.departed)
+    files = {insee: one for insee, one in files.items() if insee not in left}
     wanted = {}
     for insee, release in files.items():
         running = ledger.active.get(insee)

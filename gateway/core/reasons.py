@@ -491,6 +491,8 @@ BUILT_IN = (
            "the person's data were erased", "les données de la personne ont été effacées"),
     Reason("erasure_withdrawn", _A.GATEWAY, _W.NOBODY,
            "the person's account exists after all", "le compte de la personne existe finalement"),
+    Reason("decommissioned", _A.GATEWAY, _W.NOBODY,
+           "the commune has left the gateway", "la commune a quitté la passerelle"),
     Reason("accepted", _A.GATEWAY, _W.NOBODY,
            "the far end took it", "le serveur l'a prise"),
     Reason("found", _A.GATEWAY, _W.NOBODY,

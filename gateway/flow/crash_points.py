@@ -31,6 +31,14 @@ CRASH_POINTS: Final = (
     "erase.flushed",
     "erase.erased",
     "erase.acknowledged",
+    "decommission.draining",
+    "decommission.telling",
+    "decommission.settled",
+    "decommission.erasing",
+    "decommission.deleted",
+    "decommission.rest_deleted",
+    "decommission.cleaned",
+    "decommission.ended",
 )
 
 _passed: dict[str, int] = {}

@@ -16,6 +16,7 @@ from gateway.core.errors import Rejected
 from gateway.core.outcome import Outcome
 from gateway.core.request import EventKind, Json
 from gateway.core.sighting import SKEW
+from gateway.flow.departures import LEFT
 from gateway.flow.far_ends import FarEnds
 from gateway.sdk.publik.localtime import parse_local
 from gateway.store import cursors, intake
@@ -156,6 +157,8 @@ class DueReader:
 
     def _routed(self, portal: str, commune: str, teleservice: Teleservice) -> str | None:
         """Return None, or the code of the refusal."""
+        if self.far_ends.departures.is_closed(commune):
+            return LEFT
         try:
             self.catalogue.route(portal, commune, teleservice.slug)
         except Rejected as error:
@@ -184,6 +187,9 @@ class DueReader:
             commune, code = self._commune(portal, teleservice, row, here)
             if here is not None and here.commune != commune:
                 here = None  # another commune's key named it
+            if code == LEFT:
+                found.settled.append(ref)
+                continue
             if commune is None or code is not None:
                 found.refused.append((ref, commune, code or "no_commune"))
                 continue

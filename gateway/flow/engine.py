@@ -21,6 +21,7 @@ from gateway.flow.anonymised import AnonymisationWatch
 from gateway.flow.antivirus import Antivirus
 from gateway.flow.attachments import Attachments, open_attachments, open_objects
 from gateway.flow.changes import ChangeReceiver
+from gateway.flow.decommission import Decommissioner
 from gateway.flow.deliver import Deliverer
 from gateway.flow.environment import Environment
 from gateway.flow.erase import Eraser
@@ -89,6 +90,7 @@ class Engine:
     reminders: ErasureReminders
     anonymisations: AnonymisationWatch
     identity_events: IdentityEvents
+    decommissioner: Decommissioner
     #: None when GLC is not configured.
     identity: IdentityWatch | None = None
     #: None when accounts are not linked.
@@ -132,6 +134,17 @@ class Engine:
         changed = self.far_ends.aim(following)
         await asyncio.gather(*(self._change(insee, grace) for insee in changed))
         return changed
+
+    async def follow_departures(self, grace: float) -> list[str]:
+        """Read which communes leave, and serve those no more that are gone. Return these. Raises
+        Unavailable."""
+        departures = self.far_ends.departures
+        await departures.refresh(self.store)
+        aimed = self.far_ends.aimed
+        gone = [insee for insee in aimed.communes if departures.is_gone(insee)]
+        if gone:
+            await self.follow(departures.without(aimed), grace)
+        return gone
 
     async def prove(self, following: Catalogue) -> list[str]:
         """Use the secrets and certificates of `following`. Return the names of those that changed.
@@ -219,6 +232,7 @@ async def open_engine(
         far_ends = await opened.enter_async_context(
             open_far_ends(catalogue, environment=environment, transport=transport, shared=shared)
         )
+        await far_ends.departures.refresh(store)
         attachments = open_attachments(catalogue.settings.attachments, store, environment)
         antivirus = Antivirus(catalogue.settings.antivirus, environment)
         files = FileOpener(store, environment, attachments)
@@ -299,6 +313,7 @@ async def open_engine(
             ErasureReminders(store, far_ends, environment, None if relay is None else relay.send),
             AnonymisationWatch(store, far_ends, hasher, environment, deadline),
             IdentityEvents(store, hasher, environment, register),
+            Decommissioner(store, far_ends, environment, lanes.wake, attachments, register),
             identity,
             linking,
             alone,

@@ -21,6 +21,7 @@ import structlog
 from gateway.catalogue.catalogue import AttachmentStore, Catalogue, Commune, Glc, Gru, Portal
 from gateway.catalogue.network import TIMEOUT
 from gateway.core.lane_name import PortalLane, parse_lane
+from gateway.flow.departures import Departures
 from gateway.flow.environment import Environment
 from gateway.flow.identity import identity_source
 from gateway.sdk import Adapter, Context
@@ -69,6 +70,8 @@ class FarEnds:
         transport: Transport,
         shared: CallBudget,
     ) -> None:
+        #: The communes that leave, whatever the catalogue says.
+        self.departures = Departures(environment)
         #: The catalogue that runs, and the one that runs once every changed commune is exchanged.
         self.catalogue = self.aimed = catalogue
         #: By lane name.

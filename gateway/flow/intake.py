@@ -16,6 +16,7 @@ from gateway.catalogue.catalogue import Catalogue, Route, Teleservice
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.ids import displaced_ref, named
 from gateway.core.request import EventKind
+from gateway.flow.departures import LEFT
 from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.observer import Observer
@@ -87,16 +88,23 @@ class Intake:
     observer: Observer
 
     def target(self, sender: Sender, commune: str | None, slug: str) -> CallTarget:
-        """Find the form and route of a call. Raises Rejected as `Catalogue.route` does."""
-        catalogue = self.far_ends.catalogue
+        """Find the form and route of a call. Raises Rejected as `Catalogue.route` does, and 410 for
+        a commune that is gone."""
+        catalogue, departures = self.far_ends.catalogue, self.far_ends.departures
+        if commune is not None and departures.is_gone(commune):
+            raise departures.refusal(commune)
         route = None if commune is None else catalogue.route(sender.portal, commune, slug)
         return CallTarget(sender, catalogue.teleservice(sender.portal, slug), route, catalogue)
 
     async def pass_over(
         self, sender: Sender, commune: str | None, slug: str, ref: str | None, code: str
     ) -> None:
-        """Note for the operator a request that has no route. The portal is told as well."""
+        """Note for the operator a request that has no route. The portal is told as well. Of a
+        commune that has left nothing is noted."""
         portal = sender.portal
+        if code == LEFT:
+            self.observer.departed("push")
+            return
         known = slug if slug in self.far_ends.catalogue.portals[portal].teleservices else None
         self.observer.passed_over(portal, known, code)
         log.warning("request.passed_over", portal=portal, teleservice=known, code=code)
@@ -178,6 +186,7 @@ class Intake:
             commune = await beside(formdata.size, told)
             if not sender.may(commune):
                 raise Rejected(403, "other_commune", "Cette clé n'est pas celle de la commune.")
+            self.far_ends.departures.check_open(commune)
             return self._route(target, commune)
         except Rejected as refusal:
             await self.pass_over(sender, commune, teleservice.slug, formdata.ref, refusal.code)
@@ -193,6 +202,9 @@ class Intake:
     async def _add(
         self, target: CallTarget, found: StoredRequest, formdata: Formdata, event: AnnouncedEvent
     ) -> IntakeResult:
+        if self.far_ends.departures.is_closed(found.commune):
+            self.observer.departed("event")
+        self.far_ends.departures.check_open(found.commune)
         route = self._route(target, found.commune)
         aside = found.ref != named(found.ref, found.commune)
         return await self._receive(target, route, formdata, event, aside=aside)

@@ -106,7 +106,10 @@ class LinkDesk:
     # --- the commune's request ----------------------------------------------------------------
 
     def commune(self, insee: str) -> tuple[Commune, CommuneLinking]:
-        """Return a commune with its settings for links. Raises Rejected 404."""
+        """Return a commune with its settings for links. Raises Rejected 404, 410."""
+        if self.far_ends.departures.is_closed(insee):
+            self._observer.departed("link")
+            raise self.refusal("commune_left", insee)
         found = self.far_ends.catalogue.communes.get(insee)
         if found is None or found.linking is None:
             raise self.refusal("no_linking")

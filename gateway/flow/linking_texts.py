@@ -9,6 +9,7 @@ _AGAIN = "Revenez sur le portail de votre commune et recommencez."
 #: Word -> (HTTP status, the sentence for the reader).
 REFUSALS: Final[dict[str, tuple[int, str]]] = {
     "no_linking": (404, "Cette commune ne propose pas de rattacher un compte."),
+    "commune_left": (410, "Cette commune n'est plus raccordée : rien ne s'y rattache plus."),
     "bad_request": (403, f"La demande du portail de la commune n'est pas valable. {_AGAIN}"),
     "expired_request": (403, f"La demande du portail de la commune a expiré. {_AGAIN}"),
     "replayed_request": (403, f"La demande du portail de la commune a déjà servi. {_AGAIN}"),

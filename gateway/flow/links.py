@@ -168,6 +168,18 @@ class LinkRegister:
         """Drop all links of a commune, within the caller's transaction; return how many."""
         return linked.drop_commune(connection, commune)
 
+    async def end_sessions(self, commune: str) -> int:
+        """End the sessions in which an account is being linked with this commune's portal; return
+        how many. Raises Unavailable."""
+        marks = []
+        for mark, text in await self.store.read(linked.open_sessions):
+            request = self.cipher.unseal(f"link_session {mark}", text).get("request")
+            if request is not None and request["commune"] == commune:
+                marks.append(mark)
+        for mark in marks:
+            await self.store.write(linked.close_session, mark)
+        return len(marks)
+
     def _link(self, row: StoredLink) -> AccountLink:
         value = self._opened(row)
         return AccountLink(

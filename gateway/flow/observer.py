@@ -23,5 +23,8 @@ class Observer:
     def link_refused(self, word: str) -> None:
         """A step of linking accounts was refused; `word` says why."""
 
+    def departed(self, kind: str) -> None:
+        """A call for a commune that has left was refused: push, event, state, webhook or link."""
+
     def attachments_failed(self, operation: Operation) -> None:
         """A call of the object store failed."""

@@ -102,9 +102,9 @@ class Receiver:
         formdata.
 
         On NEW or SAME the request is on disk. Raises Rejected: 400 for an id of our own form or an
-        address on another host than the portal's, 403 for an address of another formdata, 4xx for
-        files. Raises Unavailable when the portal cannot be asked for a file or a commune, the disk
-        is full, or the database or object store does not answer.
+        address on another host than the portal's, 403 for an address of another formdata, 410 for a
+        commune that has left, 4xx for files. Raises Unavailable when the portal cannot be asked for
+        a file or a commune, the disk is full, or the database or object store does not answer.
         """
         formdata = self._own(route, formdata)
         if event.kind is EventKind.CREATION and is_ours(formdata.ref):
@@ -125,6 +125,7 @@ class Receiver:
             incoming = await self._incoming(
                 route, formdata, event, at, nonce, vouched=vouched, pulled=pulled, aside=aside
             )
+            await self.far_ends.departures.check(self.store, route.commune)
             self.environment.crash("receive.before_commit")
             acceptance = await self._accept(incoming)
         self.environment.crash("receive.after_commit")

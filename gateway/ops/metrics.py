@@ -92,6 +92,12 @@ class Metrics(Observer):
             ("reason",),
             registry=registry,
         )
+        self._departed = Counter(
+            "gru_gateway_departed_refused",
+            "Calls for a commune that has left, which were refused, by their kind.",
+            ("kind",),
+            registry=registry,
+        )
         self._doomed = Gauge(
             "gru_gateway_attachments_doomed",
             "Objects that wait to be deleted from the attachments' object store.",
@@ -178,6 +184,9 @@ class Metrics(Observer):
 
     def link_refused(self, word: str) -> None:
         self._links_refused.labels(word).inc()
+
+    def departed(self, kind: str) -> None:
+        self._departed.labels(kind).inc()
 
     def attachments_failed(self, operation: Operation) -> None:
         self._attachment_failures.labels(operation).inc()

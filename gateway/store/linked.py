@@ -196,6 +196,16 @@ def session_answer(
     return session(connection, given, now)
 
 
+def open_sessions(connection: Connection) -> list[tuple[str, str]]:
+    """Return all sessions whose key is there: their mark, and what is sealed in them."""
+    found = []
+    for row in connection.execute(select(LINK_SESSION.c.mark, LINK_SESSION.c.sealed)).all():
+        text = sealed.unseal(connection, _session_place(row.mark), row.sealed)
+        if text is not None:
+            found.append((row.mark, text))
+    return found
+
+
 def close_session(connection: Connection, mark: str) -> bool:
     """End a session. Was it open?"""
     return _end(connection, LINK_SESSION.c.mark == mark) > 0

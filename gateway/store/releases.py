@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select
 
 from gateway.core.errors import Conflict, Fault, NotFound
-from gateway.store import trail
+from gateway.store import decommissions, trail
 from gateway.store.release_tables import RELEASE
 from gateway.store.texts import say
 from gateway.store.trail import TrailEntry
@@ -232,11 +232,12 @@ def activate(
 ) -> list[Activation]:
     """Make releases (digests by commune) those that run: one act.
 
-    Raises NotFound for one that is not stored, and Conflict for one that is not signed or did not
-    pass; `dev` skips this, and records that. `urgent`, by commune: it need not be signed when its
-    basis is signed and passed. A release that runs already is left out: another operator or a
-    starting replica was faster.
+    Raises NotFound for one that is not stored, and Conflict for a commune that has left, and for
+    one that is not signed or did not pass; `dev` skips this, and records that. `urgent`, by
+    commune: it need not be signed when its basis is signed and passed. A release that runs already
+    is left out: another operator or a starting replica was faster.
     """
+    decommissions.refuse_departed(connection, wanted)
     known = _held(connection, wanted.values())
     chosen: dict[str, dict[str, Any]] = {}
     for commune, digest in sorted(wanted.items()):

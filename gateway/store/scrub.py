@@ -178,7 +178,7 @@ def scrub(
     lanes: set[str] = set()
     for row in targets:
         # Not before a GRU that may still work on our call must have finished.
-        due = _reached(connection, row.request_id)
+        due = reached(connection, row.request_id)
         if due is not None:
             lane = str(GruLane(row.commune, row.gru))
             _owe(connection, erasure_id, row.request_id, lane, new_id, max(due, now), now)
@@ -257,7 +257,7 @@ def _account(connection: Connection, erasure_id: str) -> str | None:
     return account
 
 
-def _reached(connection: Connection, request_id: str) -> datetime | None:
+def reached(connection: Connection, request_id: str) -> datetime | None:
     """Return the time from which a GRU can be told to erase this request; None when it cannot have
     it. A claim without an attempt may have been sent by a process that died."""
     submit = connection.execute(

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from gateway.catalogue.catalogue import Catalogue, Gru
 from gateway.core.errors import Rejected
+from gateway.flow.departures import LEFT
 from gateway.sdk import WebhookCall
 from gateway.sdk.work import work_of
 from gateway.web.body import read_body
@@ -22,7 +23,7 @@ from gateway.wire.spool import LARGE
 Which = Annotated[str, Path(description="The GRU's name in the commune's file, or its adapter.")]
 
 _PATH = "/gru/v1/communes/{insee}/webhooks/{adapter}"
-_REFUSALS = failures(400, 401, 404, 408, 413, 503)
+_REFUSALS = failures(400, 401, 404, 408, 410, 413, 503)
 
 
 def gru_router(web: Web) -> APIRouter:
@@ -32,6 +33,9 @@ def gru_router(web: Web) -> APIRouter:
     largest = largest_webhook(engine.catalogue)
 
     async def receive(request: Request, insee: str, adapter: str) -> Response:
+        if engine.far_ends.departures.is_settled(insee):
+            web.metrics.departed("webhook")
+            raise Rejected(410, LEFT, "This commune has left the gateway: nothing of it is taken.")
         gru = _gru(engine.catalogue, insee, adapter)
         if not engine.adapters[gru.lane_name].capabilities.webhook:
             raise Rejected(404, "no_webhook", "This GRU's adapter takes no webhook.")

@@ -114,6 +114,7 @@ class _Calls:
         return self.engine.catalogue
 
     async def push(self, request: Request, insee: str | None, slug: str) -> Response:
+        self._check_open(insee, "push")
         sender = self._proven(request, insee, slug)
         with self._turn(sender) as seat, self._body_reader(seat) as body_reader:
             try:
@@ -126,6 +127,7 @@ class _Calls:
             return self._taken(await self.intake.push(target, formdata, event))
 
     async def receive(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
+        self._check_open(insee, "event")
         target = self.intake.target(self._proven(request, insee, slug), insee, slug)
         with self._turn(target.sender) as seat, self._body_reader(seat) as body_reader:
             body = await self._body(request, body_reader)
@@ -134,6 +136,9 @@ class _Calls:
             return self._taken(await self.intake.receive_event(target, found, formdata, event))
 
     async def state(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
+        departures = self.engine.far_ends.departures
+        if insee is not None and departures.is_gone(insee):
+            self._check_open(insee, "state")
         target = self.intake.target(self._proven(request, insee, slug), insee, slug)
         state, owed = await self.intake.state(target, ref)
         data = self._data(state) | {
@@ -142,6 +147,14 @@ class _Calls:
             "waiting": owed,
         }
         return _answer(200, data)
+
+    def _check_open(self, insee: str | None, kind: str) -> None:
+        """Raises Rejected 410 for a commune that has left. Its keys prove nothing any more, so it
+        is said to anybody, and nothing of the call is read."""
+        departures = self.engine.far_ends.departures
+        if insee is not None and departures.is_closed(insee):
+            self.web.metrics.departed(kind)
+            raise departures.refusal(insee)
 
     def _proven(self, request: Request, insee: str | None, slug: str) -> Sender:
         """Return the sender, proven before any of the body is read."""

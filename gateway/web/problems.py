@@ -30,7 +30,7 @@ TITLES: dict[int, tuple[str, str]] = {
     405: ("Méthode non admise", "Method not allowed"),
     408: ("Envoi trop lent", "Request timeout"),
     409: ("Conflit", "Conflict"),
-    410: ("Demande effacée", "Gone"),
+    410: ("N'existe plus", "Gone"),
     413: ("Envoi trop volumineux", "Content too large"),
     415: ("Type de contenu non admis", "Unsupported media type"),
     416: ("Plage impossible", "Range not satisfiable"),

@@ -130,6 +130,7 @@ ON_THE_LOOP: dict[str, str] = {
     "gateway/flow/reconcile.py _documents read_document": "a formdata that was parsed before",
     "gateway/flow/attachments.py _try InMemory": "some bytes of ours",
     "gateway/flow/changes.py poll clean_text": "a cursor, which an adapter bounds",
+    "gateway/flow/decommission.py _erase clean": "the database's own, in its threads",
     "gateway/flow/erase.py _flush clean": "the object store's own",
     "gateway/flow/retention.py apply_retention clean": "the database's own, in its threads",
     "gateway/flow/sealing.py seal_what_was_before clean": "the database's own, in its threads",

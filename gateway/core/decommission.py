@@ -1,0 +1,100 @@
+"""The end of a commune's connection: its steps, and what its citizens are told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from gateway.core.status import Status
+
+
+class DecommissionStep(StrEnum):
+    """The step of a commune's decommission.
+
+    announced: nothing has changed yet. draining: nothing is taken from the portal any more; what
+    waits goes to the GRU. telling: what did not go is dropped, the portal is told of each open
+    request. erasing: the commune is served no more, and what is held of it is deleted. cancelled:
+    given up before anything was dropped.
+    """
+
+    ANNOUNCED = "announced"
+    DRAINING = "draining"
+    TELLING = "telling"
+    ERASING = "erasing"
+    ENDED = "ended"
+    CANCELLED = "cancelled"
+
+
+OVER = frozenset({DecommissionStep.ENDED, DecommissionStep.CANCELLED})
+#: A person may still give it up: nothing was dropped.
+REVOCABLE = frozenset({DecommissionStep.ANNOUNCED, DecommissionStep.DRAINING})
+#: The portal's pushes and citizens' links are refused.
+CLOSED = frozenset(
+    {
+        DecommissionStep.DRAINING,
+        DecommissionStep.TELLING,
+        DecommissionStep.ERASING,
+        DecommissionStep.ENDED,
+    }
+)
+#: The words of the commune's GRU are refused, too.
+SETTLED = CLOSED - {DecommissionStep.DRAINING}
+#: Nothing of the commune is served any more.
+GONE = SETTLED - {DecommissionStep.TELLING}
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A commune that leaves, or has left. `closed_at` is None until nothing is taken any more."""
+
+    commune: str
+    name: str
+    step: DecommissionStep
+    closed_at: datetime | None = None
+
+
+class Handover(StrEnum):
+    """The part of a request that its GRU has: nothing, perhaps it, or all."""
+
+    NOTHING = "nothing"
+    PERHAPS = "perhaps"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """The last word about a request: a status (None: it stays), and a text for the citizen."""
+
+    status: Status | None
+    message: str
+
+
+def farewell(
+    name: str, day: str, handover: Handover, reference: str | None, *, dropped: bool
+) -> Farewell:
+    """Return what the citizen is told. `dropped`: something that they added did not leave.
+
+    A request that the GRU has goes on there: to end it here would tell a lie.
+    """
+    left = f"La commune de {name} ne passe plus par ce service depuis le {day}."
+    match handover:
+        case Handover.NOTHING:
+            return Farewell(
+                Status.CANCELLED,
+                f"{left} Votre demande ne lui a pas été transmise et ne le sera pas :"
+                " adressez-vous directement à la commune.",
+            )
+        case Handover.PERHAPS:
+            return Farewell(
+                None,
+                f"{left} Il n'est pas certain qu'elle ait reçu votre demande :"
+                " vérifiez-le auprès d'elle.",
+            )
+    under = f" sous la référence {reference}" if reference else ""
+    lost = " Vos derniers ajouts ne lui ont pas été transmis." if dropped else ""
+    return Farewell(
+        None,
+        f"{left} Elle a votre demande{under} et la traite, mais la suite ne s'affichera plus"
+        f" ici : adressez-vous directement à elle.{lost}",
+    )

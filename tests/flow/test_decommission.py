@@ -1,0 +1,136 @@
+"""A commune leaves: what waits goes or is dropped, the portal is told, nothing stays. Killed at
+each step, the next process goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.core.decommission import DecommissionStep
+from gateway.core.delivery import State
+from gateway.core.errors import Rejected
+from gateway.flow import decommission
+from gateway.flow.crash_points import CRASH_POINTS
+from gateway.flow.intake import Sender
+from gateway.store import decommissions, departed, trail
+from gateway.store.decommissions import Decommission
+from tests.builders import leaving
+from tests.flow.rig import BRON, GRU_A, SLUG, VILLEURBANNE, Died, Rig, catalogue, make
+
+POINTS = [point for point in CRASH_POINTS if point.startswith("decommission.")]
+MARKER = "MARQUEUR-FICTIF-5d1c"
+
+
+@pytest.fixture
+def rig(tmp_path: Path, template: Path) -> Iterator[Rig]:
+    # In clear: these tests look for bytes in files, where sealing would hide them.
+    made = make(tmp_path, template, catalogue(data_dir=tmp_path / "var"), sealed=False)
+    yield made
+    made.database.close()
+
+
+def order(rig: Rig, **changes: Any) -> Decommission:
+    now = rig.clock.now
+    return leaving(announced_at=now, **{"stop_at": now, **changes})
+
+
+async def step(rig: Rig) -> DecommissionStep | None:
+    one = await rig.database.read(decommissions.current, BRON)
+    return None if one is None else one.step
+
+
+async def to_its_end(rig: Rig) -> Decommission:
+    """Move the clock and advance until it has ended."""
+
+    async def ended() -> bool:
+        await rig.engine.follow_departures(1)
+        await rig.engine.decommissioner.advance()
+        if await step(rig) is DecommissionStep.ENDED:
+            return True
+        rig.advance(30)
+        return False
+
+    await rig.until(ended, "it never ended")
+    one = await rig.database.read(decommissions.current, BRON)
+    assert one is not None
+    return one
+
+
+def in_files(rig: Rig, marker: str) -> list[str]:
+    folder = Path(rig.database.engine.url.database or "").parent
+    return [
+        str(path)
+        for path in folder.rglob("*")
+        if path.is_file() and marker.encode() in path.read_bytes()
+    ]
+
+
+async def test_one_that_was_handed_over_one_that_waits_and_one_that_nobody_knows_of(
+    rig: Rig,
+) -> None:
+    async with rig.gateway():
+        there, first = await rig.send(description=MARKER)
+        await rig.state(first, State.DONE)
+        other, elsewhere = await rig.send(VILLEURBANNE, description="autre")
+        await rig.state(elsewhere, State.DONE)
+        await rig.rest(first, elsewhere)
+        rig.line.raises = httpx.ConnectError("away")
+        never, _ = await rig.send(description=MARKER)
+        await decommission.announce(rig.database, order(rig))
+        assert await rig.engine.decommissioner.advance() == 1
+        await rig.engine.follow_departures(1)
+        # Nothing is taken any more, and what waits may still go.
+        with pytest.raises(Rejected) as refused:
+            await rig.send(description="après")
+        assert (refused.value.status, refused.value.code) == (410, "commune_left")
+        await rig.push(rig.submit(VILLEURBANNE))
+        one = await to_its_end(rig)
+        assert one.counts["told"] == 2
+        assert one.counts["untold"] == one.counts["rows"] == one.counts["markers_found"] == 0
+        assert (one.counts["requests"], one.counts["dropped"]) == (2, 1)
+        assert one.counts["markers"] > 0
+        last = rig.told(there)[-1]
+        assert last["statut"] is None
+        assert "Elle a votre demande" in last["message"]
+        last = rig.told(never)[-1]
+        assert last["statut"] == "annulee"
+        assert "ne lui a pas été transmise" in last["message"]
+        assert len(rig.told(other)) == 1, "another commune's request is told nothing"
+        assert in_files(rig, MARKER) == []
+        left = await rig.database.read(departed.rows_left, BRON, "toodego")
+        assert set(left.values()) == {0}
+        assert (await rig.the(elsewhere)).state is State.DONE
+        assert BRON not in rig.engine.catalogue.communes
+        assert GRU_A not in rig.engine.adapters
+        with pytest.raises(Rejected) as refused:
+            rig.engine.intake.target(Sender("toodego", None, None), BRON, SLUG)
+        assert refused.value.code == "commune_left"
+        kinds = [e.kind for e in await rig.database.read(trail.entries, decommissions.STREAM)]
+        assert kinds == ["announced", "draining", "telling", "erasing", "ended"]
+        assert await rig.database.read(trail.verify, decommissions.STREAM) == []
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_the_next_process_goes_on(rig: Rig, point: str) -> None:
+    async with rig.gateway(stop=False):
+        there, first = await rig.send(description=MARKER)
+        await rig.rest(first)
+        rig.line.raises = httpx.ConnectError("away")
+        never, _ = await rig.send(description=MARKER)
+        await decommission.announce(rig.database, order(rig, drain=0))
+        rig.crash_at = point
+        with pytest.raises(Died):
+            await to_its_end(rig)
+    async with rig.gateway():
+        one = await to_its_end(rig)
+        assert (one.counts["told"], one.counts["untold"]) == (2, 0)
+        assert (one.counts["requests"], one.counts["rows"]) == (2, 0)
+        for item in (there, never):
+            assert sum("ne passe plus" in (e["message"] or "") for e in rig.told(item)) == 1
+        assert in_files(rig, MARKER) == []
+        kinds = [e.kind for e in await rig.database.read(trail.entries, decommissions.STREAM)]
+        assert kinds == ["announced", "draining", "telling", "erasing", "ended"]

@@ -1,0 +1,132 @@
+"""The statements of a commune's end, on both databases."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from sqlalchemy import Connection, insert, update
+
+from gateway.core.decommission import DecommissionStep
+from gateway.core.delivery import State
+from gateway.core.errors import Conflict, NotFound
+from gateway.flow import decommission
+from gateway.store import accepting, decommissions, departed, departing, marker_search, trail
+from gateway.store.engine import Database
+from gateway.store.erasure_tables import ERASURE, TARGET
+from gateway.store.tables import REQUEST
+from tests.builders import NOW, incoming, leaving, service_request
+from tests.flow.rig import BRON
+from tests.store.acts import claim_one, settle
+
+
+async def test_both_databases(store: Database) -> None:
+    """Each statement, on a request that was delivered, one that was not, and one of an erased
+    person, which stays as a proof."""
+    kept = await store.write(accepting.accept, incoming(service_request(ref="1")))
+    await store.write(accepting.accept, incoming(service_request(ref="2")))
+    erased = await store.write(accepting.accept, incoming(service_request(ref="3")))
+    assert kept.request is not None
+    assert erased.request is not None
+    commune, portal = kept.request.commune, kept.request.portal
+    await store.write(_proves_an_erasure, erased.request.id)
+    claimed = await claim_one(store, limit=1)
+    assert claimed.request.id == kept.request.id
+    one = leaving(commune=commune, portal=portal)
+    await store.write(decommissions.announce, one)
+    with pytest.raises(Conflict):
+        await store.write(
+            decommissions.announce, leaving(commune=commune, portal=portal, id="DEC-2")
+        )
+    work = await store.read(departing.count_owed, commune, portal)
+    assert (work.requests, work.open, work.waiting) == (2, 2, 3)
+    await store.write(decommissions.advance, one, DecommissionStep.DRAINING, NOW)
+    assert await store.read(decommissions.departed) == [commune]
+    assert not await store.write(decommissions.advance, one, DecommissionStep.DRAINING, NOW)
+    ids = (f"id-{n}" for n in count())
+    settled = await store.write(
+        departing.settle, commune, "Bron", portal, ids.__next__, NOW, "", 10
+    )
+    assert settled is not None
+    assert settled.numbers == {"dropped": 2, "to_tell": 1, "erasures_owed": 0}
+    assert await store.read(departing.unsettled, commune, portal) == 1, "a call is under way"
+    await settle(store, claimed, State.DONE)
+    again = await store.write(departing.settle, commune, "Bron", portal, ids.__next__, NOW, "", 10)
+    assert again is not None
+    assert again.numbers["to_tell"] == 1
+    assert await store.read(departing.unsettled, commune, portal) == 0
+    await store.write(departing.drop_reports, commune, NOW)
+    assert await store.read(departing.count_told, commune) == {"told": 0, "untold": 2}
+    await store.write(departing.pause_grus, commune)
+    await store.write(departing.withdraw_release, commune, NOW)
+    await store.write(departed.store_markers, "DEC-1", commune)
+    assert await store.read(departed.read_markers, "DEC-1")
+    gone = await store.write(departed.delete_requests, commune, "DEC-1", "", 10)
+    assert gone is not None
+    assert gone.numbers == {"requests": 2, "files": 0}
+    assert await store.write(departed.delete_requests, commune, "DEC-1", gone.last, 10) is None
+    await store.write(departed.delete_rest, commune, portal)
+    rows = await store.read(departed.rows_left, commune, portal)
+    assert set(rows.values()) == {0}
+    assert await store.read(departed.kept, commune) == 1
+    markers = await store.read(departed.read_markers, "DEC-1")
+    assert await store.read(marker_search.search_tables, markers) == []
+    assert await store.read(marker_search.search_tables, ["Fin de la convention"]) == [
+        "decommission",
+        "trail",
+    ]
+    await store.write(departed.forget_markers, "DEC-1")
+    assert await store.read(departed.read_markers, "DEC-1") == []
+    with pytest.raises(Conflict):
+        await store.write(decommissions.reopen, commune, "A. Agent", NOW)
+
+
+def _proves_an_erasure(connection: Connection, request_id: str) -> None:
+    connection.execute(
+        insert(ERASURE).values(
+            id="ERA-1",
+            run="RUN-1",
+            mark="ab",
+            source="events",
+            state="closed",
+            found_at=NOW,
+            reason="",
+            requests=1,
+            files=0,
+            told="",
+        )
+    )
+    connection.execute(
+        insert(TARGET).values(erasure_id="ERA-1", request_id=request_id, commune=BRON, gru="outil")
+    )
+    connection.execute(
+        update(REQUEST).where(REQUEST.c.id == request_id).values(erased_at=NOW, api_url=None)
+    )
+
+
+async def test_it_may_be_given_up_hurried_and_taken_back(store: Database) -> None:
+    with pytest.raises(NotFound):
+        await decommission.cancel(store, BRON, "A. Agent", NOW)
+    await decommission.announce(store, leaving(stop_at=NOW + timedelta(days=3)))
+    await decommission.hurry(store, BRON, "A. Agent", NOW)
+    one = await store.read(decommissions.current, BRON)
+    assert one is not None
+    assert one.stop_at == NOW
+    await decommission.cancel(store, BRON, "A. Agent", NOW)
+    assert await store.read(decommissions.every) == []
+    await decommission.announce(store, leaving(id="DEC-2"))
+    one = await store.read(decommissions.current, BRON)
+    for step in ("DRAINING", "TELLING", "ERASING", "ENDED"):
+        assert one is not None
+        assert await store.write(decommissions.advance, one, DecommissionStep[step], NOW)
+        one = await store.read(decommissions.current, BRON)
+    with pytest.raises(Conflict):
+        await decommission.cancel(store, BRON, "A. Agent", NOW)
+    with pytest.raises(Conflict):
+        await decommission.hurry(store, BRON, "A. Agent", NOW)
+    with pytest.raises(Conflict):
+        await store.write(decommissions.refuse_departed, {BRON: "digest"})
+    await decommission.reopen(store, BRON, "A. Agent", NOW)
+    await store.write(decommissions.refuse_departed, {BRON: "digest"})
+    assert await store.read(trail.verify, decommissions.STREAM) == []
