@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.core.sealing import MasterKey, read_masters
 from gateway.store.keys import DatabaseKeys, WrappedKey
-from gateway.store.sealed import Sealer
+from gateway.store.sealer import Sealer
 
 
 def master(name: str = "essai") -> MasterKey:
@@ -45,8 +45,9 @@ class MemoryKeys:
     def count_by_master(self) -> dict[str, int]:
         return dict(Counter(one.master for one in self.rows.values()))
 
-    def not_under(self, master: str, limit: int) -> list[WrappedKey]:
-        return [one for one in self.rows.values() if one.master != master][:limit]
+    def not_under(self, master: str, after: str, limit: int) -> list[WrappedKey]:
+        rows = sorted(self.rows.values())
+        return [one for one in rows if one.master != master and one.id > after][:limit]
 
     def rewrap(self, old: Sequence[WrappedKey], new: Sequence[WrappedKey]) -> None:
         for before, after in zip(old, new, strict=True):

@@ -64,11 +64,15 @@ def rotate(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
         for name, one in daemons.items():
             if first not in one.masters:
                 raise Conflict(say("daemon_without", daemon=name, id=first))
-        count = sealing.rotate(database, _print_progress)
+        done = sealing.rotate(database, Environment(), _print_progress)
     if as_json:
-        emit({"master": first, "keys": count})
+        emit({"master": first, "keys": done.keys, "damaged": done.damaged})
+    elif done.damaged:
+        print_message(say("rotated_but", count=done.keys, id=first, damaged=done.damaged))
     else:
-        print_message(say("rotated", count=count, id=first))
+        print_message(say("rotated", count=done.keys, id=first))
+    if done.damaged:
+        raise typer.Exit(Exit.NO)
 
 
 @app.command()

@@ -32,6 +32,10 @@ say = Messages(
          "take the others out of sealing.masters, then destroy them",
          "{count} clés scellées par {id} ; plus aucune autre clé maîtresse ne sert",
          "retirer les autres de sealing.masters, puis les détruire"),
+    Text("rotated_but", "{count} keys wrapped by {id}; {damaged} do not open, and stay as they are",
+         "keys check tells of which requests; put the newest backup of the keys back",
+         "{count} clés scellées par {id} ; {damaged} ne s'ouvrent pas et restent telles quelles",
+         "keys check compte les demandes ; remettre la plus récente sauvegarde des clés"),
     Text("daemon_without", "daemon {daemon} does not know the master key {id} yet: it could open"
          " nothing any more", "gru-gateway secrets reload, or restart it",
          "le démon {daemon} ne connaît pas encore la clé maîtresse {id} : il n'ouvrirait plus rien",

@@ -24,7 +24,7 @@ from gateway.flow.texts import say
 from gateway.store import installation, resealing, sealed
 from gateway.store.engine import Store
 from gateway.store.keys import DatabaseKeys
-from gateway.store.sealed import Sealer
+from gateway.store.sealer import Sealer
 
 log = structlog.get_logger()
 
@@ -122,15 +122,23 @@ def masters_in_use(store: Store) -> list[MasterUse]:
     ]
 
 
-def rotate(store: Store, progress: Callable[[int], None]) -> int:
-    """Wrap every key by the first master key, some at a time; return how many. It may be stopped
-    anywhere and run again, while daemons work. `progress` is told how many are done. Raises
-    Unavailable."""
-    done, sealer = 0, store.sealer
-    while sealer is not None and (count := sealer.rewrap(_KEYS_AT_ONCE)):
-        done += count
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """The number of keys that were wrapped anew, and of those that do not open and stay."""
+
+    keys: int
+    damaged: int
+
+
+def rotate(store: Store, environment: Environment, progress: Callable[[int], None]) -> Rotation:
+    """Wrap every key by the first master key, some at a time. It may be stopped anywhere and run
+    again, while daemons work. `progress` is told how many are done. Raises Unavailable."""
+    done, damaged, after, sealer = 0, 0, "", store.sealer
+    while sealer is not None and (batch := sealer.rewrap(after, _KEYS_AT_ONCE)) is not None:
+        done, damaged, after = done + batch.keys, damaged + batch.damaged, batch.last
         progress(done)
-    return done
+        environment.crash("keys.rewrapped")
+    return Rotation(done, damaged)
 
 
 async def seal_what_was_before(store: Store, environment: Environment) -> int:

@@ -17,7 +17,7 @@ from gateway.store.tables import CONDEMNED_KEY
 
 if TYPE_CHECKING:
     from gateway.store.engine import Store
-    from gateway.store.sealed import Sealer
+    from gateway.store.sealer import Sealer
 
 #: Keys destroyed at once.
 _AT_ONCE: Final = 500

@@ -30,7 +30,7 @@ from gateway.store.postgres import ConnectionMonitor
 from gateway.store.texts import say
 
 if TYPE_CHECKING:
-    from gateway.store.sealed import Sealer
+    from gateway.store.sealer import Sealer
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -86,8 +86,8 @@ class KeyStore(Protocol):
         """Count the keys by the id of their master key."""
         ...
 
-    def not_under(self, master: str, limit: int) -> list[WrappedKey]:
-        """Return some of the keys that another master key wraps."""
+    def not_under(self, master: str, after: str, limit: int) -> list[WrappedKey]:
+        """Return the next keys, by id, that another master key wraps."""
         ...
 
     def rewrap(self, old: Sequence[WrappedKey], new: Sequence[WrappedKey]) -> None:
@@ -171,12 +171,13 @@ class DatabaseKeys:
             counted = select(TABLE.c.master, func.count()).group_by(TABLE.c.master)
             return {row[0]: row[1] for row in connection.execute(counted)}
 
-    def not_under(self, master: str, limit: int) -> list[WrappedKey]:
+    def not_under(self, master: str, after: str, limit: int) -> list[WrappedKey]:
         if not self.exists:
             return []
         with errors_named(), self._engine(reader=True).connect() as connection:
-            other = select(TABLE).where(TABLE.c.master != master).order_by(TABLE.c.id).limit(limit)
-            return [WrappedKey(*row) for row in connection.execute(other)]
+            other = select(TABLE).where(TABLE.c.master != master, TABLE.c.id > after)
+            found = connection.execute(other.order_by(TABLE.c.id).limit(limit))
+            return [WrappedKey(*row) for row in found]
 
     def rewrap(self, old: Sequence[WrappedKey], new: Sequence[WrappedKey]) -> None:
         with errors_named(), self._engine().begin() as connection:

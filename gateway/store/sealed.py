@@ -6,39 +6,26 @@ A database without a Sealer keeps everything in clear: a temporary one of invent
 from __future__ import annotations
 
 import json
-import secrets
-import time
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from contextlib import nullcontext, suppress
 from datetime import datetime
-from threading import Lock
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, select, update
 
 from gateway.core import sealing
 from gateway.core.errors import Unavailable
 from gateway.core.messages import Message
 from gateway.core.request import Attachment
-from gateway.core.sealing import KEY, NONCE, MasterKey, NotOpened, Place
+from gateway.core.sealing import Place
 from gateway.store import condemned, installation
 from gateway.store.dialect import among, micros
 from gateway.store.driver_errors import errors_named
 from gateway.store.engine import SEALER
-from gateway.store.keys import KeyStore, WrappedKey
 from gateway.store.opening import open_database_engine
+from gateway.store.sealer import Sealer
 from gateway.store.tables import ATTACHMENT, REQUEST
 from gateway.store.texts import say
 
-#: The key of keyed hashes lies among the others.
-HASHES: Final = "hashes"
-#: Keys made at once, of which one commit makes all durable; and keys kept open in memory.
-SPARE: Final = 64
-_OPEN: Final = 4096
-#: Seconds after which all of these are read anew: another process may have destroyed some.
-_KEPT_OPEN: Final = 300.0
 #: The last requests whose keys must be here: keys of before these would be an older copy.
 _NEWEST: Final = 16
 #: The columns of `read_attachment`.
@@ -46,180 +33,6 @@ ATTACHMENT_COLUMNS: Final = tuple(
     ATTACHMENT.c[name]
     for name in ("id", "request_id", "field", "filename", "content_type", "size", "address")
 )
-
-
-class Sealer:
-    """Seals and opens values with keys of a KeyStore. Its methods may be called from any thread.
-
-    The first of `masters` wraps new keys, each of them opens those that it has wrapped. They may be
-    replaced at any time.
-    """
-
-    def __init__(self, keys: KeyStore, masters: Sequence[MasterKey]) -> None:
-        self.keys = keys
-        self.masters = tuple(masters)
-        self._lock = Lock()
-        self._spare: list[tuple[str, AESGCM]] = []
-        self._open: OrderedDict[str, AESGCM] = OrderedDict()
-        self._open_until = 0.0
-        #: Counts the destructions of keys here.
-        self._destructions = 0
-        self._hashes: bytes | None = None
-
-    def new_key(self) -> str:
-        """Return the id of a new key, which is durable. Raises Unavailable."""
-        with self._lock:
-            if not self._spare:
-                self._spare = self._made(SPARE)
-            key_id, key = self._spare.pop()
-            self._remember(key_id, key)
-        return key_id
-
-    def return_key(self, key_id: str) -> None:
-        """Take a new key back with which nothing was sealed."""
-        with self._lock:
-            key = self._open.pop(key_id, None)
-            if key is not None:
-                self._spare.append((key_id, key))
-
-    def load(self, texts: Iterable[str | None]) -> None:
-        """Open the keys of many sealed texts at once. One that is damaged is left to who opens its
-        texts. Raises Unavailable."""
-        wanted = set()
-        for one in texts:
-            if one is not None and sealing.is_sealed(one):
-                with suppress(NotOpened):
-                    wanted.add(sealing.key_id_of(one))
-        self._opened(wanted, damaged=True)
-
-    def seal(self, key_id: str, place: Place, text: str) -> str:
-        """Seal a text with a key. Raises Unavailable, also when the key is destroyed."""
-        key = self._opened([key_id]).get(key_id)
-        if key is None:
-            raise Unavailable(say("key_destroyed"))
-        return sealing.seal(key_id, key, place, text, secrets.token_bytes(NONCE))
-
-    def unseal(self, place: Place, text: str) -> str | None:
-        """Return what is sealed; None when its key is destroyed. A text of before the sealing is
-        returned as it is. Raises NotOpened, Unavailable."""
-        if not sealing.is_sealed(text):
-            return text
-        key_id = sealing.key_id_of(text)
-        key = self._opened([key_id]).get(key_id)
-        return None if key is None else sealing.unseal(key, place, text)
-
-    def destroy(self, key_ids: Sequence[str]) -> None:
-        """Destroy keys. What they sealed can never be read again. Raises Unavailable."""
-        self.keys.destroy(key_ids)
-        with self._lock:
-            self._destructions += 1
-            for key_id in key_ids:
-                self._open.pop(key_id, None)
-
-    def hash(self, purpose: str, *parts: str) -> str:
-        """Return a keyed hash, the same for ever. The first one makes its key. Raises
-        Unavailable."""
-        if self._hashes is None:
-            self._hashes = self._hash_key(make=True)
-        return sealing.keyed_hash(self._hashes or b"", purpose, *parts)
-
-    def identity(self) -> str | None:
-        """Name the keys as a whole; None where they are not. Nothing is written. Raises
-        Unavailable."""
-        key = self._hash_key(make=False)
-        return None if key is None else sealing.keyed_hash(key, "identity")
-
-    def rewrap(self, limit: int) -> int:
-        """Wrap up to `limit` keys of other master keys by the first one; return how many. Raises
-        Unavailable."""
-        first = self._first()
-        old = self.keys.not_under(first.id, limit)
-        self.keys.rewrap(old, [self._wrapped(first, one.id, self._unwrapped(one)) for one in old])
-        return len(old)
-
-    def count_lost(self, key_ids: Sequence[str]) -> int:
-        """Count those of these keys that are missing, or do not open. Raises Unavailable."""
-        lost = len(key_ids)
-        for one in self.keys.read(key_ids):
-            with suppress(NotOpened):
-                self._unwrapped(one)
-                lost -= 1
-        return lost
-
-    def unknown_masters(self) -> dict[str, int]:
-        """Return the master keys that wrap keys and are not given, each with how many."""
-        known = {master.id for master in self.masters}
-        return {
-            master: count
-            for master, count in sorted(self.keys.count_by_master().items())
-            if master not in known
-        }
-
-    def close(self) -> None:
-        self.keys.close()
-
-    def _opened(self, key_ids: Iterable[str], *, damaged: bool = False) -> dict[str, AESGCM]:
-        """Return those of these keys that are here. `damaged`: one that does not open is left out,
-        and NotOpened is not raised."""
-        found: dict[str, AESGCM] = {}
-        missing = []
-        with self._lock:
-            destructions = self._destructions
-            if time.monotonic() >= self._open_until:
-                self._open.clear()
-                self._open_until = time.monotonic() + _KEPT_OPEN
-            for key_id in key_ids:
-                known = self._open.get(key_id)
-                if known is None:
-                    missing.append(key_id)
-                else:
-                    found[key_id] = known
-        read: dict[str, AESGCM] = {}
-        for one in self.keys.read(missing):
-            with suppress(NotOpened) if damaged else nullcontext():
-                read[one.id] = AESGCM(self._unwrapped(one))
-        with self._lock:
-            # One that was destroyed while it was read here is not to be kept.
-            if destructions == self._destructions:
-                for key_id, key in read.items():
-                    self._remember(key_id, key)
-        return found | read
-
-    def _remember(self, key_id: str, key: AESGCM) -> None:
-        self._open[key_id] = key
-        if len(self._open) > _OPEN:
-            self._open.popitem(last=False)
-
-    def _made(self, count: int) -> list[tuple[str, AESGCM]]:
-        first = self._first()
-        made = [(secrets.token_hex(sealing.ID), secrets.token_bytes(KEY)) for _ in range(count)]
-        self.keys.add([self._wrapped(first, key_id, key) for key_id, key in made])
-        return [(key_id, AESGCM(key)) for key_id, key in made]
-
-    def _hash_key(self, *, make: bool) -> bytes | None:
-        with self._lock:
-            found = self.keys.read([HASHES])
-            if not found and make:
-                # Another process may make it, too: one of them is stored.
-                self.keys.add([self._wrapped(self._first(), HASHES, secrets.token_bytes(KEY))])
-                found = self.keys.read([HASHES])
-        return self._unwrapped(found[0]) if found else None
-
-    def _wrapped(self, master: MasterKey, key_id: str, key: bytes) -> WrappedKey:
-        nonce = secrets.token_bytes(NONCE)
-        return WrappedKey(key_id, master.id, sealing.wrap(master, key_id, key, nonce))
-
-    def _unwrapped(self, one: WrappedKey) -> bytes:
-        master = next((known for known in self.masters if known.id == one.master), None)
-        if master is None:
-            # A process that reads its secrets again knows it.
-            raise Unavailable(sealing.say("master_unknown", id=one.master))
-        return sealing.unwrap(master, one.id, one.wrapped)
-
-    def _first(self) -> MasterKey:
-        if not self.masters:
-            raise Unavailable(say("no_master"))
-        return self.masters[0]
 
 
 def sealer_of(connection: Connection) -> Sealer | None:

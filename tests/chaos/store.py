@@ -28,7 +28,7 @@ from gateway.core.errors import Unavailable
 from gateway.store.driver_errors import nameable
 from gateway.store.opening import open_database_engine
 from gateway.store.schema import upgrade
-from gateway.store.sealed import Sealer
+from gateway.store.sealer import Sealer
 from tests.store.postgres import server
 
 T = TypeVar("T")

@@ -35,7 +35,7 @@ from gateway.store.keys import DatabaseKeys, WrappedKey
 from gateway.store.outbox import settling
 from gateway.store.outbox.rows import AttemptRecord, SettlementWrite
 from gateway.store.rows import Reception, WithheldPart
-from gateway.store.sealed import SPARE, Sealer
+from gateway.store.sealer import HASHES, KEPT_OPEN, SPARE, Sealer
 from gateway.store.tables import ATTACHMENT, BLOB, EVENT, REQUEST
 from tests.builders import NOW, file_of, incoming
 from tests.sealing import MemoryKeys, in_file, in_memory, master
@@ -248,7 +248,7 @@ async def test_a_key_that_another_process_destroyed_is_forgotten_in_time(
     told = one.seal(key_id, place, MARK)
     assert other.unseal(place, told) == MARK
     one.destroy([key_id])
-    now += sealed._KEPT_OPEN  # noqa: SLF001
+    now += KEPT_OPEN
     assert other.unseal(place, told) is None
 
 
@@ -346,10 +346,14 @@ async def test_master_keys_rotate_while_requests_come_and_stop_anywhere(
         first = await accept(store, ref="1")
     with opened(url, in_file(tmp_path, "new", "old")) as store:
         command = in_file(tmp_path, "new", "old")
-        assert command.rewrap(3) == 3  # and was killed
+        done = command.rewrap("", 3)  # and was killed
+        assert done is not None
+        assert (done.keys, done.damaged) == (3, 0)
         second = await accept(store, ref="2")
         again = in_file(tmp_path, "new", "old")
-        while again.rewrap(10):
+        after = ""
+        while (done := again.rewrap(after, 10)) is not None:
+            after = done.last
             await accept(store, ref="3")
         assert set(again.keys.count_by_master()) == {master("new").id}
         for sealer in (command, again):
@@ -362,6 +366,22 @@ async def test_master_keys_rotate_while_requests_come_and_stop_anywhere(
             await store.read(requests.event_body, first.event_id or "")
         assert store.sealer is not None
         assert store.sealer.unknown_masters().keys() == {master("new").id}
+
+
+def test_a_damaged_key_does_not_stop_a_rotation() -> None:
+    keys = MemoryKeys()
+    old = Sealer(keys, [master("old")])
+    old.new_key()
+    gone = min(keys.rows)
+    keys.rows[gone] = keys.rows[gone]._replace(wrapped=bytes(60))
+    sealer = Sealer(keys, [master("new"), master("old")])
+    done = sealer.rewrap("", 10)
+    assert done is not None
+    assert (done.keys, done.damaged) == (9, 1)
+    done = sealer.rewrap(done.last, SPARE)
+    assert done is not None
+    assert (done.keys, done.damaged) == (SPARE - 10, 0)
+    assert sealer.rewrap(done.last, 10) is None
 
 
 async def test_what_was_stored_before_is_sealed_some_at_a_time(url: str) -> None:
@@ -465,7 +485,7 @@ async def test_keys_of_which_the_first_is_lost_are_told_and_nothing_is_written(u
     with opened(url, Sealer(keys, [master()])) as store:
         await store.write(sealed.bind_keys)
         await accept(store, ref="1")
-    del keys.rows[sealed.HASHES]
+    del keys.rows[HASHES]
     before = dict(keys.rows)
     with opened(url, Sealer(keys, [master()])) as store:
         said = await store.read(sealed.check_keys, "keys.db")
