@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
+from sqlalchemy.util import LRUCache
 
 from gateway.core.system_errors import system_error
 from gateway.store import postgres
@@ -29,6 +30,29 @@ POSTGRES_WRITERS = 2
 LOCK_MS = 10_000
 
 
+class CompiledStatements(LRUCache[Any, Any]):
+    """Statements that SQLAlchemy has compiled, for all engines of this process: these are set up
+    alike, and a database's readers, its writers and the next database need not compile each anew.
+
+    SQLAlchemy's keys begin with the engine's own dialect; here its name and its server's version
+    stand for it.
+    """
+
+    def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
+        return super().get(_alike(key), default)
+
+    def __setitem__(self, key: tuple[Any, ...], value: Any) -> None:
+        super().__setitem__(_alike(key), value)
+
+
+def _alike(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    dialect, *rest = key
+    return (dialect.name, dialect.server_version_info, *rest)
+
+
+_COMPILED = CompiledStatements(1000)
+
+
 def open_database_engine(
     url: str, *, reader: bool = False, watch: ConnectionMonitor | None = None
 ) -> Engine:
@@ -37,13 +61,15 @@ def open_database_engine(
     kind = url.partition(":")[0].partition("+")[0]
     if kind in ("postgresql", "postgres"):
         postgres.parameters(url)  # an unusable address is told now
-        return _open_postgres(watch.connect if watch else partial(postgres.open_connection, url))
+        made = watch.connect if watch else partial(postgres.open_connection, url)
+        return _open_postgres(made).execution_options(compiled_cache=_COMPILED)
     try:
         parsed = make_url(url)
     except (ArgumentError, ValueError):
         raise BadAddress(say("address_form")) from None
     if parsed.get_backend_name() == "sqlite":
-        return _open_sqlite(parsed.set(drivername="sqlite"), reader=reader)
+        made_here = _open_sqlite(parsed.set(drivername="sqlite"), reader=reader)
+        return made_here.execution_options(compiled_cache=_COMPILED)
     raise BadAddress(say("database_kind", kind=parsed.get_backend_name()))
 
 

@@ -12,10 +12,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import Connection, bindparam, select
 
 from gateway.catalogue.build import build
 from gateway.catalogue.catalogue import Catalogue, Gru
@@ -35,7 +37,9 @@ from gateway.store.engine import Database
 from gateway.store.history import NewChanges
 from gateway.store.outbox import lanes
 from gateway.store.outbox.rows import Delivery
+from gateway.store.reading import DELIVERY_COLUMNS, to_delivery
 from gateway.store.rows import Acceptance, Trace
+from gateway.store.tables import DELIVERY
 from gateway.wire.formdata import Formdata, parse_formdata
 from tests.intake import take_in
 from tests.sealing import in_memory
@@ -260,7 +264,15 @@ def catalogue(
         bundle[f"config/communes/{insee}.yaml"] = json.dumps(
             merged(here, commune if insee == BRON and commune else {}), ensure_ascii=False
         )
-    return build(bundle, environ=ENVIRON, adapters=adapters)
+    if adapters is not None:
+        return build(bundle, environ=ENVIRON, adapters=adapters)
+    return _built(tuple(bundle.items()))
+
+
+@cache
+def _built(bundle: tuple[tuple[str, str], ...]) -> Catalogue:
+    """Most tests run the same few configurations. Nobody changes one: it is replaced."""
+    return build(dict(bundle), environ=ENVIRON)
 
 
 @dataclass
@@ -420,7 +432,8 @@ class Rig:
         return found
 
     async def deliveries(self, request: str, kind: Kind | None = None) -> list[Delivery]:
-        return [d for d in (await self.trace(request)).deliveries if kind in (None, d.kind)]
+        found = await self.database.read(_deliveries, request)
+        return [one for one in found if kind in (None, one.kind)]
 
     async def the(self, request: str, kind: Kind = Kind.SUBMIT) -> Delivery:
         """Return the only delivery of this kind."""
@@ -510,6 +523,19 @@ class Rig:
 
     def _given(self, item: SimulatedFormdata) -> list[Any]:
         return list(self.portal.events(SLUG, item.id))
+
+
+#: Read by each turn of `Rig.until`, so that it is built once and reads no more than it must.
+_OF_REQUEST = (
+    select(*DELIVERY_COLUMNS)
+    .where(DELIVERY.c.request_id == bindparam("request"))
+    .order_by(DELIVERY.c.created_at, DELIVERY.c.lane, DELIVERY.c.seq)
+)
+
+
+def _deliveries(connection: Connection, request: str) -> list[Delivery]:
+    rows = connection.execute(_OF_REQUEST, {"request": request})
+    return [to_delivery(row) for row in rows]
 
 
 def request_id(acceptance: Acceptance) -> str:
