@@ -60,6 +60,8 @@ async def test_a_person_says_what_the_commune_keeps(follow: Build) -> None:
         assert (todo.erasure_id, todo.commune, todo.reason) == (erasure, BRON, "erase_by_hand")
         assert todo.gru_reference is not None
         assert await rig.database.read(erasure_answers.todo, "69266") == []
+        (target,) = await world.targets(erasure)
+        assert target.answer is None, "nobody has said that it is erased"
         kept = ErasureAnswer(ErasureResult.KEPT, "Code du patrimoine, L212-2", UNTIL, "Mme Fictive")
         done = await operator.done_by_hand(
             rig.database, erasure, BRON, "Agent Fictif", rig.clock(), answer=kept

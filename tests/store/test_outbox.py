@@ -244,13 +244,20 @@ async def test_a_late_owner_moves_nothing(store: Database) -> None:
     before = await get(store, slow.delivery.id)
     told = report(taken.request.id)
     assert not await settle(
-        store, slow, State.DONE, reference="GRU-2", reports=(told,), status=Status.TRANSMITTED
+        store,
+        slow,
+        State.WAITING,
+        next_at=after,
+        reference="GRU-2",
+        reports=(told,),
+        status=Status.TRANSMITTED,
     )
     assert await get(store, slow.delivery.id) == before
     history = await trace(store, taken.request.id)
     assert (history.request.gru_reference, history.request.status) == (None, Status.RECEIVED)
     assert len(history.deliveries) == len(history.events) == 1
-    assert [a.state for a in history.attempts[slow.delivery.id]] == ["late"]
+    (late,) = history.attempts[slow.delivery.id]
+    assert (late.state, late.next_at) == ("late", None), "nor does it say when it goes on"
     assert await settle(store, quick, State.DONE, now=after)
     assert not await settle(store, quick, State.DONE, now=after)
     states = [a.state for a in (await trace(store, taken.request.id)).attempts[slow.delivery.id]]
@@ -296,12 +303,16 @@ async def test_what_another_delivery_was_answered_is_left_alone(store: Database)
 async def test_what_an_attempt_came_to_is_kept_to_the_letter(store: Database) -> None:
     taken = await accept(store)
     assert taken.request is not None
+    assert await settle(store, await claim_one(store), State.WAITING, next_at=NOW)
     claimed = await claim_one(store)
     found = Settlement(State.DONE, "found", "en deux fois", reference="42", link="https://gru/42")
     move = dataclasses.replace(settled(claimed, State.DONE), settlement=found)
     assert await store.write(settling.settle, move)
-    kept = (await trace(store, taken.request.id)).request
+    history = await trace(store, taken.request.id)
+    kept = history.request
     assert (kept.gru_reference, kept.gru_link) == ("42", "https://gru/42")
+    attempts = history.attempts[claimed.delivery.id]
+    assert [one.next_at for one in attempts] == [NOW, None], "when it goes on"
     done = await get(store, claimed.delivery.id)
     assert (done.state, done.reason, done.detail) == (State.DONE, "found", "en deux fois")
 
