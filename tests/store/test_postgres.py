@@ -11,24 +11,32 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, func, select, text
 
+from gateway.core.delivery import State
 from gateway.core.errors import Unavailable
 from gateway.store import accepting, notices
 from gateway.store import postgres as under_test
 from gateway.store.engine import Database
 from gateway.store.notices import Notices
 from gateway.store.opening import open_database_engine
-from gateway.store.postgres import BadAddress, PoolerFound, parameters, require_sessions
+from gateway.store.outbox import lanes, leases, mailbox, operator
+from gateway.store.postgres import (
+    BadAddress,
+    PoolerFound,
+    open_connection,
+    parameters,
+    require_sessions,
+)
 from gateway.store.rows import Reception
 from gateway.store.schema import status
 from gateway.store.tables import REQUEST
-from tests.builders import incoming
-from tests.store.acts import accept
+from tests.builders import GRU_LANE, NOW, incoming
+from tests.store.acts import accept, claim_one, settle
 from tests.store.postgres import Server, frozen
 
 HOSTS = {"host": "a,b", "port": "5432,5433", "dbname": "d"}
@@ -168,6 +176,42 @@ async def test_of_several_hosts_the_one_that_is_there_is_used_for_notices_too(
     listening.close()
     store.close()
     require_sessions(several)
+
+
+async def test_each_act_that_makes_work_is_heard_at_once(url: str) -> None:
+    """Without it a replica would find the work at its next look, half a minute later."""
+    store = Database(url)
+    with closing(open_connection(url, autocommit=True)) as connection:
+        connection.execute(f"LISTEN {notices.CHANNEL}")
+
+        def heard() -> str:
+            (notice,) = connection.notifies(timeout=60, stop_after=1)
+            return notice.payload
+
+        await accept(store)
+        assert heard() == GRU_LANE
+        one = await claim_one(store)
+        await settle(store, one, State.QUESTION)
+        await store.write(operator.resolve, one.delivery.id, False, NOW)
+        assert heard() == GRU_LANE
+        await settle(store, await claim_one(store), State.PARKED)
+        await store.write(operator.replay, one.delivery.id, NOW)
+        assert heard() == GRU_LANE
+        again = await claim_one(store)
+        await store.write(leases.reap, {one.delivery.id: again.delivery.fence}, NOW)
+        assert heard() == GRU_LANE
+        theirs = await claim_one(store, owner=leases.MAILBOX)
+        over = [(one.delivery.id, theirs.delivery.fence)]
+        await store.write(mailbox.end_claims, over, NOW)
+        assert heard() == GRU_LANE
+        await store.write(operator.discard, one.delivery.id, NOW)
+        assert heard() == GRU_LANE
+        for paused in (True, False):
+            await store.write(lanes.pause, GRU_LANE, paused)
+            assert heard() == notices.MEMORY
+        await store.write(lanes.lift, GRU_LANE, NOW)
+        assert heard() == notices.MEMORY
+    store.close()
 
 
 async def test_a_listener_finds_out_that_nobody_is_there_any_more(
