@@ -224,7 +224,7 @@ async def _run(
     async with _http(app, listener) as port, asyncio.TaskGroup() as group:
         work: asyncio.Task[None] | None = None
         sealing: asyncio.Task[None] | None = None
-        scheduler = AsyncIOScheduler()
+        scheduler = timers.schedule_counts(engine)
         if role is not Role.INTAKE:
             work = group.create_task(engine.lanes.run(), name="lanes")
             sealing = group.create_task(_seal(engine), name="sealing")

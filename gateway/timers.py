@@ -14,10 +14,20 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from gateway.catalogue.catalogue import Gru
 from gateway.contracts.drift import read_forms
-from gateway.flow import attachments, decommission, erase, erasure_reminders, retention, warning
+from gateway.flow import (
+    attachments,
+    decommission,
+    erase,
+    erasure_reminders,
+    incidents,
+    retention,
+    warning,
+)
 from gateway.flow.certificates import ending
 from gateway.flow.engine import Engine, grus
 from gateway.flow.identity import IdentityWatch
+from gateway.ops import incident_watch
+from gateway.ops.incident_watch import IncidentWatch
 from gateway.store import intake, linked, nonces, ticks
 
 log = structlog.get_logger()
@@ -82,6 +92,28 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
     _every(engine, scheduler, erase.EVERY, "erasures", engine.eraser.advance)
     every = decommission.EVERY
     _every(engine, scheduler, every, "decommissions", engine.decommissioner.advance)
+    _watch(engine, scheduler)
+    return scheduler
+
+
+def _watch(engine: Engine, scheduler: AsyncIOScheduler) -> None:
+    """Add the timers of incidents. Each replica looks: one may see that the database is away."""
+    watch = IncidentWatch(engine, engine.environment.now())
+    every = incident_watch.EVERY
+    scheduler.add_job(
+        _guarded, Every(seconds=int(every)), args=("incidents", watch.observe), id="incidents"
+    )
+    _every(engine, scheduler, incidents.EVERY, "incident notes", engine.incidents.send_notes)
+    every = incident_watch.TRAIL_EVERY
+    _every(engine, scheduler, every, "trail", watch.check_trail, first=300)
+
+
+def schedule_counts(engine: Engine) -> AsyncIOScheduler:
+    """Return the timers of a replica that takes calls alone: it stores how many it refused."""
+    scheduler = AsyncIOScheduler(job_defaults={"coalesce": True, "misfire_grace_time": None})
+    every = Every(seconds=int(incident_watch.EVERY))
+    args = ("refusals", engine.refusals.store_counts)
+    scheduler.add_job(_guarded, every, args=args, id="refusals")
     return scheduler
 
 
@@ -155,6 +187,16 @@ def _every(
         # Work that a stop interrupted does not wait for a whole interval.
         when["next_run_time"] = datetime.now(UTC) + timedelta(seconds=first)
     scheduler.add_job(run, trigger, args=args, id=name, name=name, **when)
+
+
+async def _guarded(name: str, job: Any) -> None:
+    """Run a job of every replica."""
+    try:
+        await job()
+    except asyncio.CancelledError:
+        log.info("timer.cut", timer=name)
+    except Exception as error:
+        log.error("timer.failed", timer=name, error=type(error).__name__)
 
 
 def restart(scheduler: AsyncIOScheduler) -> None:

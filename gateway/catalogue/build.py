@@ -224,6 +224,7 @@ class _Builder:
             antivirus=self._antivirus(entry.antivirus, located),
             retention=entry.retention.over(DEFAULT_RETENTION),
             attempts_kept=entry.retention.attempts,
+            incidents=entry.incidents.rules(),
             sealing=None
             if entry.sealing is None
             else read_sealing(entry.sealing, located, self.secrets, self.faults),

@@ -14,6 +14,7 @@ from gateway.core.erasure import Brake
 from gateway.core.errors import Fault, Rejected
 from gateway.core.expression import Expression, ExpressionError
 from gateway.core.ids import is_insee
+from gateway.core.incident import IncidentRules
 from gateway.core.lane_name import GruLane, PortalLane, portal_far_end
 from gateway.core.lane_policy import LanePolicy
 from gateway.core.mapping import RequestMapping
@@ -113,6 +114,7 @@ class Settings:
     attempts_kept: float | None = ATTEMPTS
     #: None: the master key is in the data directory.
     sealing: SealingKeys | None = None
+    incidents: IncidentRules = field(default_factory=IncidentRules)
 
 
 def self_contained(catalogue: Catalogue) -> Catalogue:

@@ -9,16 +9,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import (
-    Field,
-    GetPydanticSchema,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import Field, GetPydanticSchema, ValidationInfo, model_validator
 from pydantic_core import core_schema
 
 from gateway.catalogue.catalogue import DueMark
 from gateway.catalogue.glc import GlcEntry
+from gateway.catalogue.incidents import IncidentsEntry
 from gateway.catalogue.linking import LinkingEntry
 from gateway.catalogue.mail import MailEntry
 from gateway.catalogue.network import TIMEOUT, BasicEntry, NetworkEntry
@@ -330,6 +326,7 @@ class SettingsFile(StrictModel):
     )
     log: LogEntry = LogEntry()
     retention: RetentionEntry = RetentionEntry()
+    incidents: IncidentsEntry = IncidentsEntry()
     glc: GlcEntry | None = Field(
         None, description="Accounts deleted at GrandLyon Connect; null: they are not followed."
     )

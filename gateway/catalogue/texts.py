@@ -40,6 +40,11 @@ say = Messages(
          "aucune commune n'a de route pour {slug} sur {portal}", ""),
     Text("purpose_shape", "is no purpose", "a text, or keys: purpose, category, basis",
          "n'est pas une finalité", "un texte, ou des clés : purpose, category, basis"),
+    # --- incidents -------------------------------------------------------------------------
+    Text("no_closure", "is no day", "write it as 2026-12-24, or 2026-12-28/2026-12-31",
+         "n'est pas un jour", "l'écrire 2026-12-24, ou 2026-12-28/2026-12-31"),
+    Text("closure_length", "has no day, or more than {most}", "the first day, then the last one",
+         "n'a aucun jour, ou plus de {most}", "le premier jour, puis le dernier"),
     # --- linking of accounts ---------------------------------------------------------------
     Text("return_rest", "is no address to go back to",
          "give an address of 800 characters at most, without #",

@@ -22,6 +22,8 @@ from gateway.cli import (
     erasure_acts,
     glc,
     health,
+    incident,
+    incident_acts,
     keys,
     link,
     mapping,
@@ -109,6 +111,14 @@ app.add_typer(link.app, name="link", cls=CommandGroup)
 app.add_typer(secrets.app, name="secrets", cls=CommandGroup)
 app.add_typer(keys.app, name="keys", cls=CommandGroup)
 app.add_typer(erasure.app, name="erasure", cls=CommandGroup)
+incident.app.command("ack")(incident_acts.ack)
+incident.app.command("assign")(incident_acts.assign)
+incident.app.command("severity")(incident_acts.severity)
+incident.app.command("pause")(incident_acts.pause)
+incident.app.command("resume")(incident_acts.resume)
+incident.app.command("notified")(incident_acts.notified)
+incident.app.command("close")(incident_acts.close)
+app.add_typer(incident.app, name="incident", cls=CommandGroup)
 app.add_typer(retention.app, name="retention", cls=CommandGroup)
 app.add_typer(person.app, name="person", cls=CommandGroup)
 app.add_typer(register.app, name="personal-data", cls=CommandGroup)

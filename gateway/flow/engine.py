@@ -33,6 +33,7 @@ from gateway.flow.files import FileOpener
 from gateway.flow.heartbeat import Heartbeats
 from gateway.flow.identity import IdentityWatch
 from gateway.flow.identity_events import IdentityEvents
+from gateway.flow.incidents import IncidentDesk
 from gateway.flow.intake import Intake
 from gateway.flow.lanes.configured import lane_policy, lanes_of, lanes_that_differ
 from gateway.flow.lanes.lanes import Lanes
@@ -43,6 +44,7 @@ from gateway.flow.observer import Observer
 from gateway.flow.pivot import PivotDesk
 from gateway.flow.receive import Receiver, References
 from gateway.flow.reconcile import SETTLE, Reconciler
+from gateway.flow.refusals import RefusalMeter
 from gateway.flow.retention import Retention
 from gateway.flow.warning import CommuneWarner
 from gateway.sdk import Adapter
@@ -91,6 +93,8 @@ class Engine:
     anonymisations: AnonymisationWatch
     identity_events: IdentityEvents
     decommissioner: Decommissioner
+    incidents: IncidentDesk
+    refusals: RefusalMeter
     #: None when GLC is not configured.
     identity: IdentityWatch | None = None
     #: None when accounts are not linked.
@@ -314,6 +318,8 @@ async def open_engine(
             AnonymisationWatch(store, far_ends, hasher, environment, deadline),
             IdentityEvents(store, hasher, environment, register),
             Decommissioner(store, far_ends, environment, lanes.wake, attachments, register),
+            IncidentDesk(store, far_ends, environment, None if relay is None else relay.send),
+            RefusalMeter(store, environment),
             identity,
             linking,
             alone,

@@ -28,3 +28,7 @@ PURGEABLE: Final = text("purged_at IS NULL AND erased_at IS NULL")
 LIVE: Final = text("state NOT IN ('closed', 'withdrawn')")
 #: Untold changes that a person has to look at.
 FOR_A_PERSON: Final = text("person")
+#: The incident to which what is seen of its cause belongs.
+LIVE_INCIDENT: Final = text("live")
+#: Notes about incidents that are still owed.
+OWED_NOTICE: Final = text("state = 'waiting'")

@@ -15,6 +15,7 @@ from sqlmodel import SQLModel
 
 import gateway.store.decommission_tables  # part of the metadata, as the next ones
 import gateway.store.erasure_tables
+import gateway.store.incident_tables
 import gateway.store.linked_tables
 import gateway.store.release_tables  # noqa: F401
 from gateway.core.errors import GatewayError

@@ -92,6 +92,12 @@ def last_entry(connection: Connection, stream: str) -> int:
     return found or 0
 
 
+def streams(connection: Connection) -> list[str]:
+    """List the streams."""
+    rows = connection.execute(select(TRAIL.c.stream).distinct().order_by(TRAIL.c.stream))
+    return [row.stream for row in rows]
+
+
 def verify(connection: Connection, stream: str) -> list[Fault]:
     """List the faults of a stream, at the number of the entry; empty when it is intact."""
     problems: list[Fault] = []

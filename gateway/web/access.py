@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.flow.refusals import RefusalMeter
 from gateway.ops.metrics import Metrics
 from gateway.telemetry import sparingly
 from gateway.web.problems import problem_of, response_of
@@ -25,10 +26,13 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class AccessLog:
     """Logs `http.answered` with the route's template, never with raw paths or queries."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, fixed: frozenset[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, refusals: RefusalMeter, fixed: frozenset[str]
+    ) -> None:
         """`fixed`: paths that are their own template, served by the framework itself."""
         self.app = app
         self.metrics = metrics
+        self.refusals = refusals
         self.fixed = fixed
         # Drawn once: asking the system for each call would cost too much.
         self.run = secrets.token_hex(4)
@@ -68,6 +72,7 @@ class AccessLog:
         route = self._template(scope)
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
         self.metrics.answered(method, route, status, seconds)
+        self.refusals.refused(route, status, exchange.code)
         told = {"method": method, "route": route, "status": status, "code": exchange.code or None}
         took = {"ms": round(seconds * 1000, 1)}
         if route.startswith("/ops/") and status < 500:

@@ -75,7 +75,9 @@ def application(
             app.include_router(linking_api_router(web, engine.linking))
         publish(app, PushBody, EventBody)
         app.add_middleware(Direct, routes=portal.routes, errors=NAMED, answer=_named)
-    app.add_middleware(AccessLog, metrics=metrics, fixed=frozenset({CONTRACT}))  # the outermost
+    fixed = frozenset({CONTRACT})
+    # The outermost:
+    app.add_middleware(AccessLog, metrics=metrics, refusals=engine.refusals, fixed=fixed)
     return app
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import (
@@ -21,7 +22,7 @@ from gateway.core import reasons
 from gateway.core.delivery import State
 from gateway.core.reasons import About
 from gateway.store import statements, untold
-from gateway.store.conditions import FAILING, OPEN, PERSON
+from gateway.store.conditions import DUE, FAILING, OPEN, PERSON
 from gateway.store.outbox.rows import Delivery
 from gateway.store.reading import DELIVERY_COLUMNS, to_delivery
 from gateway.store.tables import DELIVERY, LANE, REQUEST
@@ -101,6 +102,33 @@ def _stuck(now: datetime) -> ColumnElement[bool]:
             and_(lane_well, DELIVERY.c.reason.not_in(reasons.UNCONNECTED)),
         ),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class LanePressure:
+    """The weight on a lane: since when the oldest delivery that could go waits, and how many of
+    late wait for a person."""
+
+    oldest: datetime | None = None
+    parked: int = 0
+
+
+def pressure(connection: Connection, since: datetime) -> dict[str, LanePressure]:
+    """Return what weighs on each lane; for a person count those that came `since` then."""
+    oldest = connection.execute(
+        select(DELIVERY.c.lane, func.min(DELIVERY.c.created_at))
+        .where(DUE)
+        .group_by(DELIVERY.c.lane)
+    )
+    found = {lane: LanePressure(first) for lane, first in oldest}
+    parked = connection.execute(
+        select(DELIVERY.c.lane, func.count())
+        .where(PERSON, DELIVERY.c.created_at >= since)
+        .group_by(DELIVERY.c.lane)
+    )
+    for lane, count in parked:
+        found[lane] = LanePressure(found[lane].oldest if lane in found else None, count)
+    return found
 
 
 def waiting_by_lane(

@@ -1,0 +1,98 @@
+"""The notes that people get about an incident, in French: nothing of any citizen or request."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from gateway.catalogue.catalogue import Catalogue
+from gateway.core.incident import IncidentRules, Party
+from gateway.core.working_time import PARIS
+from gateway.flow.incident_texts import (
+    ACT,
+    COMMUNE_READS,
+    HEADINGS,
+    NOTICE,
+    OPENED,
+    OPERATORS,
+    RESOLVED,
+    parties,
+    symptoms,
+)
+from gateway.store.incident_notices import IncidentNotice
+from gateway.store.incidents import Incident
+
+#: Communes named in one note.
+_MOST = 60
+
+
+def note_of(
+    one: Incident, notice: IncidentNotice, catalogue: Catalogue, rules: IncidentRules
+) -> tuple[str, str]:
+    """Return subject and text of a note that is owed."""
+    if notice.audience:
+        return _for_commune(one, notice, catalogue)
+    heading = HEADINGS[notice.step]
+    names = [_commune(insee, catalogue) for insee in one.communes]
+    more = f" et {len(names) - _MOST} autres" if len(names) > _MOST else ""
+    text = OPERATORS.format(
+        id=one.id,
+        heading=heading,
+        what=symptoms(one.worst).what("fr"),
+        cause=one.cause,
+        since=_moment(one.begun_at),
+        severity=one.severity.value,
+        party=parties(one.party).what("fr"),
+        communes=", ".join(names[:_MOST]) + more or "aucune",
+        deadline=_moment(one.deadline(rules)),
+    )
+    return f"Toodego, incident {one.severity.value} {one.id} : {heading}", text
+
+
+def security_notice(one: Incident, rules: IncidentRules) -> str:
+    """Return the notice of an attack, ready to be completed and sent, with what is to be done."""
+    return NOTICE.format(
+        id=one.id,
+        since=_moment(one.begun_at),
+        what=symptoms(one.worst).what("fr"),
+        words=", ".join(one.words),
+        cause=one.cause,
+        last=_moment(one.last_seen_at),
+        times=one.times,
+        deadline=_moment(one.deadline(rules)),
+    )
+
+
+def _for_commune(one: Incident, notice: IncidentNotice, catalogue: Catalogue) -> tuple[str, str]:
+    commune = _commune(notice.audience, catalogue)
+    what = COMMUNE_READS.get(one.worst) or symptoms(one.worst).what("fr")
+    told = {
+        "id": one.id,
+        "commune": commune,
+        "what": what,
+        "since": _moment(one.begun_at),
+        "severity": one.severity.value,
+        "party": parties(one.party).what("fr"),
+    }
+    if notice.step == "resolved":
+        text = RESOLVED.format(**told, until=_moment(one.resolved_at or one.closed_at))
+        return f"Toodego, {commune} : incident résolu ({one.id})", text
+    act = ACT.format(where="sa GRU") if one.party is Party.COMMUNE else ""
+    again = " de nouveau" if one.returns else ""
+    return f"Toodego, {commune} : incident{again} en cours ({one.id})", OPENED.format(
+        **told, act=act
+    )
+
+
+def _commune(insee: str, catalogue: Catalogue) -> str:
+    found = catalogue.communes.get(insee) or catalogue.unreleased.get(insee)
+    refused = catalogue.refused.get(insee)
+    name = found.name if found is not None else refused.name if refused is not None else ""
+    return f"{name} ({insee})" if name else insee
+
+
+def _moment(value: datetime | None) -> str:
+    """Return a time of Paris, for people."""
+    return "aucune" if value is None else f"{value.astimezone(PARIS):%d/%m/%Y à %H:%M}"
+
+
+__all__ = ["note_of", "security_notice"]

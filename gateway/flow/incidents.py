@@ -1,0 +1,118 @@
+"""Opens, follows and ends incidents, and tells people of them.
+
+A note is owed in the transaction that changes the incident, and tried until the relay takes it. It
+may come twice, where we died after it had gone; both have one name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from gateway.catalogue.patterns import MAIL_ADDRESS
+from gateway.core import incident, reasons
+from gateway.core.incident import IncidentRules, Symptom
+from gateway.core.outcome import Accepted, Misconfigured, Outcome
+from gateway.flow.environment import Environment
+from gateway.flow.far_ends import FarEnds
+from gateway.flow.incident_notes import note_of
+from gateway.flow.judging import outcome_word
+from gateway.flow.warning import Send
+from gateway.store import incident_looks, incident_notices, incidents
+from gateway.store.engine import Store
+from gateway.store.incident_notices import OPERATORS, IncidentNotice
+
+log = structlog.get_logger()
+
+#: Seconds between two looks for notes to send.
+EVERY = 30.0
+#: Roles of a commune's contacts who are told: the first of these groups that has an address.
+ROLES = (("incident",), ("technical", "functional"))
+_ADDRESS = re.compile(MAIL_ADDRESS)
+#: Addresses of one note, and notes of one run.
+_MOST = 10
+_BATCH = 100
+_FIRST, _LONGEST = timedelta(minutes=1), timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentDesk:
+    """The incidents. One per process. `send` hands a note to the relay; None: there is none."""
+
+    store: Store
+    far_ends: FarEnds
+    environment: Environment
+    send: Send | None
+
+    @property
+    def rules(self) -> IncidentRules:
+        return self.far_ends.catalogue.settings.incidents
+
+    async def observe(self, symptoms: Iterable[Symptom], *, complete: bool = True) -> None:
+        """Take in all that is amiss. Not `complete`: what is not named may be amiss as well. Raises
+        Unavailable."""
+        moves = await self.store.write(
+            incident_looks.observe,
+            incident.observe(symptoms, self.rules),
+            self.rules,
+            lambda: f"INC-{self.environment.new_name()}",
+            self.environment.now(),
+            complete=complete,
+        )
+        moves += await self.store.write(
+            incident_looks.mark_deadlines, self.rules, self.environment.now()
+        )
+        for move in moves:
+            one = move.incident
+            log.warning(
+                f"incident.{move.kind}",
+                incident=one.id,
+                cause=one.cause,
+                severity=one.severity.value,
+                communes=list(one.communes),
+            )
+
+    async def send_notes(self) -> None:
+        """Send the notes that are due. Raises Unavailable."""
+        now = self.environment.now()
+        for notice in await self.store.write(incident_notices.claim, now, _BATCH):
+            outcome = await self._send_note(notice)
+            now = self.environment.now()
+            told = {"incident": notice.incident_id, "audience": notice.audience or "operators"}
+            if isinstance(outcome, Accepted):
+                log.info("incident.told", step=notice.step, **told)
+                await self.store.write(incident_notices.sent, notice, now)
+                continue
+            failure = reasons.of(outcome.reason or outcome_word(outcome)).word
+            log.warning("incident.not_told", step=notice.step, reason=failure, **told)
+            wait = min(_FIRST * 2 ** min(notice.attempts - 1, 10), _LONGEST)
+            await self.store.write(incident_notices.failed, notice, failure, now + wait)
+
+    async def _send_note(self, notice: IncidentNotice) -> Outcome:
+        if self.send is None:
+            return Misconfigured("no_mail_relay")
+        recipients = self._recipients(notice.audience)
+        if not recipients:
+            return Misconfigured("no_contact")
+        one = await self.store.read(incidents.get, notice.incident_id)
+        subject, text = note_of(one, notice, self.far_ends.catalogue, self.rules)
+        return await self.send(recipients, subject, text, notice.name)
+
+    def _recipients(self, audience: str) -> list[str]:
+        if audience == OPERATORS:
+            return list(self.rules.operators)
+        catalogue = self.far_ends.catalogue
+        commune = catalogue.communes.get(audience) or catalogue.unreleased.get(audience)
+        contacts = {} if commune is None else commune.contacts
+        for roles in (*ROLES, tuple(contacts)):
+            found = [contacts[role] for role in roles if _ADDRESS.match(contacts.get(role, ""))]
+            if found:
+                return list(dict.fromkeys(found))[:_MOST]
+        return []
+
+
+__all__ = ["EVERY", "IncidentDesk"]

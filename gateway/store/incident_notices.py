@@ -1,0 +1,133 @@
+"""Notes that are owed about incidents. They are written where the incident changes, in the same
+transaction, so that none is lost; each has one name, so that none is owed twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, func, select, update
+
+from gateway.store.dialect import add
+from gateway.store.incident_tables import NOTICE
+
+#: The audience of the Métropole's operators; any other is a commune.
+OPERATORS = ""
+WAITING, SENT, SUPERSEDED = "waiting", "sent", "superseded"
+#: The time for which a note is left to whoever claimed it.
+LEASE = timedelta(minutes=5)
+#: The steps that a later one makes pointless, while they have not been told.
+_OVER = {"resolved": ("opened", "warned", "breached"), "opened": ("resolved",)}
+_OVER["breached"] = ("warned",)
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentNotice:
+    """A note: `audience` is a commune, or `OPERATORS`. `n`: how often the incident came back."""
+
+    incident_id: str
+    audience: str
+    step: str
+    n: int
+    state: str
+    created_at: datetime
+    next_at: datetime
+    attempts: int
+    failure: str | None
+    sent_at: datetime | None
+
+    @property
+    def name(self) -> str:
+        """Tells this note from all others: one that comes twice is shown as one."""
+        audience = self.audience or "operators"
+        return f"{self.incident_id}.{audience}.{self.step}.{self.n}".lower()
+
+
+def owe(
+    connection: Connection,
+    incident_id: str,
+    audiences: Iterable[str],
+    step: str,
+    n: int,
+    now: datetime,
+) -> None:
+    """Owe a note of this step to each, if it is not owed already."""
+    over = _OVER.get(step, ())
+    for audience in audiences:
+        mine = and_(NOTICE.c.incident_id == incident_id, NOTICE.c.audience == audience)
+        pointless = and_(mine, NOTICE.c.step.in_(over), NOTICE.c.state == WAITING)
+        connection.execute(update(NOTICE).where(pointless).values(state=SUPERSEDED))
+        add(
+            connection,
+            NOTICE,
+            incident_id=incident_id,
+            audience=audience,
+            step=step,
+            n=n,
+            state=WAITING,
+            created_at=now,
+            next_at=now,
+            attempts=0,
+        )
+
+
+def claim(connection: Connection, now: datetime, limit: int) -> list[IncidentNotice]:
+    """Take the notes that are due, the oldest first. They are nobody else's for `LEASE`."""
+    due = and_(NOTICE.c.state == WAITING, NOTICE.c.next_at <= now)
+    rows = connection.execute(
+        select(NOTICE).where(due).order_by(NOTICE.c.created_at, NOTICE.c.audience).limit(limit)
+    ).all()
+    claimed = []
+    for row in rows:
+        mine = and_(_is(row), due)
+        values = {"next_at": now + LEASE, "attempts": row.attempts + 1}
+        taken = update(NOTICE).where(mine).values(**values).returning(*NOTICE.c)
+        found = connection.execute(taken).first()
+        if found is not None:
+            claimed.append(IncidentNotice(*found))
+    return claimed
+
+
+def sent(connection: Connection, one: IncidentNotice, now: datetime) -> None:
+    """Note that a claimed note was handed over."""
+    values = {"state": SENT, "sent_at": now, "failure": None}
+    connection.execute(update(NOTICE).where(_is(one)).values(**values))
+
+
+def failed(connection: Connection, one: IncidentNotice, failure: str, next_at: datetime) -> None:
+    """Note why a claimed note could not be handed over, and when it is tried again."""
+    mine = and_(_is(one), NOTICE.c.state == WAITING)
+    connection.execute(update(NOTICE).where(mine).values(failure=failure, next_at=next_at))
+
+
+def of_incident(connection: Connection, incident_id: str) -> list[IncidentNotice]:
+    """List the notes of an incident, oldest first."""
+    rows = connection.execute(
+        select(NOTICE)
+        .where(NOTICE.c.incident_id == incident_id)
+        .order_by(NOTICE.c.created_at, NOTICE.c.audience, NOTICE.c.step)
+    )
+    return [IncidentNotice(*row) for row in rows]
+
+
+def failing_since(connection: Connection) -> datetime | None:
+    """Return since when the oldest note waits that the relay did not take; None: it took all. A
+    commune without an address is a gap in its file, and shown with the incident."""
+    found: datetime | None = connection.execute(
+        select(func.min(NOTICE.c.created_at)).where(
+            NOTICE.c.state == WAITING, NOTICE.c.failure != "no_contact"
+        )
+    ).scalar()
+    return found
+
+
+def _is(one: Any) -> ColumnElement[bool]:
+    """Return the condition of one note, by a row or an IncidentNotice."""
+    return and_(
+        NOTICE.c.incident_id == one.incident_id,
+        NOTICE.c.audience == one.audience,
+        NOTICE.c.step == one.step,
+        NOTICE.c.n == one.n,
+    )
