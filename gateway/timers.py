@@ -1,4 +1,4 @@
-"""The daemon's timers. Each one calls one use case, on one replica at a time."""
+"""The daemon's timers. Each one calls one use case, nearly all on one replica at a time."""
 
 from __future__ import annotations
 
@@ -90,6 +90,7 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
     _every(engine, scheduler, 3600.0, "heartbeats", engine.heartbeats.ask, first=60)
     _every(engine, scheduler, retention.EVERY, "retention", engine.retention.run, first=600)
     _every(engine, scheduler, erase.EVERY, "erasures", engine.eraser.advance)
+    _every(engine, scheduler, erase.WRITE_DOWN, "ledger", engine.eraser.write_down, each=True)
     every = decommission.EVERY
     _every(engine, scheduler, every, "decommissions", engine.decommissioner.advance)
     _watch(engine, scheduler)
@@ -164,16 +165,17 @@ def _every(
     job: Any,
     *args: Any,
     first: float | None = None,
+    each: bool = False,
 ) -> None:
     """Add a timer. `first` is the time to its first run in seconds, if that is less than an
-    interval."""
+    interval. `each`: every replica does it, not one of them."""
 
     async def run(*args: Any) -> None:
         now = engine.environment.now()
         try:
             # Replicas have the same timers: the row of this tick lets one of them win.
             tick = int(now.timestamp() // max(1, int(seconds)))
-            if engine.alone or await engine.store.write(ticks.win, name, tick, now):
+            if each or engine.alone or await engine.store.write(ticks.win, name, tick, now):
                 await job(*args)
         except asyncio.CancelledError:
             # The scheduler stops. It would log this as a failure of the job.

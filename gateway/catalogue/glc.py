@@ -21,10 +21,8 @@ from gateway.sdk.secrets import Secret, Secrets
 from gateway.wire.deletions import DeletionsShape
 from gateway.wire.security_events import ACCOUNT_PURGED, EventShape
 
-#: Algorithms with a public key.
-EventAlgorithm = Literal[
-    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
-]
+#: Those of `signed_tokens.ASYMMETRIC`.
+EventAlgorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384"]
 
 
 class GlcAuthEntry(StrictModel):

@@ -153,10 +153,10 @@ def _remembered(settings: Settings, folder: Path, target: Path) -> int:
     key, marks = store.marks(target) if target.exists() else (None, {})
     ledger = ErasureLedger(settings.data_dir / LEDGER_FILE, lambda: key)
     theirs = ErasureLedger(folder / LEDGER_FILE, lambda: key)
-    if key is not None:
-        ledger.add(marks | theirs.read())
-    elif theirs.path.is_file() and not ledger.path.exists():
-        _copied(theirs.path, ledger.path)
+    key = key or ledger.made_with() or theirs.made_with()
+    marks |= theirs.read()
+    if marks:
+        ledger.add(marks)
     return len(ledger.read())
 
 

@@ -67,6 +67,26 @@ def approve(
         print_message(say("agreed_to", count=agreed, by=name))
 
 
+def withdraw(
+    target: Annotated[str, typer.Argument(metavar="ID", help="ERA-..., or RUN-... for all of it.")],
+    by: By,
+    because: Annotated[
+        str, typer.Option(metavar="TEXT", help="Why; without naming the person. It is kept.")
+    ],
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Give up what is held: the accounts exist, and GLC was wrong. Nothing was erased yet."""
+    name, reason = person_name(by), _ground(because, "empty_because")
+    with open_database(load_settings(config, mappings).settings) as database:
+        count = asyncio.run(operator.withdraw(database, target, name, reason, datetime.now(UTC)))
+    if as_json:
+        emit({"target": target, "withdrawn": count})
+    else:
+        print_message(say("withdrawn", count=count))
+
+
 def open_(
     requests: Annotated[
         list[str],
@@ -216,6 +236,6 @@ def _ground(text: str, empty: str) -> str:
 def person_name(by: str) -> str:
     """Return a person's name as one line. Raises Misuse for none."""
     name = " ".join(by.split())
-    if not name:
+    if not any(c.isalpha() for c in name):
         raise Misuse(say("empty_by"))
     return name

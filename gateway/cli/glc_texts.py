@@ -99,6 +99,8 @@ say = Messages(
     Text("opened", "to be erased: {count}; {when}", "", "à effacer : {count} ; {when}", ""),
     Text("agreed_to", "agreed to by {by}: {count}", "a second, different person must agree",
          "accord donné par {by} : {count}", "il faut l'accord d'une seconde personne, autre"),
+    Text("withdrawn", "given up: {count}; whoever GLC tells again to be gone is held again", "",
+         "abandonnés : {count} ; qui GLC dit de nouveau disparu sera de nouveau retenu", ""),
     Text("acknowledged", "requests of {commune} of which {by} says: {answer}: {count}", "",
          "demandes de {commune} dont {by} dit : {answer} : {count}", ""),
     Text("ordered", "to be erased, as {by} asks: {count}; a second, different person must agree:",
@@ -109,6 +111,16 @@ say = Messages(
          "aucune demande n'a le numéro ou l'id {id}", "request list nomme celles qu'il y a"),
     Text("several_requests", "several requests have the number {id}: {ids}", "give the id of one",
          "plusieurs demandes ont le numéro {id} : {ids}", "donner l'id de l'une"),
+    Text("no_ledger", "there is no ledger of erasures at {place}", "give the file that"
+         " erasure export wrote",
+         "il n'y a pas de registre des effacements à {place}", "donner le fichier qu'a écrit"
+         " erasure export"),
+    Text("ledger_exported", "marks of erasures in {place}: {count}, of which new: {new}", "",
+         "marques d'effacement dans {place} : {count}, dont nouvelles : {new}", ""),
+    Text("ledger_imported", "marks of erasures in {place}: {count}, of which new: {new}; what the"
+         " database holds of them is erased at the daemon's next start", "",
+         "marques d'effacement dans {place} : {count}, dont nouvelles : {new} ; ce que la base en"
+         " contient est effacé au prochain démarrage du service", ""),
     Text("empty_because", "--because may not be empty", "", "--because ne peut être vide", ""),
     Text("kept_why", "what is kept needs its ground", "give --ground: the law or rule, and --until",
          "ce qui est conservé doit l'être pour un motif",

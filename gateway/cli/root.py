@@ -20,6 +20,7 @@ from gateway.cli import (
     drift,
     erasure,
     erasure_acts,
+    erasure_ledger,
     glc,
     health,
     incident,
@@ -94,6 +95,9 @@ app.add_typer(pivot.app, name="pivot", cls=CommandGroup)
 contract.app.command("drift")(drift.drift)
 app.add_typer(contract.app, name="contract", cls=CommandGroup)
 erasure.app.command("approve")(erasure_acts.approve)
+erasure.app.command("export")(erasure_ledger.export_)
+erasure.app.command("import")(erasure_ledger.import_)
+erasure.app.command("withdraw")(erasure_acts.withdraw)
 erasure.app.command("open")(erasure_acts.open_)
 erasure.app.command("todo")(erasure_acts.todo)
 erasure.app.command("done")(erasure_acts.done)

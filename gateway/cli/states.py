@@ -47,6 +47,7 @@ _FRENCH: Final = {
     # what holds an erasure
     "brake": "frein",
     "ordered": "demandé",
+    "deleted": "supprimée au portail",
     # a contract, what runs
     "passed": "conforme",
     "failed": "en échec",

@@ -9,6 +9,7 @@ account must be found gone twice, some hours apart. Most of this is what w.c.s. 
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,9 +19,12 @@ from enum import StrEnum
 BRAKED = "brake"
 #: The reason for which single requests that a person wants erased wait for a second one.
 ORDERED = "ordered"
+#: The reason for which those that the portal deleted wait for two people.
+DELETED = "deleted"
 #: The time for which erasures count for the brake: many small runs must not do what one large may
 #: not.
 BRAKE_WINDOW = timedelta(hours=24)
+_LIGATURES = str.maketrans({"œ": "oe", "æ": "ae", "ø": "o", "ł": "l", "đ": "d"})
 #: The time that communes have to erase, where no configuration says it.
 DEADLINE = timedelta(days=30)
 
@@ -161,10 +165,22 @@ def over(brake: Brake, gone: int, known: int) -> bool:
 
 
 def same_person(one: str, other: str) -> bool:
-    """Are two names one person's, apart from case, accents and blanks?"""
-    return _plain(one) == _plain(other)
+    """May two names be one person's: apart from case, accents, hyphens and other signs, blanks, the
+    order of their words, and a word of which only the first letter is written?"""
+    first, second = _words(one), _words(other)
+    for word in (first & second).elements():
+        first[word] -= 1
+        second[word] -= 1
+    left = list(second.elements())
+    for word in first.elements():
+        fitting = [w for w in left if w[0] == word[0] and 1 in (len(w), len(word))]
+        if not fitting:
+            return False
+        left.remove(fitting[0])
+    return not left
 
 
-def _plain(name: str) -> str:
-    letters = unicodedata.normalize("NFKD", name)
-    return " ".join("".join(c for c in letters if not unicodedata.combining(c)).casefold().split())
+def _words(name: str) -> Counter[str]:
+    letters = unicodedata.normalize("NFKD", name.casefold().translate(_LIGATURES))
+    kept = (c for c in letters if unicodedata.category(c) not in ("Mn", "Cf"))
+    return Counter("".join(c if c.isalnum() else " " for c in kept).split())

@@ -31,6 +31,7 @@ CRASH_POINTS: Final = (
     "erase.flushed",
     "erase.erased",
     "erase.acknowledged",
+    "erase.remembered",
     "decommission.draining",
     "decommission.telling",
     "decommission.settled",

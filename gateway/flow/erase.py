@@ -50,6 +50,8 @@ log = structlog.get_logger()
 
 #: Seconds between two advances of open erasures.
 EVERY = 2.0
+#: Seconds between two looks at what other replicas erased, for this machine's own ledger.
+WRITE_DOWN = 600.0
 #: Seconds. A commune is told to erase until it succeeds, whatever the lane's own limit.
 PATIENCE = 10 * 366 * 86400.0
 
@@ -67,6 +69,8 @@ class Eraser:
     deadline: timedelta = DEADLINE
     #: None when accounts are not linked.
     links: LinkRegister | None = None
+    #: Faults of the ledger now, at most one; health shows it, and erasures wait for its end.
+    faults: list[BadLedger] = field(default_factory=list)
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
 
     async def begin(self) -> None:
@@ -94,6 +98,7 @@ class Eraser:
                 self.environment.now(),
             )
             log.warning("erasure.remembered", run=run, marks=len(lacking), opened=opened)
+            self.environment.crash("erase.remembered")
             await self.advance()
         await self._write_down()
 
@@ -103,7 +108,8 @@ class Eraser:
         erased = await self.store.read(tombstones.any_erased)
         value = self.hasher.check_value()
         if value is None:
-            if erased:
+            told = {} if erased else await asyncio.to_thread(self.ledger.read)
+            if erased or told:
                 raise GatewayError(say("key_missing"))
             return
         noted = await self.store.read(installation.erasure_key)
@@ -113,8 +119,22 @@ class Eraser:
             raise GatewayError(say("key_changed"))
         await self.store.write(installation.note_erasure_key, value)
 
+    async def write_down(self) -> bool:
+        """Have this machine's ledger hold all marks, whoever erased. Does it?"""
+        if self.hasher.lost():
+            return True
+        try:
+            await self._write_down()
+        except BadLedger as error:
+            if not self.faults:
+                log.error("erasure.ledger_fault", error=str(error))
+            self.faults[:] = [error]
+            return False
+        self.faults.clear()
+        return True
+
     async def _write_down(self) -> None:
-        """Have the ledger hold all marks. Raises BadLedger."""
+        """Raises BadLedger."""
         marks = await self.store.read(erasure_marks.marks)
         await asyncio.to_thread(self.ledger.add, marks)
 
@@ -162,10 +182,7 @@ class Eraser:
         scrubbed = [erasure for erasure in scrubbed if erasure not in held]
         if not scrubbed:
             return 0
-        try:
-            await self._write_down()
-        except BadLedger as error:
-            log.error("erasure.ledger_waits", erasures=len(scrubbed), error=str(error))
+        if not await self.write_down():
             return 0
         if not await self.store.clean():
             log.warning("erasure.files_wait", erasures=len(scrubbed))

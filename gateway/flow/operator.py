@@ -15,7 +15,7 @@ from gateway.core.lane_policy import LanePolicy
 from gateway.core.outcome import ErasureAnswer
 from gateway.flow.environment import Environment
 from gateway.flow.erased_accounts import AccountHasher
-from gateway.store import erasure_answers, erasure_orders, erasures, renewals, untold
+from gateway.store import erasure_agreements, erasure_answers, erasure_orders, renewals, untold
 from gateway.store.engine import Store
 from gateway.store.erasure_orders import OpenOrder, SingleRequest
 from gateway.store.outbox import backlog, operator
@@ -90,7 +90,12 @@ async def approve(
     """Agree to a held erasure, or to all of a run. Return how many were agreed to, and how many
     begin now. Raises NotFound and Conflict."""
     deadline = DEADLINE if glc is None else timedelta(seconds=glc.deadline)
-    return await store.write(erasures.approve, target, by, deadline, now)
+    return await store.write(erasure_agreements.approve, target, by, deadline, now)
+
+
+async def withdraw(store: Store, target: str, by: str, because: str, now: datetime) -> int:
+    """Give up a held erasure, or all of a run; return how many. Raises NotFound and Conflict."""
+    return await store.write(erasure_agreements.withdraw, target, by, because, now)
 
 
 async def done_by_hand(

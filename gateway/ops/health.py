@@ -272,26 +272,20 @@ async def _glc(engine: Engine, now: datetime) -> GlcPart | None:
         return None
     last, counts = state.last, state.counts
     followed = engine.catalogue.settings.glc is not None
-    if not (followed or counts.held or counts.open or counts.telling):
+    waits = [f"erasures wait: {one}" for one in engine.eraser.faults]
+    if not (followed or waits or counts.held or counts.open or counts.telling):
         return None
     failure = last.failure if last is not None and followed else None
-    why = f"the last run was not believed: {failure}"
-    told = [] if failure is None else [_BELIEVED.get(failure, why)]
+    if failure is not None:
+        waits.append(_BELIEVED.get(failure, f"the last run was not believed: {failure}"))
     if counts.held:
-        told.append(f"{counts.held} erasures wait for two people: erasure approve")
+        waits.append(f"{counts.held} erasures wait for two people: erasure approve")
     if counts.overdue:
-        told.append(f"{counts.overdue} erasures are past their deadline: erasure list")
-    return GlcPart(
-        Overall.DEGRADED if told else Overall.OK,
-        "; ".join(told),
-        None if last is None else last.updated_at,
-        failure,
-        counts.suspects,
-        counts.held,
-        counts.open,
-        counts.telling,
-        counts.overdue,
-    )
+        waits.append(f"{counts.overdue} erasures are past their deadline: erasure list")
+    at = None if last is None else last.updated_at
+    numbers = (counts.suspects, counts.held, counts.open, counts.telling, counts.overdue)
+    whole = Overall.DEGRADED if waits else Overall.OK
+    return GlcPart(whole, "; ".join(waits), at, failure, *numbers)
 
 
 def _released(engine: Engine) -> ReleasesPart:

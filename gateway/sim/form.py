@@ -210,6 +210,12 @@ class Form:
             name = name.removesuffix(suffix)
         return all(one.personal for one in self.fields if one.varname == name)
 
+    def is_wiped(self, name: str) -> bool:
+        """Does the value of this key in `fields` go for good when a formdata is anonymised? Of a
+        list that has a source, the id goes, whatever the field says."""
+        listed = [one.varname for one in self.fields if one.type == "item" and one.source]
+        return self.is_personal(name) or name in {f"{one}_raw" for one in listed}
+
     def schema(self, *, ids: bool = False) -> dict[str, Json]:
         """Return the answer of `/api/formdefs/<slug>/schema`; with `ids`, also the fields' ids."""
         own: dict[str, Json] = {"id": str(self.number)} if ids else {}

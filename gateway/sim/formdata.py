@@ -223,7 +223,7 @@ class SimulatedFormdata:
         (`user`, `fields`, `evolution`, `roles`, `submission`, `workflow`, `workflow-data`). `at`:
         use the values that the fields had at that time.
         """
-        hidden = anonymise or self.anonymised
+        hidden = anonymise
         fields, workflow_fields = (self.fields, self.workflow_fields) if at is None else self.at(at)
         body = self.row(base)
         digest = body.pop("digest")
@@ -235,7 +235,7 @@ class SimulatedFormdata:
             body["api_url"] = self.api_url(base)
             body["backoffice_url"] = self.backoffice_url(base)
             kept = {n: v for n, v in fields.items() if not hidden or not self.form.is_personal(n)}
-            body["fields"] = self._values({} if self.anonymised else kept, base, files)
+            body["fields"] = self._values(kept, base, files)
         if "workflow" not in without:
             body["workflow"] = self._workflow(
                 self._values(workflow_fields, base, files), push, hidden, "workflow-data" in without
@@ -248,7 +248,7 @@ class SimulatedFormdata:
             body["submission"] = {"backoffice": self.channel != "web", "channel": self.channel}
         if "evolution" not in without:
             body["evolution"] = [self._entry(one, push, files, hidden) for one in self.history]
-        if self.geolocations and not hidden:
+        if self.geolocations and not (hidden or self.anonymised):
             body["geolocations"] = self.geolocations
         return body
 

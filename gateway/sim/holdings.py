@@ -181,10 +181,15 @@ class Holdings:
         self.get(slug, id).busy_until = self.clock() + timedelta(seconds=seconds)
 
     def anonymise(self, slug: str, id: str) -> None:
-        """Wipe a formdata's person and values, and who acted and what was said in its history.
-        Lists leave it out afterwards. Source: `WCS wcs/formdata.py`, anonymise."""
+        """Wipe a formdata's person, personal values and backoffice fields, and who acted and what
+        was said in its history. Lists leave it out afterwards; what a hook writes later stays.
+        Recorded: `10-anonymised`. Values of a list keep their text there, and lose their id."""
         item = self.get(slug, id)
-        item.anonymised, item.user, item.fields, item.workflow_data = True, None, {}, {}
+        item.anonymised, item.user, item.workflow_data = True, None, {}
+        item.fields = {
+            name: None if item.form.is_wiped(name) else value for name, value in item.fields.items()
+        }
+        item.workflow_fields = dict.fromkeys(item.workflow_fields)
         for entry in item.history:
             entry.who, entry.who_id, entry.parts = None, None, []
 

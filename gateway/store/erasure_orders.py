@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, select
 
 from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
@@ -42,18 +42,22 @@ class OpenOrder:
 
 @dataclass(frozen=True, slots=True)
 class ListedRequest:
-    """A request that is not erased, with its number at the portal."""
+    """A request that is not erased, with its number at the portal. `followed`: its contents are
+    here, and nobody was asked yet whether to erase it."""
 
     id: str
     ref: str
+    followed: bool
 
 
 def listed(
     connection: Connection, portal: str, teleservice: str, after: str, limit: int
 ) -> list[ListedRequest]:
     """Return requests of a form that are not erased, behind the number `after`, in its order."""
+    asked = select(ERASURE.c.id).where(ERASURE.c.request_id == REQUEST.c.id)
+    followed = and_(REQUEST.c.purged_at.is_(None), ~asked.exists())
     rows = connection.execute(
-        select(REQUEST.c.id, REQUEST.c.ref)
+        select(REQUEST.c.id, REQUEST.c.ref, followed)
         .where(
             REQUEST.c.portal == portal,
             REQUEST.c.teleservice == teleservice,
@@ -63,7 +67,7 @@ def listed(
         .order_by(REQUEST.c.ref)
         .limit(limit)
     )
-    return [ListedRequest(*row) for row in rows]
+    return [ListedRequest(row[0], row[1], bool(row[2])) for row in rows]
 
 
 def open_requests(

@@ -68,6 +68,12 @@ class ErasureRow(SQLModel, table=True):
             postgresql_where=text("account IS NOT NULL"),
         ),
         Index(
+            "ix_erasure_request",
+            "request_id",
+            sqlite_where=text("request_id IS NOT NULL"),
+            postgresql_where=text("request_id IS NOT NULL"),
+        ),
+        Index(
             "ix_erasure_live",
             "state",
             sqlite_where=LIVE,

@@ -1,4 +1,4 @@
-"""Deleted accounts as found: suspects, erasures opened or held, two people's agreement."""
+"""Deleted accounts as found: suspects, erasures opened or held."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, or_, select, update
+from sqlalchemy import Connection, Table, delete, func, insert, select, update
 
 from gateway.core.erasure import (
     Brake,
@@ -18,16 +18,13 @@ from gateway.core.erasure import (
     Suspect,
     VoidRun,
     judge_run,
-    same_person,
 )
-from gateway.core.errors import Conflict, NotFound
 from gateway.store import cursors, nonces, trail
 from gateway.store.conditions import LIVE
 from gateway.store.dialect import add
 from gateway.store.erasure_level import recent_people
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET, TOMBSTONE
 from gateway.store.tables import DELIVERY, REQUEST
-from gateway.store.texts import say
 from gateway.store.tombstones import lock_account
 
 #: The trail of erasures, without identity.
@@ -210,39 +207,9 @@ def record_failed_run(connection: Connection, reason: str, now: datetime) -> Non
     cursors.move(connection, CURSOR, None if last is None else last.value, now, reason)
 
 
-def approve(
-    connection: Connection, target: str, by: str, deadline: timedelta, now: datetime
-) -> tuple[int, int]:
-    """Record one person's agreement to a held erasure, or to all of a run.
-
-    A second person's agreement opens it. Return how many were agreed to, and how many of them
-    opened. Raises NotFound, and Conflict when nothing waits for this person.
-    """
-    rows = connection.execute(
-        select(*COLUMNS)
-        .where(or_(ERASURE.c.id == target, ERASURE.c.run == target))
-        .order_by(ERASURE.c.id)
-        .with_for_update()
-    ).all()
-    if not rows:
-        raise NotFound(say("no_erasure_nor_run", id=target))
-    held = [row for row in rows if row.state == Phase.HELD.value]
-    if not held:
-        raise Conflict(say("not_held", id=target, state=rows[0].state))
-    first = [row.id for row in held if row.first_by is None]
-    second = [
-        row.id for row in held if row.first_by is not None and not same_person(row.first_by, by)
-    ]
-    if not first and not second:
-        raise Conflict(say("agreed_before", by=by))
-    for column, ids in (("first_by", first), ("second_by", second)):
-        for part in _parts(ids):
-            connection.execute(update(ERASURE).where(ERASURE.c.id.in_(part)).values(**{column: by}))
-    for erasure_id in second:
-        open_erasure(connection, erasure_id, deadline, now)
-    data = {"target": target, "by": by, "agreed": len(first), "opened": len(second)}
-    trail.append(connection, STREAM, "approved", data, now)
-    return len(first) + len(second), len(second)
+def withdrawn(now: datetime) -> dict[str, Any]:
+    """Return the values of an erasure that is given up."""
+    return {"state": Phase.WITHDRAWN.value, "account": None, "closed_at": now, "mark": ""}
 
 
 def get(connection: Connection, erasure_id: str) -> Erasure | None:
@@ -328,7 +295,7 @@ def _before(connection: Connection, run: DeletionRun, now: datetime) -> KnownAcc
 
 def _still_kept(connection: Connection, accounts: Sequence[str]) -> frozenset[str]:
     found: set[str] = set()
-    for part in _parts(accounts):
+    for part in id_batches(accounts):
         rows = connection.execute(select(REQUEST.c.account).where(REQUEST.c.account.in_(part)))
         found |= {row.account for row in rows}
     return frozenset(found)
@@ -377,15 +344,15 @@ def open_erasure(
 
 
 def _withdraw(connection: Connection, run: DeletionRun, judged: Judgement, now: datetime) -> None:
-    withdrawn = 0
-    for accounts in _parts(sorted(judged.cleared)):
-        withdrawn += connection.execute(
+    count = 0
+    for accounts in id_batches(sorted(judged.cleared)):
+        count += connection.execute(
             update(ERASURE)
             .where(ERASURE.c.account.in_(accounts), ERASURE.c.state == Phase.HELD.value)
-            .values(state=Phase.WITHDRAWN.value, account=None, closed_at=now, mark="")
+            .values(withdrawn(now))
         ).rowcount
-    if withdrawn:
-        data = {"run": run.id, "source": run.source, "withdrawn": withdrawn}
+    if count:
+        data = {"run": run.id, "source": run.source, "withdrawn": count}
         trail.append(connection, STREAM, "withdrawn", data, now)
 
 
@@ -395,6 +362,7 @@ def insert_all(connection: Connection, table: Table, rows: Sequence[dict[str, An
         connection.execute(insert(table), rows)
 
 
-def _parts(ids: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+def id_batches(ids: Sequence[str], size: int = 500) -> Iterator[Sequence[str]]:
+    """Split into parts that fit into a statement."""
     for start in range(0, len(ids), size):
         yield ids[start : start + size]

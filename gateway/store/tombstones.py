@@ -23,8 +23,9 @@ def was_erased(connection: Connection, marks: Sequence[str], request: str | None
 
 
 def any_erased(connection: Connection) -> bool:
-    """Was anybody erased, or is anybody being erased?"""
-    return connection.execute(select(ERASURE.c.id).limit(1)).first() is not None
+    """Was anybody erased, here or by the word of a ledger, or is anybody being erased?"""
+    found = (select(column).limit(1) for column in (ERASURE.c.id, TOMBSTONE.c.mark))
+    return any(connection.execute(one).first() is not None for one in found)
 
 
 def lock_account(connection: Connection, mark: str, *, shared: bool) -> None:

@@ -29,7 +29,7 @@ from gateway.core.outcome import (
     TryLater,
 )
 from gateway.core.request import Json
-from gateway.sdk import Answer, File, FilePlaceholders, beside
+from gateway.sdk import Answer, File, FilePlaceholders, Unreadable, beside, read_json
 from gateway.sdk.exchange import Take
 from gateway.sdk.http import classify_status
 from gateway.sdk.publik.formdata_state import (
@@ -83,20 +83,40 @@ def _changed_since(since: datetime | None) -> dict[str, str]:
 
 
 def names_nobody(row: Mapping[str, Json]) -> bool:
-    """Is its citizen named nowhere in this row? Without the parts that were asked for it proves
-    nothing. Agents may have written since."""
+    """Is its citizen named nowhere in this row, nor that somebody submitted it? Without the parts
+    that were asked for it proves nothing. Agents may have written since."""
     history = row.get("evolution")
     if row.get("user") is not None or not isinstance(history, list) or not history:
         return False
     first = history[0]
     said = ("who", "parts", "comment")
-    return isinstance(first, dict) and not any(first.get(name) for name in said)
+    if not isinstance(first, dict) or any(first.get(name) for name in said):
+        return False
+    # Of a citizen without an account, too, it is `_submitter` until it is anonymised.
+    return first.get("who_id", "") is None
+
+
+def _says_not_found(content: bytes) -> bool:
+    try:
+        told = read_json(content)
+    except Unreadable:
+        return False
+    return isinstance(told, dict) and told.get("err_code") == "not-found"
 
 
 def internal_id(row: Mapping[str, Json]) -> int:
     """Return a row's number within its form; 0 when it has none."""
     text = str(row.get("internal_id") or "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else 0
+
+
+@dataclass(frozen=True, slots=True)
+class WholeList:
+    """Formdata that a form has, by id; `wiped` name their citizen no more: no user, and a
+    submission without person or content."""
+
+    there: frozenset[str]
+    wiped: frozenset[str]
 
 
 class PortalClient:
@@ -387,14 +407,28 @@ class PortalClient:
         rows = await self._named(slug, refs, {})
         return rows if isinstance(rows, Outcome) else frozenset(str(row["id"]) for row in rows)
 
-    async def wiped(self, slug: str, refs: Sequence[str]) -> frozenset[str] | Outcome:
-        """Return those of these formdata that are listed with the anonymised ones, and that name
-        their citizen no more: no user, and a submission without person or content."""
+    async def with_anonymised(self, slug: str, refs: Sequence[str]) -> WholeList | Outcome:
+        """Return those of these formdata that the form has, anonymised or not."""
         switches = {f"include-{part}": "on" for part in ("anonymised", "user", "evolution")}
         rows = await self._named(slug, refs, switches)
         if isinstance(rows, Outcome):
             return rows
-        return frozenset(str(row["id"]) for row in rows if names_nobody(row))
+        wiped = frozenset(str(row["id"]) for row in rows if names_nobody(row))
+        return WholeList(frozenset(str(row["id"]) for row in rows), wiped)
+
+    async def is_deleted(self, slug: str, ref: str) -> bool | Outcome:
+        """Does the portal itself say that there is no such formdata? A proxy's page does not count,
+        nor that we may not read it."""
+        parts = ("workflow-data", "roles", "evolution", "user", "files-content", "fields")
+        switches = urlencode({f"include-{part}": "off" for part in parts})
+        path = "/".join(quote(part, safe="") for part in (slug, ref))
+        url = f"{self._base}/api/forms/{path}/?{switches}"
+        answer = await self._calls.send("GET", url, safe=True, limit=self._max_bytes)
+        if not isinstance(answer, Answer):
+            return answer
+        if answer.status != 404:
+            return False
+        return await beside(answer.size, lambda: _says_not_found(answer.content))
 
     async def _named(
         self, slug: str, refs: Sequence[str], switches: Mapping[str, str]

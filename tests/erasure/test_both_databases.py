@@ -15,6 +15,7 @@ from gateway.core.erasure import Brake, Judgement, Phase, ProviderRun
 from gateway.core.request import Person
 from gateway.store import (
     accepting,
+    erasure_agreements,
     erasure_answers,
     erasure_marks,
     erasures,
@@ -166,8 +167,8 @@ async def test_held_and_agreed(store: Database) -> None:  # noqa: F811
     braked = dataclasses.replace(everybody, brake=Brake(0.01, 20))
     await store.write(erasures.record_run, braked, ids(), NOW)
     assert (await store.read(erasures.counts, NOW)).held == 1
-    assert await store.write(erasures.approve, "RUN-1", "Anne", DAYS, NOW) == (1, 0)
-    assert await store.write(erasures.approve, "RUN-1", "Bob", DAYS, NOW) == (1, 1)
+    assert await store.write(erasure_agreements.approve, "RUN-1", "Anne", DAYS, NOW) == (1, 0)
+    assert await store.write(erasure_agreements.approve, "RUN-1", "Bob", DAYS, NOW) == (1, 1)
     (one,) = await store.read(erasures.listing)
     assert (one.state, one.first_by, one.second_by) == (Phase.OPEN, "Anne", "Bob")
 

@@ -16,6 +16,7 @@ from gateway.demo.files import CANARY, Addresses, write_configuration, write_sec
 from gateway.sim.glc import Lie, SimulatedGlc
 from gateway.sim.server import run_server
 from gateway.store.engine import Database
+from gateway.store.erasure_tables import ERASURE, TOMBSTONE
 from gateway.store.schema import upgrade
 from gateway.store.tables import REQUEST
 from tests.cli.conftest import DEAD, Home
@@ -146,6 +147,57 @@ async def test_a_day_at_the_desk(tmp_path: Path) -> None:
         done = await desk.run("glc", "poll")
         assert done.returncode == 3
         assert "restore erasure.key" in done.stderr
+
+
+async def test_what_a_wrong_list_had_held_is_given_up(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, 1)
+    desk.at("")
+    assert desk.home is not None
+    key = tmp_path / "var" / "erasure.key"
+    key.write_text("une-clef-inventee-de-seize")
+    now = datetime.now(UTC)
+    rows = [
+        {
+            "id": f"ERA-{n}",
+            "run": "RUN-1",
+            "account": uuid(n),
+            "mark": f"{n:064x}",
+            "source": "deletions",
+            "state": "held",
+            "reason": "brake",
+            "found_at": now,
+            "requests": 0,
+            "files": 0,
+            "told": "",
+        }
+        for n in range(3)
+    ]
+    database = Database(desk.database)
+    with database.engine.begin() as connection:
+        connection.execute(insert(ERASURE), rows)
+        connection.execute(insert(TOMBSTONE), [{"mark": "a" * 64, "made_at": now}])
+    database.close()
+    words = ("erasure", "withdraw", "RUN-1", "--because", "GLC restaurée")
+    done = await desk.run(*words, "--by", " !? ")
+    assert (done.returncode, "--by may not be empty" in done.stderr) == (2, True)
+    done = await desk.run(*words, "--by", "Anne Fictive")
+    assert done.stdout.startswith("given up: 3"), done.stderr
+    done = await desk.run(*words, "--by", "Anne Fictive")
+    assert (done.returncode, "nothing of it waits" in done.stderr) == (1, True)
+    done = await desk.run("erasure", "show", "ERA-1")
+    assert "GLC restaurée" in done.stdout
+    # What was erased is carried to another machine, and only with its key.
+    place = str(tmp_path / "copie.ledger")
+    done = await desk.run("erasure", "import", place)
+    assert (done.returncode, "there is no ledger" in done.stderr) == (1, True)
+    for new in (1, 0):
+        done = await desk.run("erasure", "export", place, "--json")
+        assert json.loads(done.stdout)["new"] == new
+        done = await desk.run("erasure", "import", place, "--json")
+        assert json.loads(done.stdout)["new"] == new
+    key.write_text("une-autre-clef-de-seize-signes")
+    done = await desk.run("erasure", "import", place)
+    assert (done.returncode, "another key" in done.stderr) == (3, True)
 
 
 async def test_without_glc_in_the_configuration(tmp_path: Path) -> None:

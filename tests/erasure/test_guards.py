@@ -177,4 +177,21 @@ def test_nobody_is_erased_against_a_guard(
 
 def test_two_people_are_two() -> None:
     assert same_person("Anne Dupré", " anne  DUPRE ")
-    assert not same_person("Anne Dupré", "Anna Dupré")
+    for one, other in (
+        ("Anne-Marie Dupré", "Dupre anne marie"),
+        ("A. Dupré", "Anne Dupré"),
+        ("Dupré A", "anne dupre"),
+        ("Œuvrard, Søren", "soren OEUVRARD"),
+        ("Anne\u200b Dupré", "Anne Dupré"),
+        ("Anne Dupre\u0301", "Anne Dupré"),
+    ):
+        assert same_person(one, other)
+        assert same_person(other, one)
+    for one, other in (
+        ("Anne Dupré", "Anna Dupré"),
+        ("Anne Dupré", "Anne Dupré Martin"),
+        ("Anne Dupré", "B. Dupré"),
+        ("A. B.", "C. B."),
+    ):
+        assert not same_person(one, other)
+        assert not same_person(other, one)

@@ -19,7 +19,7 @@ from gateway.ops.health import health
 from gateway.ops.shapes import GlcPart, Overall
 from gateway.sim.faults import FaultCondition
 from gateway.sim.glc import Deletion, Lie, Spelling
-from gateway.store import cursors, erasures, trail
+from gateway.store import cursors, erasure_agreements, erasures, trail
 from gateway.store.erasure_tables import TOMBSTONE
 from gateway.store.rows import Reception
 from gateway.store.tables import REQUEST
@@ -294,24 +294,30 @@ async def test_two_different_people_open_what_is_held(follow: Build) -> None:
         await two_days(world)
         assert (await world.held(), await world.count()) == (2, 0)
         with pytest.raises(NotFound):
-            await rig.database.write(erasures.approve, "RUN-?", "A", hours(1), rig.clock.now)
+            await rig.database.write(
+                erasure_agreements.approve, "RUN-?", "A", hours(1), rig.clock.now
+            )
         agreed = await rig.database.write(
-            erasures.approve, run, "Anne Fictive", hours(1), rig.clock.now
+            erasure_agreements.approve, run, "Anne Fictive", hours(1), rig.clock.now
         )
         assert agreed == (2, 0)
         with pytest.raises(Conflict, match="different person"):
             await rig.database.write(
-                erasures.approve, run, " anne  FICTIVE", hours(1), rig.clock.now
+                erasure_agreements.approve, run, " anne  FICTIVE", hours(1), rig.clock.now
             )
         assert await world.count() == 0
         one = (await world.live())[0].id
         assert await rig.database.write(
-            erasures.approve, one, "Bob Inventé", hours(1), rig.clock.now
+            erasure_agreements.approve, one, "Bob Inventé", hours(1), rig.clock.now
         ) == (1, 1)
         assert await world.count() == 1
-        await rig.database.write(erasures.approve, run, "Bob Inventé", hours(1), rig.clock.now)
+        await rig.database.write(
+            erasure_agreements.approve, run, "Bob Inventé", hours(1), rig.clock.now
+        )
         with pytest.raises(Conflict):
-            await rig.database.write(erasures.approve, run, "Cléo Feinte", hours(1), rig.clock.now)
+            await rig.database.write(
+                erasure_agreements.approve, run, "Cléo Feinte", hours(1), rig.clock.now
+            )
         await world.erased()
         assert {one.state for one in await world.every()} == {Phase.CLOSED}
         approved = [

@@ -35,6 +35,7 @@ TOPICS = (
     "05-hooks",
     "06-users-and-submit",
     "07-authentic",
+    "10-anonymised",
 )
 
 

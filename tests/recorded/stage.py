@@ -122,6 +122,8 @@ def _local(text: str) -> datetime:
 def _put(portal: SimulatedPortal, form: Form, one: Exchange) -> None:
     if one.topic == "02-list":
         _put_list(portal, form)
+    elif one.topic == "10-anonymised":
+        _put_anonymised(portal, form, one.number)
     elif one.topic == "06-users-and-submit":
         _put_list(portal, form)
         for _ in range(3):  # made in between
@@ -150,6 +152,30 @@ def _put_list(portal: SimulatedPortal, form: Form) -> None:
         if row["id"] not in ("5", "18"):
             item.workflow_fields["bo_a_transmettre"] = row["receipt_time"]
         portal.formdata[SLUG, item.id] = item
+
+
+def _put_anonymised(portal: SimulatedPortal, form: Form, number: int) -> None:
+    """Six formdata of one form, before or after (from 11 on) what was done to five of them."""
+    topic, slug = "10-anonymised", "effacement-essai"
+    own = portal.define(slug, workflow=workflow())
+    own.fields, own.title = form.fields, "Essai effacement-essai"
+    done = number >= 11
+    rows = {row["id"]: row for row in exchange(topic, 5).answered}
+    rows |= {one["id"]: one for one in (exchange(topic, n).answered for n in (1, 2, 3))}
+    if done:
+        rows["3"] = exchange(topic, 18).answered
+        rows.pop("4")
+    for ref, row in rows.items():
+        portal.formdata[slug, ref] = load(own, row)
+    if not done:
+        return
+    for ref in ("1", "2", "6"):
+        portal.anonymise(slug, ref)
+    if number in (27, 28):
+        told, item = exchange(topic, 27).answered, portal.get(slug, "1")
+        item.workflow_fields = told["workflow"]["fields"]
+        item.workflow_data = told["workflow"]["data"]
+        item.history[-1].parts = told["evolution"][-1]["parts"]
 
 
 def _put_single(portal: SimulatedPortal, form: Form, one: Exchange) -> None:

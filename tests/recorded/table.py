@@ -20,6 +20,7 @@ _NOT_ASKED = "the gateway never makes this call"
 #: The simulator is sent a list made for it, of the recorded length; the gateway asks in batches.
 _NO_BODY = "the request's body was not kept in the recording"
 _OTHER_API = "an API of w.c.s. or Authentic that the gateway does not use"
+_ACTION = "an action of the recorded workflow alone, which anonymises, unlinks or deletes"
 
 #: The gateway takes the push, or its client understands the answer.
 GATEWAY: dict[str, Part] = {
@@ -34,6 +35,7 @@ GATEWAY: dict[str, Part] = {
         dict.fromkeys(range(17, 22), _NO_BODY)
         | dict.fromkeys((22, 23, 24, 26, 28, 29, 30, 31, 32), _OTHER_API),
     ),
+    "10-anonymised": Part(24, {0: _OTHER_API} | dict.fromkeys((*range(6, 11), 29), _ACTION)),
 }
 
 #: The simulated portal and Authentic answer (or push) as recorded.
@@ -45,6 +47,7 @@ SIMULATOR: dict[str, Part] = {
     "05-hooks": Part(44),
     "06-users-and-submit": Part(2, dict.fromkeys(range(10), _OTHER_API)),
     "07-authentic": Part(24, dict.fromkeys((22, 23, 24, 26, *range(28, 33)), _OTHER_API)),
+    "10-anonymised": Part(24, {0: _OTHER_API} | dict.fromkeys((*range(6, 11), 29), _ACTION)),
 }
 
 

@@ -22,7 +22,7 @@ from gateway.sdk.publik.localtime import parse_local
 from gateway.wire.formdata import parse_formdata
 from gateway.wire.identity import Outage, ProviderReading
 from gateway.wire.identity_call import BasicAccess
-from gateway.wire.portal import Page, PortalClient
+from gateway.wire.portal import Page, PortalClient, WholeList
 from gateway.wire.spool import SpooledBody
 from gateway.wire.synchronization import Synchronization
 from tests.recorded.recordings import PORTAL, Exchange, document, exchange, moment
@@ -95,6 +95,37 @@ async def test_formdata(one: Exchange) -> None:
         assert found.user is None
 
 
+ERASED = "effacement-essai"
+
+
+def erased(*, lists: bool) -> list[Any]:
+    found = [p for p in recorded("10-anonymised") if p.values[0].method == "GET"]
+    return [p for p in found if ("/list" in p.values[0].path) is lists]
+
+
+@pytest.mark.parametrize("one", erased(lists=True))
+async def test_what_is_anonymised_is_left_out_of_lists_and_names_nobody(one: Exchange) -> None:
+    refs = one.query.get("filter-identifier", [""])[0].split(",")
+    longer = "on" in one.query.get("include-anonymised", [])
+    async with client(one.answer) as portal:
+        got = await (portal.with_anonymised if longer else portal.listed)(ERASED, refs)
+    if one.status != 200:
+        assert refused(got, one.status), got
+        return
+    there = frozenset(row["id"] for row in one.answered)
+    wiped = frozenset("126") if one.number >= 11 else frozenset()
+    assert got == (WholeList(there, wiped) if longer else there)
+
+
+@pytest.mark.parametrize("one", erased(lists=False))
+async def test_what_is_deleted_is_told_by_the_portal_alone(one: Exchange) -> None:
+    ref = one.path.split("/")[4]
+    async with client(one.answer) as portal:
+        assert await portal.is_deleted(ERASED, ref) is (one.status == 404)
+    async with client(lambda _: httpx.Response(one.status, text="<p>Not Found</p>")) as portal:
+        assert await portal.is_deleted(ERASED, ref) is False
+
+
 @pytest.mark.parametrize("one", recorded("04-schema"))
 async def test_schemas(one: Exchange) -> None:
     async with client(one.answer) as portal:
@@ -113,7 +144,8 @@ BUSY, NO_RIGHT, NO_ROLE = (exchange("03-formdata", n) for n in (22, 18, 6))
 def why(one: Exchange) -> Exchange:
     """Return the answer to the same access when it reads the formdata next."""
     if one.status == 404:
-        return exchange("03-formdata", 11 if "99999" in one.path else 4)
+        gone = "99999" in one.path or one.topic == "10-anonymised"
+        return exchange("03-formdata", 11 if gone else 4)
     if "cours de traitement" in one.answered["err_desc"] or "processing" in str(one.answered):
         return BUSY
     if one.topic == "03-formdata":
@@ -144,7 +176,7 @@ def right(one: Exchange) -> tuple[type[Outcome], ...]:
 
 
 def calls() -> list[Any]:
-    found = [*recorded("05-hooks"), *recorded("03-formdata")]
+    found = [p for n in ("05-hooks", "03-formdata", "10-anonymised") for p in recorded(n)]
     ones = [p.values[0] for p in found]
     return [
         pytest.param(one, id=one.name)

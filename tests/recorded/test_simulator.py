@@ -58,7 +58,14 @@ def _same_text(recorded: Any, given: Any) -> bool:
     )
 
 
-PORTAL_TOPICS = ("02-list", "03-formdata", "04-schema", "05-hooks", "06-users-and-submit")
+PORTAL_TOPICS = (
+    "02-list",
+    "03-formdata",
+    "04-schema",
+    "05-hooks",
+    "06-users-and-submit",
+    "10-anonymised",
+)
 
 
 @pytest.mark.parametrize("one", [p for topic in PORTAL_TOPICS for p in recorded(topic)])
@@ -71,7 +78,7 @@ async def test_the_portal_answers_as_recorded(one: Exchange) -> None:
         answer = await _send(client, one)
     assert answer.status_code == one.status, answer.text
     assert differences(one.answered, answer.json()) == []
-    if one.topic == "02-list" and one.status == 200:
+    if "/list" in one.path and one.status == 200:
         rows, given = (
             a["data"] if isinstance(a, dict) else a for a in (one.answered, answer.json())
         )
