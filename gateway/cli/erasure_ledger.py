@@ -22,8 +22,7 @@ from gateway.cli.setting import (
 )
 from gateway.core.errors import NotFound
 from gateway.flow.erased_accounts import AccountHasher
-from gateway.flow.erasure_ledger import LEDGER_FILE, ErasureLedger
-from gateway.store import erasure_marks
+from gateway.flow.erasure_ledger import LEDGER_FILE, ErasureLedger, write_elsewhere
 
 Place = Annotated[Path, typer.Argument(metavar="FILE", help="A ledger of erasures.")]
 
@@ -34,11 +33,9 @@ def export_(
     """Write down elsewhere what was erased: the database's marks, and this machine's ledger's. A
     file that is there is added to. It names nobody; the key of erased accounts is not in it."""
     settings = load_settings(config, mappings, secrets=NeededSecrets.ALL).settings
-    with open_database(settings) as database:
-        marks = asyncio.run(database.read(erasure_marks.marks))
-    marks |= _ledger(settings).read()
     theirs = _ledger(settings, file)
-    new = theirs.add(marks) if marks else 0
+    with open_database(settings) as database:
+        new = asyncio.run(write_elsewhere(database, _ledger(settings), theirs))
     _print(as_json, file, new, len(theirs.read()), "ledger_exported")
 
 

@@ -25,6 +25,8 @@ from gateway.core.errors import GatewayError
 from gateway.core.system_errors import system_error
 from gateway.flow.erased_accounts import AccountHasher
 from gateway.flow.texts import say
+from gateway.store import erasure_marks
+from gateway.store.engine import Store
 from gateway.store.erasure_marks import Remembered, UnerasedRequest
 
 LEDGER_FILE = "erasures.ledger"
@@ -157,6 +159,14 @@ class ErasureLedger:
             os.close(folder)
 
 
+async def write_elsewhere(store: Store, ours: ErasureLedger, theirs: ErasureLedger) -> int:
+    """Have another ledger hold what the database and ours know; return how many marks are new
+    there. Raises BadLedger and Unavailable."""
+    marks = await store.read(erasure_marks.marks)
+    marks |= ours.read()
+    return theirs.add(marks) if marks else 0
+
+
 def recognise(
     marks: Mapping[str, datetime], held: Iterable[UnerasedRequest], hasher: AccountHasher
 ) -> Remembered:
@@ -173,4 +183,4 @@ def recognise(
     return Remembered(marks, accounts, requests)
 
 
-__all__ = ["LEDGER_FILE", "BadLedger", "ErasureLedger", "recognise"]
+__all__ = ["LEDGER_FILE", "BadLedger", "ErasureLedger", "recognise", "write_elsewhere"]
