@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import json
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -27,6 +25,7 @@ from gateway.cli.setting import (
     open_database,
 )
 from gateway.cli.usage import Misuse
+from gateway.contracts.spreadsheet import BEGIN, sheet_row
 from gateway.core.errors import NotFound
 from gateway.core.linking import AccountLink
 from gateway.flow.links import LinkRegister, open_register
@@ -81,14 +80,12 @@ def export(
     if format is ExportFormat.JSON:
         emit([one.document() for one in found])
         return
-    written = io.StringIO()
-    writer = csv.writer(written, delimiter=";", lineterminator="\r\n")
-    writer.writerow(("identity", "account", "acr", "claims", "linked_at"))
+    rows = [sheet_row(("identity", "account", "acr", "claims", "linked_at"))]
     for one in found:
-        told = one.document() | {"claims": json.dumps(dict(one.claims), ensure_ascii=False)}
-        cells = (told["identity"], told["account"], told["acr"], told["claims"], told["linked_at"])
-        writer.writerow([_cell(value) for value in cells])
-    print_text("\ufeff" + written.getvalue().rstrip("\r\n"))
+        told, claims = one.document(), json.dumps(dict(one.claims), ensure_ascii=False)
+        cells = (told["identity"], told["account"], told["acr"], claims, told["linked_at"])
+        rows.append(sheet_row(cells))
+    print_text((BEGIN + "".join(rows)).rstrip("\r\n"))
 
 
 @app.command()
@@ -150,9 +147,3 @@ def _read(settings: Settings, commune: str | None) -> list[AccountLink]:
 
     with open_database(settings) as database:
         return asyncio.run(read(_register(settings, database)))
-
-
-def _cell(value: object) -> str:
-    """Return a value that no spreadsheet takes for a formula."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +20,7 @@ from gateway.cli.rights_texts import say
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, open_database
 from gateway.cli.usage import Misuse
 from gateway.contracts.person_page import END, page_head, page_part
+from gateway.core.account import normal_account
 from gateway.core.erasure import DEADLINE
 from gateway.core.errors import GatewayError
 from gateway.flow import operator, person
@@ -171,20 +173,33 @@ def erase(
     """Open the erasure of all that is held about a person, as they ask for (RGPD, art. 17).
 
     It is held until a second person agrees (`erasure approve`). Each commune that received
-    something is told to erase.
+    something is told to erase. Links with accounts of communes' portals end at once.
     """
     who, ground = _trail_text(by, "by"), _trail_text(why, "why")
     if (account is None) == (request is None):
         raise Misuse(say("account_or_request"))
-    settings = load_settings(config, mappings).settings
+    settings = load_settings(config, mappings, secrets=NeededSecrets.ALL).settings
     with open_database(settings) as database:
-        run, opened = asyncio.run(
+        done = asyncio.run(
             _open_erasures(settings, database, account=account, request=request, by=who, why=ground)
         )
     if as_json:
-        emit({"run": run, "erasures": opened})
+        emit(done)
         return
-    print_message(say("erasure_opened", run=run, count=len(opened)))
+    if done.run is not None:
+        print_message(say("erasure_opened", run=done.run, count=len(done.erasures)))
+    if done.links:
+        print_message(say("links_ended", count=done.links))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedErasures:
+    """The run that a second person has to agree to, None where there is no request; its erasures;
+    and the number of links that have ended."""
+
+    run: str | None
+    erasures: Sequence[str]
+    links: int
 
 
 async def _open_erasures(
@@ -195,10 +210,22 @@ async def _open_erasures(
     request: str | None,
     by: str,
     why: str,
-) -> tuple[str, Sequence[str]]:
-    found = await person.find_person(database, None, account=account, request=request)
+) -> OpenedErasures:
+    links = open_register(settings, database)
+    found = await person.find_person(database, links, account=account, request=request)
     wanted = await person.stored_requests(database, found)
     glc = settings.glc
     deadline = DEADLINE if glc is None else timedelta(seconds=glc.deadline)
-    hasher = AccountHasher(settings)
-    return await operator.open_requests(database, hasher, wanted, by, why, deadline, Environment())
+    run: str | None = None
+    opened: Sequence[str] = ()
+    environment = Environment()
+    if wanted:
+        hasher = AccountHasher(settings)
+        run, opened = await operator.open_requests(
+            database, hasher, wanted, by, why, deadline, environment
+        )
+    ended = 0
+    if links is not None and found.account is not None:
+        now = environment.now()
+        ended = await links.end_of_account(normal_account(found.account), by, why, now)
+    return OpenedErasures(run, opened, ended)

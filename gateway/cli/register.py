@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -34,6 +31,7 @@ from gateway.cli.setting import (
 from gateway.cli.usage import Misuse
 from gateway.contracts import register, violation
 from gateway.contracts.register import RegisterEntry
+from gateway.contracts.spreadsheet import BEGIN, sheet_row
 from gateway.contracts.violation import ViolationNotice
 from gateway.core.errors import ConfigurationFault
 from gateway.store.engine import Database
@@ -172,15 +170,9 @@ async def _write_references(
     database: Database, notice: ViolationNotice, commune: str | None, place: Path
 ) -> None:
     with private_file(place) as file:
-        file.write("\ufeff" + _row(("référence", "commune", "démarche", "reçue")))
+        file.write(BEGIN + sheet_row(("référence", "commune", "démarche", "reçue")))
         async for page in violation.all_references(database, notice.since, notice.until, commune):
-            file.write("".join(_row((*row[:3], row[3].isoformat())) for row in page))
-
-
-def _row(cells: Sequence[str]) -> str:
-    out = io.StringIO(newline="")
-    csv.writer(out, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow(cells)
-    return out.getvalue()
+            file.write("".join(sheet_row((*row[:3], row[3].isoformat())) for row in page))
 
 
 def _moment(text: str, option: str) -> datetime:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from gateway.catalogue.catalogue import Catalogue
+from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, emit, print_message, table
 from gateway.cli.rights_texts import say
 from gateway.cli.setting import (
@@ -61,10 +62,14 @@ def run_now(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would go, and delete nothing.")
     ] = False,
+    after_pause: Annotated[
+        bool,
+        typer.Option("--after-pause", help="The clock is right: the gateway did not run so long."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete now what is due, beside a running daemon or without one. It also runs by itself, every
-    hour."""
+    hour. Exit code 1: nothing was deleted, since the last run is more than a week ago."""
     parts = load_parts(config, mappings)
     catalogue = parts.catalogue
     with open_database(catalogue.settings) as database:
@@ -72,9 +77,14 @@ def run_now(
             found = asyncio.run(plan_retention(database, catalogue, datetime.now(UTC)))
             _print_plan(catalogue, found, found.contents, as_json=as_json)
             return
-        done = asyncio.run(apply_retention(database, catalogue, Environment()))
+        done = asyncio.run(apply_retention(database, catalogue, Environment(), looked=after_pause))
     if as_json:
         emit(done)
+    elif done.doubted_since is not None:
+        _print_doubt(done.doubted_since)
+    if done.doubted_since is not None:
+        raise typer.Exit(Exit.NO)
+    if as_json:
         return
     purged = done.purged
     print_message(
@@ -105,9 +115,12 @@ def _print_plan(
                 "contents": list(shown),
                 "attempts": found.attempts,
                 "attempts_oldest": found.attempts_oldest,
+                "doubted_since": found.doubted_since,
             }
         )
         return
+    if found.doubted_since is not None:
+        _print_doubt(found.doubted_since)
     table(
         ("commune", "teleservice", "table", "kept", "due", "owed", "oldest", "next"),
         [
@@ -135,6 +148,14 @@ def _print_plan(
     print_message(say("attempts_due", count=found.attempts, delay=_days(settings.attempts_kept)))
     for word in _FIXED:
         print_message(say(f"fixed_{word}"))
+
+
+def _print_doubt(since: datetime) -> None:
+    days = (datetime.now(UTC) - since).days
+    print_message(
+        say("clock_doubted", since=since.astimezone(UTC).isoformat()[:16] + "Z", days=days),
+        err=True,
+    )
 
 
 def _days(seconds: float | None) -> Message:

@@ -40,6 +40,12 @@ say = Messages(
          " {attempts} attempts", "",
          "supprimé : le contenu de {requests} demandes ({events} contenus, {files} fichiers), et"
          " {attempts} tentatives", ""),
+    Text("clock_doubted",
+         "nothing is deleted by itself: the last run was at {since}, {days} d ago by this machine's"
+         " clock", "see that the clock is right, then: retention run --after-pause",
+         "rien n'est supprimé de soi-même : le dernier passage date de {since}, il y a {days} j"
+         " selon l'horloge de cette machine",
+         "vérifier que l'horloge est juste, puis : retention run --after-pause"),
     # --- the register and the notice -------------------------------------------------------
     Text("register_written", "{count} treatments are in {to}", "",
          "{count} traitements sont dans {to}", ""),
@@ -68,6 +74,9 @@ say = Messages(
          "erasure approve {run}",
          "{count} effacements sont retenus jusqu'à l'accord d'une seconde personne",
          "erasure approve {run}"),
+    Text("links_ended", "links with accounts of communes' portals that have ended: {count}", "",
+         "rattachements à des comptes de portails de communes auxquels il est mis fin : {count}",
+         ""),
     Text("exported", "{to}: {requests} requests, {files} files", "give it to the person alone, and"
          " delete the folder then",
          "{to} : {requests} demandes, {files} fichiers", "ne le remettre qu'à la personne, puis"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-from gateway.catalogue.catalogue import Catalogue, Commune, Route
+from gateway.catalogue.catalogue import Catalogue, Commune, CommuneLinking, Route
 from gateway.contracts.report import render_page
+from gateway.contracts.spreadsheet import BEGIN, sheet_row
 from gateway.core.errors import file_line
 from gateway.core.mapping import RequestMapping, SourcePath, source_paths
 from gateway.core.personal import SENSITIVE, DataCategory, LegalBasis, PersonalData
@@ -46,9 +45,11 @@ _SPOKEN: Final = {
     "changes": ("Modifications que l'usager fait", "Corriger la demande après son dépôt"),
 }
 _BACK: Final = "Statuts, messages et documents de la commune"
+SUBCONTRACTOR: Final = "Métropole de Lyon (passerelle et portail Toodego)"
 #: The columns of the CSV.
 COLUMNS: Final = (
-    "Commune",
+    "Responsable du traitement",
+    "Sous-traitant",
     "Code INSEE",
     "Délégué à la protection des données",
     "Traitement",
@@ -68,7 +69,11 @@ COLUMNS: Final = (
     "Conservation par la commune",
     "Mesures de sécurité",
     "Origine",
+    "Correspondance et version",
 )
+#: The treatment of linked accounts, among a commune's teleservices.
+LINKING: Final = "Rattachement de comptes"
+_CONTACT: Final = ("email", "email_verified", "phone_number", "address")
 #: Measures of every treatment.
 _MEASURES: Final = (
     "Contenus et fichiers chiffrés au repos, une clé par demande",
@@ -78,8 +83,6 @@ _MEASURES: Final = (
     "Effacement de la personne, jusque chez la commune",
     "Piste d'audit chaînée des effacements et des consultations",
 )
-#: A cell that begins so would be a formula to a spreadsheet.
-_FORMULA: Final = frozenset("=+-@＝＋－＠")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,7 @@ def register_entries(
     """Return the treatments of these communes (None: of all), by commune and teleservice."""
     policies = Policies(catalogue)
     wanted = sorted(catalogue.communes if communes is None else communes)
-    return [
+    routed = [
         _entry(
             route.mapping,
             (commune.name, insee, commune.contacts.get("dpo", TO_TELL)),
@@ -141,6 +144,64 @@ def register_entries(
         for commune in (catalogue.communes[insee],)
         for _, route in sorted(commune.routes.items())
     ]
+    linking = [
+        _linking(commune, commune.linking, catalogue)
+        for insee in wanted
+        for commune in (catalogue.communes[insee],)
+        if commune.linking is not None
+    ]
+    return sorted(routed + linking, key=lambda one: one.insee)
+
+
+def _linking(commune: Commune, linking: CommuneLinking, catalogue: Catalogue) -> RegisterEntry:
+    """Return the treatment of linked accounts: what a commune's portal is given of a citizen."""
+    recipients = f"Agents habilités de {commune.name}, par le portail « {linking.portal} »"
+    basis = BASES[LegalBasis.CONSENT]
+    glc = catalogue.settings.glc
+    given = [
+        (name, DataCategory.CONTACT if name in _CONTACT else DataCategory.IDENTITY)
+        for name in linking.claims
+    ]
+    told = [
+        *(("Identifiant de l'usager, propre à cette commune", DataCategory.IDENTITY, "sub"),),
+        *(("Compte de l'usager sur le portail de la commune", DataCategory.IDENTITY, "account"),),
+        *(("Niveau de l'authentification", DataCategory.IDENTITY, "acr"),),
+        *((name, category, f"claims.{name}") for name, category in given),
+    ]
+    return RegisterEntry(
+        commune=commune.name,
+        insee=commune.insee,
+        dpo=commune.contacts.get("dpo", TO_TELL),
+        teleservice=LINKING,
+        purpose="Reconnaître, sur le portail de la commune, les demandes faites sur Toodego",
+        basis=basis,
+        law="",
+        persons=("Usagers qui rattachent leurs comptes",),
+        recipients=recipients,
+        transfers="Aucun par la passerelle ; pour le portail de la commune : à vérifier",
+        kept_here="Jusqu'à la fin du rattachement, ou la suppression du compte ; une heure s'il"
+        " n'est pas confirmé",
+        kept_there=TO_TELL,
+        measures=(
+            "Consentement de l'usager, qui voit ce qui est transmis et y met fin quand il veut",
+            "Rattachements chiffrés au repos, une clé pour chacun",
+            *_MEASURES[1:],
+        ),
+        mapping="" if glc is None or glc.openid is None else glc.openid.issuer,
+        lines=tuple(
+            RegisterLine(
+                data=data,
+                targets=(target,),
+                category=CATEGORIES[category],
+                sensitive=False,
+                purpose="Rattacher les comptes, avec l'accord de l'usager",
+                basis=basis,
+                recipients=recipients,
+                place="linking",
+            )
+            for data, category, target in told
+        ),
+    )
 
 
 def register_of_mappings(mappings: Iterable[RequestMapping]) -> list[RegisterEntry]:
@@ -263,28 +324,22 @@ def _measures(catalogue: Catalogue, route: Route) -> tuple[str, ...]:
 def as_csv(entries: Iterable[RegisterEntry]) -> str:
     """Return the register for a French spreadsheet: semicolons, a byte order mark, a row for each
     kind of data. No cell is a formula."""
-    out = io.StringIO(newline="")
-    writer = csv.writer(out, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for one in entries:
-        for line in one.lines:
-            cells = (
-                *(one.commune, one.insee, one.dpo, one.teleservice, one.purpose, one.basis),
-                *(one.law, " ; ".join(one.persons), line.data, ", ".join(line.targets)),
-                *(line.category, "oui" if line.sensitive else "non", line.purpose, line.basis),
-                *(line.recipients, one.transfers, one.kept_here, one.kept_there),
-                *(" ; ".join(one.measures), line.place),
-            )
-            writer.writerow([plain_cell(cell) for cell in cells])
-    return "\ufeff" + out.getvalue()
+    text = BEGIN + sheet_row(COLUMNS)
+    return text + "".join(sheet_row(_cells(one, line)) for one in entries for line in one.lines)
 
 
-def plain_cell(text: str) -> str:
-    """Return a text on one line that no spreadsheet computes."""
-    flat = " ".join(text.split())
-    return f"'{flat}" if flat[:1] in _FORMULA else flat
+def _cells(one: RegisterEntry, line: RegisterLine) -> tuple[str, ...]:
+    return (
+        *(one.commune, SUBCONTRACTOR, one.insee, one.dpo, one.teleservice, one.purpose, one.basis),
+        *(one.law, " ; ".join(one.persons), line.data, ", ".join(line.targets)),
+        *(line.category, "oui" if line.sensitive else "non", line.purpose, line.basis),
+        *(line.recipients, one.transfers, one.kept_here, one.kept_there),
+        *(" ; ".join(one.measures), line.place, one.mapping),
+    )
 
 
 def as_html(entries: list[RegisterEntry], at: datetime) -> str:
     """Return the register as one page, for browsers and A4 paper."""
-    return render_page("register.html.j2", entries=entries, at=at, to_tell=TO_TELL)
+    return render_page(
+        "register.html.j2", entries=entries, at=at, to_tell=TO_TELL, subcontractor=SUBCONTRACTOR
+    )

@@ -3,7 +3,7 @@ French, and without any personal data."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -11,7 +11,7 @@ from typing import Final
 from gateway.catalogue.catalogue import Catalogue
 from gateway.contracts.register import TO_TELL, RegisterEntry, register_entries
 from gateway.contracts.report import french, render_page
-from gateway.store import exposure
+from gateway.store import exposure, linked
 from gateway.store.engine import Store
 from gateway.store.exposure import ExposedRoute, TrailSummary
 
@@ -59,6 +59,8 @@ class ViolationNotice:
     exposed: tuple[ExposedTeleservice, ...]
     trail: tuple[TrailSummary, ...]
     references: tuple[str, ...]
+    #: Linked accounts by commune, of which the gateway holds the citizen's GLC account.
+    links: Mapping[str, int]
 
     @property
     def requests(self) -> int:
@@ -106,6 +108,7 @@ async def violation_notice(
         tuple(exposed),
         tuple(await store.read(exposure.trail_within, since, until)),
         tuple(row[0] for row in first),
+        await store.read(linked.count, commune, until),
     )
 
 
@@ -198,9 +201,15 @@ def _data(notice: ViolationNotice) -> list[Row]:
         ("Catégories de personnes", _persons(notice)),
         ("Nombre de personnes (approximatif)", str(notice.people)),
         ("Nombre d'enregistrements", records),
+        ("Comptes rattachés (par commune)", _links(notice)),
         ("Catégories de données", ", ".join(notice.categories) or "aucune"),
         *shown,
     ]
+
+
+def _links(notice: ViolationNotice) -> str:
+    told = [f"{insee} : {count}" for insee, count in sorted(notice.links.items())]
+    return ", ".join(told) or "aucun"
 
 
 def _of_the_trail(notice: ViolationNotice) -> list[Row]:

@@ -497,6 +497,13 @@ BUILT_IN = (
            "the far end took it", "le serveur l'a prise"),
     Reason("found", _A.GATEWAY, _W.NOBODY,
            "the far end has it", "le serveur l'a"),
+    Reason("clock_doubted", _A.GATEWAY, _W.OPERATOR,
+           "what is past its time was not deleted: the last run was more than a week ago, or the"
+           " clock was set",
+           "ce qui a fait son temps n'a pas été supprimé : le dernier passage date de plus d'une"
+           " semaine, ou l'horloge a été changée",
+           "look at this machine's clock, then: retention run --after-pause",
+           "regarder l'horloge de cette machine, puis : retention run --after-pause"),
     # --- who calls us ----------------------------------------------------------------------
     Reason("unproven", _A.SENDER, _W.GRU,
            "the call does not prove its sender", "l'appel ne prouve pas son auteur",

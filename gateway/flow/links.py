@@ -157,6 +157,19 @@ class LinkRegister:
             await self.store.write(trail.append, STREAM, "unlinked", data, now)
         return count
 
+    async def end_of_account(self, account: str, by: str, why: str, now: datetime) -> int:
+        """End all links of a GLC account, as the person asks; the trail keeps by whom and why.
+        Return how many. Raises Unavailable."""
+
+        def end(connection: Any) -> int:
+            count = self.destroy(connection, account)
+            if count:
+                data = {"by": by, "why": why, "links": count}
+                trail.append(connection, STREAM, "unlinked", data, now)
+            return count
+
+        return await self.store.write(end)
+
     def destroy(self, connection: Any, account: str) -> int:
         """Destroy all links of a GLC account, and the sessions in which it makes some, within the
         caller's transaction; return how many links."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 import structlog
 
@@ -13,12 +14,18 @@ from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.core.retention import NEVER, Cutoffs, RetentionPolicy, cutoff
 from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
-from gateway.store import condemned, retention
+from gateway.store import condemned, cursors, retention
 from gateway.store.engine import Store
 from gateway.store.retention import HeldContent, Purgeable, Purged
 
 log = structlog.get_logger()
 
+#: The last run, among the cursors.
+NAME: Final = "retention"
+#: After so long without a run a clock may have been set forward, by years even, and all would be
+#: due at once: a person looks first.
+PAUSED: Final = timedelta(days=7)
+DOUBTED: Final = "clock_doubted"
 #: Seconds between two runs, and between two batches of one.
 EVERY = 3600.0
 PAUSE = 0.05
@@ -50,14 +57,18 @@ class RetentionPlan:
     contents: tuple[PlannedContent, ...]
     attempts: int
     attempts_oldest: datetime | None
+    #: The last run, where it is so long ago that a person must look at the clock first.
+    doubted_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionRun:
-    """The numbers of what one run deleted."""
+    """The numbers of what one run deleted. `doubted_since` is the last run, where it is so long ago
+    that nothing was deleted: a person must look at the clock first."""
 
     purged: Purged = field(default_factory=Purged)
     attempts: int = 0
+    doubted_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +101,25 @@ async def plan_retention(store: Store, catalogue: Catalogue, now: datetime) -> R
     contents = [_planned(key, parts, now) for key, parts in sorted(found.items())]
     before = cutoff(now, catalogue.settings.attempts_kept)
     count, oldest = await store.read(retention.attempts_before, before)
-    return RetentionPlan(tuple(contents), count, oldest)
+    doubted = await _doubted_since(store, now)
+    return RetentionPlan(tuple(contents), count, oldest, doubted)
 
 
 async def apply_retention(
-    store: Store, catalogue: Catalogue, environment: Environment
+    store: Store, catalogue: Catalogue, environment: Environment, *, looked: bool = False
 ) -> RetentionRun:
-    """Delete all that is due; see `Retention.run`."""
+    """Delete all that is due; see `Retention.run`. `looked`: a person has looked at the clock."""
     now = environment.now()
-    purged = await _purge(store, Policies(catalogue), environment, now)
+    policies = Policies(catalogue)
     before = cutoff(now, catalogue.settings.attempts_kept)
-    attempts = await _drop_attempts(store, environment, before)
+    since = None if looked else await _doubted_since(store, now)
+    if since is not None and await _anything(store, policies.latest(now), before):
+        await store.write(cursors.move, NAME, None, since, DOUBTED)
+        log.error("retention.held", last_run=since.isoformat(), days=(now - since).days)
+        return RetentionRun(doubted_since=since)
+    purged = await _purge(store, policies, environment, now)
+    attempts = await _drop_attempts(store, environment, before, now)
+    await store.write(cursors.move, NAME, None, now)
     if purged.requests:
         await condemned.destroy(store)
         await store.clean()
@@ -113,6 +132,17 @@ async def apply_retention(
             attempts=attempts,
         )
     return RetentionRun(purged, attempts)
+
+
+async def _doubted_since(store: Store, now: datetime) -> datetime | None:
+    """Return the last run, where it was so long ago that the clock may have been set since."""
+    last = await store.read(cursors.get, NAME)
+    return None if last is None or now - last.updated_at <= PAUSED else last.updated_at
+
+
+async def _anything(store: Store, latest: Cutoffs, before: datetime) -> bool:
+    count, _ = await store.read(retention.attempts_before, before)
+    return count > 0 or bool(await store.read(retention.due, latest, None, 1))
 
 
 async def _purge(
@@ -132,7 +162,9 @@ async def _purge(
     return purged
 
 
-async def _drop_attempts(store: Store, environment: Environment, before: datetime) -> int:
+async def _drop_attempts(
+    store: Store, environment: Environment, before: datetime, now: datetime
+) -> int:
     after, dropped = 0, 0
     while page := await store.read(retention.attempts, after, ATTEMPTS_AT_ONCE):
         after = page[-1].id
@@ -140,7 +172,8 @@ async def _drop_attempts(store: Store, environment: Environment, before: datetim
         if old:
             dropped += await store.write(retention.drop_attempts, old)
             await environment.sleep(PAUSE)
-        if page[-1].started_at >= before:
+        # A time ahead of now is of a clock that was ahead, and says nothing of what follows.
+        if before <= page[-1].started_at <= now:
             break
     return dropped
 

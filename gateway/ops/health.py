@@ -17,7 +17,7 @@ from gateway.core.breaker import Breaking
 from gateway.core.erasure import BRAKED
 from gateway.core.errors import NotFound
 from gateway.core.reasons import About
-from gateway.flow import anonymised, erasure_reminders, warning
+from gateway.flow import anonymised, erasure_reminders, retention, warning
 from gateway.flow.certificates import ending
 from gateway.flow.due import cursor_name
 from gateway.flow.engine import Engine, grus
@@ -60,7 +60,8 @@ FULL = 64 * 1024 * 1024
 LATE = 3
 #: Names listed at once.
 _TOLD = 5
-_FAILING = (warning.NAME, erasure_reminders.NAME, anonymised.NAME)  # cursors shown while they do
+#: Cursors that are shown while they fail.
+_FAILING = (warning.NAME, erasure_reminders.NAME, anonymised.NAME, retention.NAME)
 _BELIEVED = {
     ENTRIES_SKIPPED: "entries of the provider's list could not be read and were passed over",
     BRAKED: "the last run found more accounts gone at once than the brake allows",

@@ -128,11 +128,15 @@ def links_page(
     return found[:limit]
 
 
-def count(connection: Connection) -> dict[str, int]:
-    """Count the links that count, by commune."""
+def count(
+    connection: Connection, commune: str | None = None, until: datetime | None = None
+) -> dict[str, int]:
+    """Count the links that count, by commune: of all or of one, made by now or before `until`."""
+    whose = true() if commune is None else ACCOUNT_LINK.c.commune == commune
+    made = true() if until is None else ACCOUNT_LINK.c.linked_at < until
     rows = connection.execute(
         select(ACCOUNT_LINK.c.commune, func.count())
-        .where(_CONFIRMED)
+        .where(_CONFIRMED, whose, made)
         .group_by(ACCOUNT_LINK.c.commune)
     )
     return {row[0]: row[1] for row in rows}

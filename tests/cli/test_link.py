@@ -75,7 +75,7 @@ def test_links_are_listed_exported_and_ended(linked_home: Home) -> None:
     assert exported[0]["account"] == "=famille-1"
     assert exported[0]["claims"] == {"given_name": "Zoé"}
     sheet = run("link", "export", "--commune", "69029", "--format", "csv").stdout
-    assert "identite;'=famille-1;eidas1;" in sheet
+    assert '"identite";"\'=famille-1";"eidas1";' in sheet
     assert run("link", "list", "--commune", "69266").stdout.strip() == "no linked account"
     end = ("link", "unlink", "--commune", "69029", "--by", "Ada", "--yes")
     assert run(*end).exit_code == 2

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from gateway.store import person, trail
+from gateway.flow import retention
+from gateway.store import cursors, person, trail
 from gateway.store.engine import Database
 from gateway.store.tables import DELIVERY, EVENT, REQUEST
 from tests.cli.conftest import MAPPINGS, Home, run
@@ -114,6 +115,38 @@ def test_who_is_linked_without_a_request_is_given_the_links(
     assert (link["account"], link["claims"]) == ("=famille-1", {"given_name": "Zoé"})
     assert "=famille-1" in (to / "donnees.html").read_text("utf-8")
     assert "famille-1" not in told.output
+
+
+def test_who_is_erased_has_no_links_left(linked_home: Home) -> None:
+    whose = ("person", "erase", "--account", "F" * 32, *BY)
+    told = linked_home.run(*whose, "--json")
+    assert told.exit_code == 0, told.output
+    assert json.loads(told.stdout) == {"run": None, "erasures": [], "links": 1}
+    assert linked_home.run("link", "list").stdout.strip() == "no linked account"
+    assert linked_home.run(*whose).exit_code == 1, "nothing is held any more"
+
+
+def test_a_run_after_a_long_pause_asks_for_a_look_at_the_clock(kept: Kept) -> None:
+    long_ago = datetime.now(UTC) - timedelta(days=400)
+
+    async def over(database: Database) -> None:
+        done = update(DELIVERY).values(state="done", head=False, settled_at=long_ago)
+        await database.write(lambda c: c.execute(done))
+        request = update(REQUEST).values(status="done", status_at=long_ago)
+        await database.write(lambda c: c.execute(request))
+        await database.write(lambda c: c.execute(update(EVENT).values(received_at=long_ago)))
+        before = datetime.now(UTC) - timedelta(days=30)
+        await database.write(cursors.move, retention.NAME, None, before)
+
+    kept.work(over)
+    plan = kept.home.run("--lang", "fr", "retention", "plan")
+    assert "retention run --after-pause" in plan.stderr
+    held = kept.home.run("retention", "run")
+    assert (held.exit_code, "30 d ago by this machine's clock" in held.stderr) == (1, True)
+    assert json.loads(kept.home.run("retention", "run", "--json").stdout)["doubted_since"]
+    done = kept.home.run("retention", "run", "--after-pause", "--json")
+    assert (done.exit_code, json.loads(done.stdout)["purged"]["requests"]) == (0, 1)
+    assert json.loads(kept.home.run("retention", "plan", "--json").stdout)["doubted_since"] is None
 
 
 def test_nobody_is_found(kept: Kept, tmp_path: Path) -> None:

@@ -18,9 +18,9 @@ from gateway.contracts.register import (
     TO_TELL,
     as_csv,
     as_html,
-    plain_cell,
     register_of_mappings,
 )
+from gateway.contracts.spreadsheet import plain_cell, sheet_row
 from gateway.core.mapping import RequestMapping, source_paths
 from gateway.core.purposes import unpurposed, unsent
 from tests.life import ROOT
@@ -110,9 +110,14 @@ def test_the_csv_has_the_columns_and_no_formula() -> None:
     assert by_data["user.name"]["Conservation par la passerelle"].startswith("30 jours")
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r\n@", "＝"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "|", "%", "\t=", "\r\n@", "＝"])
 def test_no_cell_is_computed(start: str) -> None:
     assert plain_cell(f"{start}1+1")[0] == "'"
+
+
+def test_a_row_is_one_line_however_hostile_its_cells() -> None:
+    row = sheet_row(['a";=cmd|x', "deux\r\nlignes", None, 7, "=HYPERLINK(0)"])
+    assert row == '"a"";=cmd|x";"deux lignes";"";"7";"\'=HYPERLINK(0)"\r\n'
 
 
 def test_the_page_says_what_is_lacking_and_escapes_what_is_told() -> None:

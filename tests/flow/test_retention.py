@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import dataclasses
 from datetime import timedelta
 from typing import Any
+
+import pytest
+import structlog
+from sqlalchemy import func, select, update
 
 from gateway.core.delivery import Kind
 from gateway.core.status import Status
 from gateway.flow.retention import Policies, apply_retention
+from gateway.ops.health import health
 from gateway.store import requests
 from gateway.store.rows import Reception
+from gateway.store.tables import ATTEMPT
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, SLUG, Rig
 
@@ -100,3 +108,75 @@ async def test_a_plan_says_what_goes_and_when_and_changes_nothing(rig: Rig) -> N
         assert plan.attempts == 3
         assert (await engine.retention.run()).attempts == 3
         assert (await engine.retention.plan()).contents == ()
+
+
+async def test_a_clock_set_forward_by_years_deletes_nothing_until_a_person_has_looked(
+    rig: Rig,
+) -> None:
+    async with rig.gateway() as engine:
+        _, request = await ended(rig, photo=PHOTO)
+        assert (await engine.retention.run()).doubted_since is None
+        begin = rig.clock.now
+        rig.clock.now += timedelta(days=5 * 365)
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(2):
+                held = await engine.retention.run()
+                assert (held.doubted_since, held.purged.requests, held.attempts) == (begin, 0, 0)
+        assert (await engine.retention.plan()).doubted_since == begin
+        assert await rig.database.read(requests.first_body, request) is not None
+        told = [one for one in logs if one["event"] == "retention.held"]
+        assert [one["days"] for one in told] == [1825, 1825]
+        shown = await health(engine, ready=True, started_at=begin)
+        assert shown.timers["retention"].failure == "clock_doubted"
+        assert "retention run --after-pause" in shown.timers["retention"].says
+        # Put right again, it goes on; and a person's word lets it go on where it is right.
+        rig.clock.now = begin + timedelta(hours=1)
+        assert (await engine.retention.run()).doubted_since is None
+        assert "retention" not in (await health(engine, ready=True, started_at=begin)).timers
+        rig.clock.now += timedelta(days=120)
+        assert (await engine.retention.run()).doubted_since is not None
+        looked = await apply_retention(rig.database, rig.catalogue, engine.environment, looked=True)
+        assert (looked.purged.requests, looked.purged.files) == (1, 1)
+        rig.clock.now += timedelta(days=9)
+        assert (await engine.retention.run()).doubted_since is None, "nothing is due: no question"
+
+
+async def test_a_run_deletes_what_the_plan_says_killed_or_beside_another(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.flow.retention.BATCH", 1)
+    monkeypatch.setattr("gateway.flow.retention.ATTEMPTS_AT_ONCE", 2)
+    async with rig.gateway() as engine:
+        for _ in range(3):
+            await ended(rig, photo=PHOTO)
+        # The clock was ahead for a while: times of then say nothing of what follows.
+        first = select(func.min(ATTEMPT.c.id))
+        ahead = update(ATTEMPT).where(ATTEMPT.c.id == first.scalar_subquery())
+        later = ahead.values(started_at=rig.clock.now + timedelta(days=900))
+        await rig.database.write(lambda c: c.execute(later))
+        rig.clock.now += timedelta(days=91)
+        plan = await engine.retention.plan()
+        due = {one.kind: one.due for one in plan.contents}
+        assert due == {"events": 9, "files": 3}
+        killed = dataclasses.replace(engine.environment, crash=_die)
+        with pytest.raises(KilledHere):
+            await apply_retention(rig.database, rig.catalogue, killed)
+        rest = await engine.retention.plan()
+        assert {one.kind: one.due for one in rest.contents} == {"events": 6, "files": 2}
+        runs = await asyncio.gather(
+            apply_retention(rig.database, rig.catalogue, engine.environment),
+            apply_retention(rig.database, rig.catalogue, engine.environment),
+        )
+        assert sum(one.purged.events for one in runs) == 6
+        assert sum(one.purged.files for one in runs) == 2
+        assert sum(one.attempts for one in runs) == plan.attempts
+        assert (await engine.retention.plan()).contents == ()
+
+
+class KilledHere(BaseException):
+    """The process is gone."""
+
+
+def _die(point: str) -> None:
+    if point == "retention.purged":
+        raise KilledHere

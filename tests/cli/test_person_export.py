@@ -1,0 +1,92 @@
+"""A person is given, by the command, what a search of the whole database in clear finds of them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, insert
+from sqlmodel import SQLModel
+
+from gateway.cli.setting import load_settings
+from gateway.store.engine import Database
+from gateway.store.erasure_tables import ERASURE, SUSPECT
+from tests.builders import NOW
+from tests.cli.conftest import MAPPINGS, Home
+from tests.store.test_person import ACCOUNT, MARK, PHOTO, marked, planted
+
+BY = ("--by", "Ana Inventée", "--why", "demande 2026-12")
+Keys = dict[tuple[str, tuple[Any, ...]], str]
+
+
+def test_what_is_given_is_what_a_search_of_the_database_in_clear_finds(
+    home: Home, template: Path, tmp_path: Path
+) -> None:
+    data_dir = load_settings(home.config, MAPPINGS).settings.data_dir
+    data_dir.mkdir(0o700)
+    shutil.copyfile(template, data_dir / "gateway.db")
+    clear = Database(f"sqlite:///{data_dir / 'gateway.db'}")
+    try:
+        asyncio.run(_plant(clear))
+        found = asyncio.run(clear.read(marked))
+    finally:
+        clear.close()
+    assert {table for table, _ in found} == {
+        *("request", "event", "attachment", "blob", "untold", "attempt", "suspect", "erasure"),
+    }
+    data = _export(home, tmp_path / "acces")
+    given = _rows(data)
+    assert found <= given.keys() | _blobs(data)
+    for table, key in found:
+        if table != "blob":
+            assert MARK in given[table, key] or ACCOUNT in given[table, key], (table, key)
+    (photo,) = (tmp_path / "acces" / "fichiers").iterdir()
+    assert photo.read_bytes() == PHOTO
+    page = (tmp_path / "acces" / "donnees.html").read_text("utf-8")
+    for said in (f"chez {MARK}", f"Bonjour {MARK}", f"{MARK} encore", f"{MARK}.jpg", f"{MARK} ?"):
+        assert said in page, said
+
+
+async def _plant(store: Database) -> None:
+    await planted(store)
+    await store.write(_under_way)
+
+
+def _under_way(connection: Connection) -> None:
+    """Their account is said to be gone, and an erasure of it is held."""
+    seen = {"first_unknown_at": NOW, "confirmed_at": NOW, "confirmations": 1}
+    connection.execute(insert(SUSPECT).values(account=ACCOUNT, **seen))
+    held = {"id": "ERA-1", "run": "RUN-1", "account": ACCOUNT, "mark": "0" * 64}
+    held |= {"source": "deletions", "state": "held"}
+    connection.execute(insert(ERASURE).values(found_at=NOW, **held))
+
+
+def _export(home: Home, to: Path) -> dict[str, Any]:
+    told = home.run("person", "export", "--account", ACCOUNT.upper(), "--to", str(to), *BY)
+    assert told.exit_code == 0, told.output
+    data: dict[str, Any] = json.loads((to / "donnees.json").read_text("utf-8"))
+    return data
+
+
+def _rows(data: dict[str, Any]) -> Keys:
+    """Every row that is given, by table and key, with its text."""
+    parts = [data["person"], *data["requests"]]
+    found: Keys = {}
+    for part in parts:
+        for name, rows in part.items():
+            table = SQLModel.metadata.tables.get(name)
+            if table is None:
+                continue
+            for row in [rows] if isinstance(rows, dict) else rows:
+                key = tuple(row[column.name] for column in table.primary_key)
+                found[name, key] = json.dumps(row, ensure_ascii=False)
+    return found
+
+
+def _blobs(data: dict[str, Any]) -> set[tuple[str, tuple[Any, ...]]]:
+    """The bytes of the files that are given, by their address."""
+    rows = [row for one in data["requests"] for row in one["attachment"]]
+    return {("blob", (row["address"], 0)) for row in rows}
