@@ -25,7 +25,6 @@ NAME: Final = "retention"
 #: After so long without a run a clock may have been set forward, by years even, and all would be
 #: due at once: a person looks first.
 PAUSED: Final = timedelta(days=7)
-DOUBTED: Final = "clock_doubted"
 #: Seconds between two runs, and between two batches of one.
 EVERY = 3600.0
 PAUSE = 0.05
@@ -114,12 +113,12 @@ async def apply_retention(
     before = cutoff(now, catalogue.settings.attempts_kept)
     since = None if looked else await _doubted_since(store, now)
     if since is not None and await _anything(store, policies.latest(now), before):
-        await store.write(cursors.move, NAME, None, since, DOUBTED)
+        await _note(store, since, reason="clock_doubted")
         log.error("retention.held", last_run=since.isoformat(), days=(now - since).days)
         return RetentionRun(doubted_since=since)
     purged = await _purge(store, policies, environment, now)
     attempts = await _drop_attempts(store, environment, before, now)
-    await store.write(cursors.move, NAME, None, now)
+    await _note(store, now)
     if purged.requests:
         await condemned.destroy(store)
         await store.clean()
@@ -138,6 +137,11 @@ async def _doubted_since(store: Store, now: datetime) -> datetime | None:
     """Return the last run, where it was so long ago that the clock may have been set since."""
     last = await store.read(cursors.get, NAME)
     return None if last is None or now - last.updated_at <= PAUSED else last.updated_at
+
+
+async def _note(store: Store, last_run: datetime, *, reason: str | None = None) -> None:
+    """Note the last run, and why there was none since."""
+    await store.write(cursors.move, NAME, None, last_run, reason)
 
 
 async def _anything(store: Store, latest: Cutoffs, before: datetime) -> bool:

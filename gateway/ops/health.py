@@ -58,8 +58,7 @@ LOW = 1024 * 1024 * 1024
 FULL = 64 * 1024 * 1024
 #: A timer is late after this many of its intervals, and a minute.
 LATE = 3
-#: Names listed at once.
-_TOLD = 5
+_TOLD = 5  # names listed at once
 #: Cursors that are shown while they fail.
 _FAILING = (warning.NAME, erasure_reminders.NAME, anonymised.NAME, retention.NAME)
 _BELIEVED = {
