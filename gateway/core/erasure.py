@@ -17,6 +17,8 @@ from enum import StrEnum
 
 #: The reason for which all gone accounts wait for two people.
 BRAKED = "brake"
+#: The reason of a run that disagrees with a former one, or with another source.
+CONTRADICTION = "contradiction"
 #: The reason for which single requests that a person wants erased wait for a second one.
 ORDERED = "ordered"
 #: The reason for which those that the portal deleted wait for two people.
@@ -56,11 +58,13 @@ class Brake:
 @dataclass(frozen=True, slots=True)
 class ProviderRun:
     """The result of one whole run. `gone` are the accounts that it reported gone. `positive`: the
-    provider says that they were deleted, not just that it does not know them."""
+    provider says that they were deleted, not just that it does not know them. `doubted`: of these,
+    those that another source still knows."""
 
     gone: frozenset[str]
     canary_gone: bool = False
     positive: bool = False
+    doubted: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class VoidRun:
 class Judgement:
     """The consequences of a run: accounts erased, held, suspected and cleared. `suspects` are all
     that remain. `stop` are those whose erasure had begun and that are known again. `reason` is
-    `BRAKED`, `contradiction` or empty."""
+    `BRAKED`, `CONTRADICTION` or empty."""
 
     erase: frozenset[str] = frozenset()
     hold: frozenset[str] = frozenset()
@@ -135,16 +139,24 @@ def judge_run(
         return Judgement(
             hold=gone, suspects=kept, cleared=cleared, reason=BRAKED, detail=detail, stop=stop
         )
+    # A held account waits until two people agree, however small the later run.
+    free = gone - before.held
     if reading.positive:
-        # A held account waits until two people agree, however small the later run.
-        return Judgement(erase=gone - before.held, suspects=tuple(before.suspects.values()))
+        doubted = gone & reading.doubted
+        return Judgement(
+            erase=free - doubted,
+            hold=doubted,
+            suspects=tuple(before.suspects.values()),
+            reason=CONTRADICTION if doubted else "",
+            detail=f"{len(doubted)} accounts told to be deleted are known" if doubted else "",
+        )
     if cleared:
         # A deleted account does not come back: this provider was wrong, so the others are suspected
         # anew.
         anew = tuple(Suspect(account, now, now) for account in sorted(gone))
         detail = f"{len(cleared)} accounts told to be gone are known again"
         return Judgement(
-            suspects=anew, cleared=cleared, reason="contradiction", detail=detail, stop=stop
+            suspects=anew, cleared=cleared, reason=CONTRADICTION, detail=detail, stop=stop
         )
     erase: set[str] = set()
     suspects: list[Suspect] = []
@@ -152,7 +164,7 @@ def judge_run(
         known = before.suspects.get(account)
         if known is None:
             suspects.append(Suspect(account, now, now))
-        elif now - known.confirmed_at >= confirm_after:
+        elif now - known.confirmed_at >= confirm_after and account in free:
             erase.add(account)
         else:
             suspects.append(known)

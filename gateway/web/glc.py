@@ -66,7 +66,8 @@ def glc_router(web: Web) -> APIRouter:
             _addressed(request, glc)
             with web.unproven.lease() as lease:
                 body = await read_body(request, LARGEST, lease)
-            await engine.identity_events.receive(body, glc, keys)
+            source = engine.far_ends.identity
+            await engine.identity_events.receive(body, glc, keys, source)
         except RefusedEvent as refusal:
             exchange.code = refusal.code
             log.warning("glc.event_refused", err=refusal.code)

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 from zoneinfo import ZoneInfo
@@ -31,6 +31,12 @@ MAX_ITEMS = 5_000_000
 FULL_EVERY = timedelta(days=1)
 #: Dates of two machines differ; a deletion read twice is known already.
 OVERLAP = timedelta(days=1)
+#: A deletion dated later than that from now is an announcement, which may be taken back.
+AHEAD = timedelta(minutes=15)
+#: No deletion is older; a cursor from before is none.
+_OLDEST = datetime(2000, 1, 1, tzinfo=UTC)
+#: Answers that a list gives for a page that it has no more.
+_NO_PAGE = frozenset({"malformed", "refused", "error_told"})
 #: Pages that a check reads: the first, and the one that it leads to.
 CHECKED = 2
 _PARIS = ZoneInfo("Europe/Paris")
@@ -115,12 +121,16 @@ class Deletions:
     canary: str | None = None
 
     async def read(self, known: Sequence[str], cursor: str | None) -> ProviderReading | Outage:
-        """Read the list from `cursor` on, and once a day from its beginning."""
+        """Read the list from `cursor` on; from its beginning once a day, and where the page is no
+        more that the former run ended at."""
         mark, now = _mark_of(cursor), self.now()
-        full = mark.full_at is None or now - datetime.fromisoformat(mark.full_at) >= FULL_EVERY
-        if full:
-            mark = _Mark(full_at=now.isoformat())
-        return await self._read(known, mark, MAX_PAGES)
+        whole = _Mark(full_at=now.isoformat())
+        if mark.full_at is None or now - datetime.fromisoformat(mark.full_at) >= FULL_EVERY:
+            mark = whole
+        told = await self._read(known, mark, MAX_PAGES)
+        if isinstance(told, Outage) and mark.page is not None and told.reason in _NO_PAGE:
+            return await self._read(known, whole, MAX_PAGES)
+        return told
 
     async def check(self) -> ProviderReading | Outage:
         """Read the first page, and the one that it leads to."""
@@ -226,8 +236,8 @@ class Deletions:
         if self.shape.deleted_at is None or account == asked.canary:
             return account, None
         at = read_moment(self.shape.deleted_at.search(item), self.shape.dates, _PARIS)
-        # A deletion in the future is an announcement: nobody is erased before.
-        if at is None or at > asked.now + OVERLAP:
+        # Nobody is erased before the time that is told.
+        if at is None or at > asked.now + AHEAD:
             raise ValueError("no date that can be")
         return account, min(at, asked.now)
 
@@ -262,7 +272,7 @@ def _mark_of(cursor: str | None) -> _Mark:
         told = read_cursor(cursor)
         mark = _Mark(**{name: told.get(name) for name in _Mark.__slots__})
         for moment in (mark.since, mark.full_at):
-            if moment is not None and datetime.fromisoformat(moment).tzinfo is None:
+            if moment is not None and datetime.fromisoformat(moment) < _OLDEST:
                 return _Mark()
     except (ValueError, TypeError, AttributeError):
         return _Mark()

@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 from joserfc import jws
 from joserfc.errors import SecurityWarning
 from joserfc.jwk import ECKey, RSAKey
@@ -18,8 +20,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.cli.check_glc import check_glc
+from gateway.core.erasure import Brake, Phase
 from gateway.core.expression import compile_expression
 from gateway.ops.metrics import Metrics
+from gateway.sim.glc import Lie
 from gateway.web import connection
 from gateway.web.application import application
 from gateway.web.state import DaemonCondition
@@ -103,6 +107,15 @@ def confused(claims: Mapping[str, Any]) -> str:
     return f"{said}.{packed(hmac.digest(RSA.as_pem(private=False), said.encode(), 'sha256'))}"
 
 
+def signed_by_hand(claims: Mapping[str, Any], **head: Any) -> str:
+    """A token whose header says what must be understood, which no library would sign."""
+    header = {"alg": "RS256", "typ": "secevent+jwt", "kid": "r1"} | head
+    said = ".".join(packed(json.dumps(one).encode()) for one in (header, claims))
+    assert RSA.private_key is not None
+    made = RSA.private_key.sign(said.encode(), padding.PKCS1v15(), hashes.SHA256())
+    return f"{said}.{packed(made)}"
+
+
 async def test_a_purged_account_is_erased_once_however_often_it_is_told(follow: Build) -> None:
     world = follow("deletions", events=SHAPE)
     async with world.rig.gateway() as engine:
@@ -133,7 +146,11 @@ async def test_what_is_refused_erases_nobody(follow: Build) -> None:
         good = provider.claims(uuid(1))
         now = good["iat"]
         refused = {
-            "authentication_failed": [token(good, STRANGER), token(good)[:-8] + "AAAAAAAA"],
+            "authentication_failed": [
+                token(good, STRANGER),
+                token(good)[:-8] + "AAAAAAAA",
+                signed_by_hand(good, crit=["exp"], exp=now),
+            ],
             "invalid_key": [
                 unsigned(good),
                 confused(good),
@@ -150,6 +167,9 @@ async def test_what_is_refused_erases_nobody(follow: Build) -> None:
                 "",
                 "pas.un.jeton",
                 token(good, typ="JWT"),
+                signed_by_hand(good, crit=["b64"], b64=False),
+                token(good | {"events": json.loads("[" * 900 + "]" * 900)}),
+                token(good | {"aud": [AUDIENCE], "jti": "j" * 300}),
                 token(good | {"iat": now + 3600}),
                 token(good | {"iat": now - 8 * 86400}),
                 token(good | {"iat": True}),
@@ -225,9 +245,29 @@ async def test_who_is_not_named_as_an_account_and_the_canary_are_passed_over(
         assert await world.every() == []
 
 
-async def test_many_events_are_braked_as_a_poll_is(follow: Build) -> None:
-    from gateway.core.erasure import Brake
+async def test_an_account_that_the_other_source_knows_waits(follow: Build) -> None:
+    """Two sources disagree: two people decide, or the next poll lets go."""
+    world = follow(events=SHAPE, brake=Brake(1.0, 10))
+    async with world.rig.gateway(run=False):
+        line = world.rig.lines["glc"]
+        honest = line.inner
+        provider = Provider(world)
+        line.inner = Beside(line.inner, honest)
+        people = await world.people_kept(3)
+        world.provider.delete(people[0])
+        for account in people[:2]:
+            assert (await provider.push(token(provider.claims(account)))).status_code == 202
+        states = {one.state: one.reason for one in await world.every()}
+        assert states == {Phase.OPEN: "", Phase.HELD: "contradiction"}
+        world.provider.lie = Lie.NO_RIGHT
+        assert (await provider.push(token(provider.claims(people[2])))).status_code == 503
+        world.provider.lie = Lie.NONE
+        await world.poll()
+        assert (await world.count(), await world.held()) == (1, 0)
+        assert (await provider.push(token(provider.claims(people[2])))).status_code == 202
 
+
+async def test_many_events_are_braked_as_a_poll_is(follow: Build) -> None:
     world = follow("deletions", events=SHAPE, brake=Brake(0.5, 3))
     async with world.rig.gateway(run=False):
         provider = Provider(world)
