@@ -64,9 +64,15 @@ def sections(page: str) -> list[str]:
     return re.split(r"^## ", prose(page), flags=re.MULTILINE)
 
 
+@cache
+def command_line() -> Any:
+    """Return the tree of commands, which takes long to make."""
+    return typer.main.get_command(app)
+
+
 def parsed(words: list[str], *, whole: bool) -> None:
     """Raises Refused for what the command line would refuse. `whole`: with its arguments."""
-    command: Any = typer.main.get_command(app)
+    command = command_line()
     while hasattr(command, "commands"):
         if not words or words[0].startswith("-"):
             if whole:
@@ -97,7 +103,7 @@ def test_each_command_is_one_that_the_command_line_takes(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_each_command_in_a_sentence_is_there(page: str) -> None:
-    root: Any = typer.main.get_command(app)
+    root = command_line()
     groups = {name for name, one in root.commands.items() if hasattr(one, "commands")}
     found = 0
     for span in spans(prose(page)):

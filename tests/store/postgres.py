@@ -250,7 +250,13 @@ def folder_of_nobody() -> tuple[Path, Callable[..., subprocess.Popen[bytes]]]:
 
 
 #: fsync is off: what survives a power cut is not what these tests are about.
-HASTY = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "32MB"}
+HASTY = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    # One that is killed leaves nothing behind outside its folder.
+    "dynamic_shared_memory_type": "mmap",
+}
 
 
 @contextmanager
