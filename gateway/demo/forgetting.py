@@ -77,7 +77,8 @@ class GatewayTables:
 
 
 @contextmanager
-def _watching(stage: Stage) -> Iterator[GatewayTables]:
+def watching_tables(stage: Stage) -> Iterator[GatewayTables]:
+    """Within the block, the gateway's tables can be read."""
     settings = stage.catalogue.settings
     database = Database(settings.database.get_secret_value(), open_sealer(settings))
     try:
@@ -88,7 +89,7 @@ def _watching(stage: Stage) -> Iterator[GatewayTables]:
 
 @scenario("all-unknown", say("all_unknown"))
 async def all_unknown(stage: Stage, story: Story) -> dict[str, Any]:
-    with _watching(stage) as watch:
+    with watching_tables(stage) as watch:
         await _neighbours(stage, story, watch)
         story.title(say("glc_knows_nobody"))
         stage.glc.lie = Lie.ALL_UNKNOWN
@@ -102,7 +103,7 @@ async def all_unknown(stage: Stage, story: Story) -> dict[str, Any]:
 
 @scenario("half-rights", say("half_rights"))
 async def half_rights(stage: Stage, story: Story) -> dict[str, Any]:
-    with _watching(stage) as watch:
+    with watching_tables(stage) as watch:
         await _neighbours(stage, story, watch)
         story.title(say("half_covered"))
         stage.glc.lie = Lie.HALF_VISIBLE
@@ -122,13 +123,13 @@ async def _judged(name: str, expected: int, watch: GatewayTables, story: Story) 
 
 @scenario("erasure", say("erasure"))
 async def erasure(stage: Stage, story: Story) -> dict[str, Any]:
-    with _watching(stage) as watch, _logs(stage.folder):
+    with watching_tables(stage) as watch, logging_within(stage.folder):
         planted, items, met = await _planted(stage, story, watch)
         story.title(say("account_gone"))
         stage.glc.delete(ZOE)
-        met &= await watch.until(lambda: _true(watch.suspects))
+        met &= await watch.until(lambda: any_of(watch.suspects))
         met &= await _one_in_flight(stage, story, watch)
-        met &= await watch.until(lambda: _true(watch.erased))
+        met &= await watch.until(lambda: any_of(watch.erased))
         story.say("gateway", say("confirmed"))
         met &= await _by_hand(stage, story, watch)
 
@@ -178,13 +179,13 @@ async def _planted(
     """Put Zoé's marker into fields, a file and a message. Deliver one request, park another."""
     await _neighbours(stage, story, watch)
     story.title(say("zoe_sends"))
-    street = _marked(ANOMALY)
+    street = marked_sample(ANOMALY)
     first = stage.portal.submit_sample(street)
     await stage.push(first)
     met = await watch.until(lambda: len(stage.bron.tickets) == NEIGHBOURS + 1)
     met &= await watch.until(lambda: bool(stage.portal.events(first.form.slug, first.id)))
-    await _push(stage, first, {"action": "message", "message": f"Toujours là ! {MARKER}"})
-    met &= await watch.until(lambda: _true(watch.deliveries, State.PARKED))
+    await push_signed(stage, first, {"action": "message", "message": f"Toujours là ! {MARKER}"})
+    met &= await watch.until(lambda: any_of(watch.deliveries, State.PARKED))
     stage.bron.faults.fail(400, when=FaultCondition(path="/requests", method="POST"))
     second = stage.portal.submit_sample(street)
     await stage.push(second)
@@ -203,8 +204,8 @@ async def _planted(
 async def _one_in_flight(stage: Stage, story: Story, watch: GatewayTables) -> bool:
     """Push a form of hers just before, so that its delivery runs when the erasure begins."""
     stage.villeurbanne.faults.slow(4.0, FaultCondition(path="/api/tickets", method="POST"))
-    await stage.push(stage.portal.submit_sample(_marked(SCHOOL)))
-    met = await watch.until(lambda: _true(watch.deliveries, State.SENDING))
+    await stage.push(stage.portal.submit_sample(marked_sample(SCHOOL)))
+    met = await watch.until(lambda: any_of(watch.deliveries, State.SENDING))
     story.say("villeurbanne", say("slow_to_answer"))
     return met
 
@@ -236,11 +237,11 @@ async def _revived(stage: Stage, story: Story, items: list[SimulatedFormdata]) -
     told = len(stage.portal.received)
     taken = 0
     for item in items:
-        taken += await _push(stage, item, None) < 400
-        taken += await _push(stage, item, {"action": "message", "message": MARKER}) < 400
+        taken += await push_signed(stage, item, None) < 400
+        taken += await push_signed(stage, item, {"action": "message", "message": MARKER}) < 400
     for slug in (ANOMALY, SCHOOL):
-        late = stage.portal.submit_sample(_marked(slug))
-        taken += await _push(stage, late, None) < 400
+        late = stage.portal.submit_sample(marked_sample(slug))
+        taken += await push_signed(stage, late, None) < 400
     for ticket in stage.villeurbanne.tickets:
         stage.villeurbanne.advance(ticket.id, "in_progress", MARKER)
     await stage.villeurbanne.notify()
@@ -253,7 +254,7 @@ async def _revived(stage: Stage, story: Story, items: list[SimulatedFormdata]) -
     return taken
 
 
-async def _push(stage: Stage, item: SimulatedFormdata, extra: dict[str, Any] | None) -> int:
+async def push_signed(stage: Stage, item: SimulatedFormdata, extra: dict[str, Any] | None) -> int:
     """Make one signed push as the portal; return the HTTP status of the answer."""
     insee, slug = str(item.fields["commune_raw"]), item.form.slug
     verdict = await stage.portal.push(
@@ -267,7 +268,7 @@ async def _push(stage: Stage, item: SimulatedFormdata, extra: dict[str, Any] | N
     return verdict.status or 0
 
 
-def _marked(slug: str) -> dict[str, Any]:
+def marked_sample(slug: str) -> dict[str, Any]:
     """Make a form of Zoé's with the marker in a field, in a file's name and in its content."""
     made = copy.deepcopy(sample(slug))
     made["user"] = {**made["user"], "NameID": [ZOE], "name": f"Zoé {MARKER}"}
@@ -282,14 +283,19 @@ def _marked(slug: str) -> dict[str, Any]:
     return made
 
 
-def _places(stage: Stage) -> list[str]:
-    """Return the places that hold the marker: the gateway's files, logs and temporary files, and
-    the GRUs. The portal is not searched."""
-    found = [
+def files_with_marker(stage: Stage) -> list[str]:
+    """Return the gateway's files that hold the marker: its data, logs and temporary files."""
+    return [
         path.relative_to(stage.folder).as_posix()
         for path in sorted(stage.folder.rglob("*"))
         if path.is_file() and _in(path.read_bytes())
     ]
+
+
+def _places(stage: Stage) -> list[str]:
+    """Return the places that hold the marker: the gateway's files, and the GRUs. The portal is not
+    searched."""
+    found = files_with_marker(stage)
     bron, gru = stage.bron, stage.villeurbanne
     for ticket in bron.tickets:
         held = [json.dumps(ticket.params, ensure_ascii=False).encode(), ticket.note.encode()]
@@ -318,7 +324,7 @@ def _in(content: bytes) -> bool:
 
 
 @contextmanager
-def _logs(folder: Path) -> Iterator[None]:
+def logging_within(folder: Path) -> Iterator[None]:
     """Write the daemon's logs and its temporary files into the stage's folder."""
     temporary = folder / "tmp"
     temporary.mkdir()
@@ -335,5 +341,6 @@ def _logs(folder: Path) -> Iterator[None]:
         tempfile.tempdir = former
 
 
-async def _true(count: Callable[..., Awaitable[int]], *args: Any) -> bool:
+async def any_of(count: Callable[..., Awaitable[int]], *args: Any) -> bool:
+    """Is there any?"""
     return bool(await count(*args))

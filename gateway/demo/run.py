@@ -7,7 +7,13 @@ from typing import Any
 
 import gateway.demo.outages  # noqa: F401  (its scenarios)
 from gateway.core.errors import NotFound
-from gateway.demo import forgetting, hostile, lying, missed  # noqa: F401 - register their scenarios
+from gateway.demo import (  # noqa: F401 - register their scenarios
+    forgetting,
+    hostile,
+    leaving,
+    lying,
+    missed,
+)
 from gateway.demo.scenarios import SCENARIOS
 from gateway.demo.stage import Stage, open_stage
 from gateway.demo.story import Story

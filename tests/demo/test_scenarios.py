@@ -107,6 +107,18 @@ def none_of_a_person_comes_back(told: dict[str, Any]) -> None:
     }
 
 
+@judged("decommission")
+def nothing_of_a_commune_stays(told: dict[str, Any]) -> None:
+    assert told == {
+        "scenario": "decommission",
+        "rows": 0,
+        "objects": 0,
+        "markers_found": 0,
+        "told": 3,
+        "ok": True,
+    }
+
+
 @pytest.fixture(scope="module")
 def outcomes(request: pytest.FixtureRequest) -> Outcomes:
     async def one(name: str, judge: Judge) -> None:
