@@ -35,6 +35,7 @@ MODULES: dict[str, str] = {
 #: Longer functions, by module and name, and why.
 FUNCTIONS: dict[str, str] = {
     "gateway/catalogue/released.py::build_released": "one decision for each commune: kept or built",
+    "gateway/cli/commune_add.py::add_commune": "half of a command is its options",
     "gateway/cli/commune_decommission.py::decommission": "half of a command is its options",
     "gateway/cli/contract.py::run": "half of a command is its options",
     "gateway/cli/pivot.py::listen": "half of a command is its options",

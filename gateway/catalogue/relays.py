@@ -168,4 +168,10 @@ def _field(form: Teleservice) -> str | None:
 def _sender(commune: Commune) -> SendingCommune:
     """Return the sender. Its key is in a site variable, not in the file."""
     codes = (commune.insee, *sorted(commune.codes))
-    return SendingCommune(codes, None if not commune.keys else f"cle_passerelle_{commune.insee}")
+    return SendingCommune(codes, variable_of(commune))
+
+
+def variable_of(commune: Commune) -> str | None:
+    """Return the portal's variable that holds the key of a commune; None where it has no key of its
+    own."""
+    return f"cle_passerelle_{commune.insee}" if commune.keys else None

@@ -269,6 +269,17 @@ def _is_of(fault: Fault, insee: str) -> bool:
     return "/communes/" in fault.file and insee in fault.file.rpartition("/")[2]
 
 
+def check_commune(catalogue: Catalogue, insee: str, config: Path, mappings: Path) -> bool:
+    """Ask the far ends of one commune, its portal and our own; print what came of it. Is it all
+    well?"""
+    commune = catalogue.communes[insee]
+    portals = {commune.portal: catalogue.portals[commune.portal]}
+    one = replace(catalogue, communes={insee: commune}, portals=portals)
+    lines = placed_lines(tuple(asyncio.run(_far_ends(one))), config, mappings)
+    _print(one, _warnings(one, config, mappings), lines, offline=False, verbose=False)
+    return not any(line.level == "fault" for line in lines)
+
+
 async def _far_ends(catalogue: Catalogue) -> list[CheckLine]:
     async with open_far_ends(catalogue) as far_ends:
         checks = [_gru(catalogue, adapter, lane) for lane, adapter in far_ends.adapters.items()]

@@ -143,7 +143,7 @@ def run(
         raise Misuse(say("live_needs"))
     passed = Path("var") / "contracts-passed.json"
     known = _passed(passed) if changed else {}
-    report = _run(commune, teleservice, known, config, mappings, weak=weak or strict)
+    report = run_cases(commune, teleservice, known, config, mappings, weak=weak or strict)
     steps = None
     if live is not None and commune is not None:
         catalogue = _well(config, mappings, commune, NeededSecrets.ALL).catalogue
@@ -187,7 +187,7 @@ def report(
     mappings: Mappings = MAPPINGS,
 ) -> None:
     """Run, and write the acceptance report (procès-verbal de recette) to sign. Exit code as run."""
-    told = ReportedRun(_run(commune, teleservice, {}, config, mappings, weak=True), strict, by)
+    told = ReportedRun(run_cases(commune, teleservice, {}, config, mappings, weak=True), strict, by)
     _write(output, reports.as_html(told))
     print_text(f"{output} ({_verdict(told)})")
     if not told.passed:
@@ -213,7 +213,7 @@ def _listening(where: str) -> Listen:
     return listening
 
 
-def _run(
+def run_cases(
     commune: str | None,
     teleservice: str | None,
     known: Mapping[str, str],
@@ -222,6 +222,8 @@ def _run(
     *,
     weak: bool,
 ) -> ContractReport:
+    """Play the cases of a commune or form, but for the `known` that passed. Raises
+    ConfigurationFault."""
     bundle = _bundle(config, mappings, commune)
     with in_place(config, mappings), capture_logs():  # the logs are of invented requests
         return asyncio.run(

@@ -73,13 +73,20 @@ def ask_person(question: Message, *, yes: bool) -> None:
         raise typer.Abort
 
 
-def ask_text(question: Message) -> str:
+def ask_text(question: Message, default: str = "") -> str:
     """Ask a person for a text; return it on one line. Raises Abort for an empty one."""
-    answer = str(typer.prompt(question.what(language()), default="", show_default=False))
-    text = " ".join(answer.split())
+    shown = f" [{default}]" if default else ""
+    told = harmless(question.what(language()) + shown)
+    text = " ".join(str(typer.prompt(told, default=default, show_default=False)).split())
     if not text:
         raise typer.Abort
     return text
+
+
+def ask_secret(question: Message) -> str:
+    """Ask a person for a secret, which is not shown; empty for none."""
+    told = question.what(language())
+    return str(typer.prompt(told, default="", show_default=False, hide_input=True)).strip()
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: Message) -> None:

@@ -12,6 +12,7 @@ from gateway.cli import (
     backup,
     check,
     commune,
+    commune_add,
     commune_decommission,
     config,
     contract,
@@ -87,6 +88,7 @@ app.command("restore")(backup.restore)
 app.add_typer(request.app, name="request", cls=CommandGroup)
 app.add_typer(outbox.app, name="outbox", cls=CommandGroup)
 commune.app.command("decommission")(commune_decommission.decommission)
+commune.app.command("add")(commune_add.add_commune)
 app.add_typer(commune.app, name="commune", cls=CommandGroup)
 app.add_typer(mapping.app, name="mapping", cls=CommandGroup)
 app.add_typer(adapter.app, name="adapter", cls=CommandGroup)

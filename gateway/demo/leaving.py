@@ -61,9 +61,9 @@ async def _citizens_ask(
     items = [stage.portal.submit_sample(marked_sample(ANOMALY)) for _ in range(4)]
     for item in items[:2]:
         await stage.push(item)
-    met = await watch.until(lambda: all(_told(stage, item) for item in items[:2]))
+    met = await watch.until(lambda: all(_events_of(stage, item) for item in items[:2]))
     stage.bron.advance(stage.bron.tickets[1].id, "closed")
-    met &= await watch.until(lambda: len(_told(stage, items[1])) > 1)
+    met &= await watch.until(lambda: len(_events_of(stage, items[1])) > 1)
     stage.bron.faults.fail(400, when=FaultCondition(path="/requests", method="POST"))
     await stage.push(items[2])
     met &= await watch.until(lambda: any_of(watch.deliveries, State.PARKED))
@@ -96,7 +96,7 @@ async def _judged(
     for place in found:
         story.say("fault", say("marker_in", place=place))
     # The one that the GRU had closed is told nothing.
-    told = sum(any(_is_last(one) for one in _told(stage, item)) for item in items)
+    told = sum(any(_is_last(one) for one in _events_of(stage, item)) for item in items)
     summary = {
         "scenario": "decommission",
         "rows": sum(rows.values()),
@@ -134,7 +134,7 @@ async def _refuses(stage: Stage, item: SimulatedFormdata) -> bool:
     return await push_signed(stage, item, None) == 410
 
 
-def _told(stage: Stage, item: SimulatedFormdata) -> list[Any]:
+def _events_of(stage: Stage, item: SimulatedFormdata) -> list[Any]:
     return stage.portal.events(item.form.slug, item.id)
 
 
