@@ -38,7 +38,7 @@ from gateway.catalogue.settings import (
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import LocatedData, load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
-from gateway.core.retention import DEFAULT_RETENTION
+from gateway.core.retention import DEFAULT_RETENTION, trail_delay
 from gateway.core.retry import RetryPolicy
 from gateway.sdk import Adapter
 from gateway.store.objects import S3_OPTIONS, S3_SECRETS, BadObjects, Objects
@@ -224,6 +224,7 @@ class _Builder:
             antivirus=self._antivirus(entry.antivirus, located),
             retention=entry.retention.over(DEFAULT_RETENTION),
             attempts_kept=entry.retention.attempts,
+            trail_kept=trail_delay(entry.retention.trail_years),
             incidents=entry.incidents.rules(),
             sealing=None
             if entry.sealing is None

@@ -19,7 +19,13 @@ from gateway.core.lane_name import GruLane, PortalLane, portal_far_end
 from gateway.core.lane_policy import LanePolicy
 from gateway.core.mapping import RequestMapping
 from gateway.core.request import EventKind, Json
-from gateway.core.retention import ATTEMPTS, DEFAULT_RETENTION, RetentionPolicy
+from gateway.core.retention import (
+    ATTEMPTS,
+    DEFAULT_RETENTION,
+    TRAIL_YEARS,
+    RetentionPolicy,
+    trail_delay,
+)
 from gateway.core.retry import RetryPolicy
 from gateway.core.sealing import MasterKey
 from gateway.sdk import Adapter, Capabilities, Options
@@ -112,6 +118,8 @@ class Settings:
     retention: RetentionPolicy = DEFAULT_RETENTION
     #: Seconds that an attempt is kept, None for ever.
     attempts_kept: float | None = ATTEMPTS
+    #: Seconds that the trail of erasures, rights and links is kept, None for ever.
+    trail_kept: float | None = trail_delay(TRAIL_YEARS)
     #: None: the master key is in the data directory.
     sealing: SealingKeys | None = None
     incidents: IncidentRules = field(default_factory=IncidentRules)

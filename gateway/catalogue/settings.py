@@ -6,7 +6,6 @@ with the values of `gateway.catalogue.catalogue`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, GetPydanticSchema, ValidationInfo, model_validator
@@ -18,6 +17,7 @@ from gateway.catalogue.incidents import IncidentsEntry
 from gateway.catalogue.linking import LinkingEntry
 from gateway.catalogue.mail import MailEntry
 from gateway.catalogue.network import TIMEOUT, BasicEntry, NetworkEntry
+from gateway.catalogue.retention import FormRetentionEntry, RetentionEntry
 from gateway.catalogue.scalars import (
     Address,
     Identifier,
@@ -33,7 +33,6 @@ from gateway.catalogue.sealing import SealingEntry
 from gateway.catalogue.secrets import StoreSecret
 from gateway.catalogue.texts import say
 from gateway.core.lane_policy import LanePolicy
-from gateway.core.retention import ATTEMPTS, DEFAULT_RETENTION, RetentionPolicy
 from gateway.core.retry import RetryPolicy
 from gateway.core.workflow import DUE
 from gateway.sdk.duration import Duration
@@ -162,33 +161,6 @@ class DueEntry(StrictModel):
     def due(self) -> DueMark:
         """Return the mark: the named statuses, or else the field."""
         return DueMark(None, frozenset(self.statuses)) if self.statuses else DueMark(self.field)
-
-
-class FormRetentionEntry(StrictModel):
-    """The delays after which contents and files of requests go; null: never."""
-
-    ended: Duration | None = Field(
-        DEFAULT_RETENTION.ended,
-        description="After the end of a request; not before its GRU is asked no more.",
-    )
-    silent: Duration | None = Field(
-        DEFAULT_RETENTION.silent, description="After the last sign, where no end is told."
-    )
-
-    def over(self, base: RetentionPolicy) -> RetentionPolicy:
-        """Return `base` with this entry's keys."""
-        return replace(base, **{name: getattr(self, name) for name in self.own})
-
-    @property
-    def own(self) -> list[str]:
-        """The keys that are written."""
-        return [name for name in FormRetentionEntry.model_fields if name in self.model_fields_set]
-
-
-class RetentionEntry(FormRetentionEntry):
-    attempts: Duration | None = Field(
-        ATTEMPTS, description="Attempts, once their delivery is over; null: for ever."
-    )
 
 
 class TeleserviceEntry(StrictModel):

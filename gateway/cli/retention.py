@@ -34,7 +34,7 @@ from gateway.flow.retention import (
 app = typer.Typer(help="What is deleted when its time is over.", no_args_is_help=True)
 
 #: Kept for a time that no configuration changes; see docs/operators.md.
-_FIXED = ("nonces", "ticks", "passed_over", "early_calls", "rows", "trail", "log")
+_FIXED = ("nonces", "ticks", "passed_over", "early_calls", "rows", "releases", "log")
 
 
 @app.command("plan")
@@ -94,6 +94,7 @@ def run_now(
             events=purged.events,
             files=purged.files,
             attempts=done.attempts,
+            trail=done.trail,
         )
     )
 
@@ -115,6 +116,8 @@ def _print_plan(
                 "contents": list(shown),
                 "attempts": found.attempts,
                 "attempts_oldest": found.attempts_oldest,
+                "trail_kept": settings.trail_kept,
+                "trail": found.trail,
                 "doubted_since": found.doubted_since,
             }
         )
@@ -146,6 +149,7 @@ def _print_plan(
         )
     )
     print_message(say("attempts_due", count=found.attempts, delay=_days(settings.attempts_kept)))
+    print_message(say("trail_due", count=found.trail, delay=_days(settings.trail_kept)))
     for word in _FIXED:
         print_message(say(f"fixed_{word}"))
 

@@ -31,15 +31,18 @@ say = Messages(
          "appels sur des numéros inconnus : 7 j au plus", ""),
     Text("fixed_rows", "references, statuses, times, digests: kept", "",
          "références, statuts, dates, empreintes : gardés", ""),
-    Text("fixed_trail", "the trail, without citizens' data: kept, as proof", "",
-         "la piste d'audit, sans donnée d'usager : gardée, comme preuve", ""),
+    Text("trail_due", "the trail of erasures, rights and links: {delay}; {count} are due", "",
+         "piste d'audit des effacements, des droits et des rattachements : {delay} ; {count}"
+         " arrivent à échéance", ""),
+    Text("fixed_releases", "the trail of releases, decommissions and incidents: kept", "",
+         "piste d'audit des mises en service, des départs et des incidents : gardée", ""),
     Text("fixed_log", "the log: by the operator's journal (6 months to 1 year)", "",
          "le journal : par le journal de l'exploitant (6 mois à 1 an)", ""),
     Text("retention_done",
-         "deleted: the content of {requests} requests ({events} contents, {files} files), and"
-         " {attempts} attempts", "",
-         "supprimé : le contenu de {requests} demandes ({events} contenus, {files} fichiers), et"
-         " {attempts} tentatives", ""),
+         "deleted: the content of {requests} requests ({events} contents, {files} files),"
+         " {attempts} attempts and {trail} entries of the trail", "",
+         "supprimé : le contenu de {requests} demandes ({events} contenus, {files} fichiers),"
+         " {attempts} tentatives et {trail} entrées de la piste d'audit", ""),
     Text("clock_doubted",
          "nothing is deleted by itself: the last run was at {since}, {days} d ago by this machine's"
          " clock", "see that the clock is right, then: retention run --after-pause",

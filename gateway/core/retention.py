@@ -56,6 +56,13 @@ class Cutoffs:
 ENDED: Final = frozenset(status.value for status in FINAL)
 #: Seconds that an attempt is kept at least, and until its delivery is over.
 ATTEMPTS: Final = 90 * _DAY
+#: Years that the proof of what people did is kept: until claims lapse (Code civil, art. 2224).
+TRAIL_YEARS: Final = 5
+
+
+def trail_delay(years: int | None) -> float | None:
+    """Return the delay in seconds; None for ever."""
+    return None if years is None else years * 365.25 * _DAY
 
 
 def cutoff(now: datetime, delay: float | None) -> datetime:

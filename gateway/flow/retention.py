@@ -12,14 +12,18 @@ import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Route
 from gateway.core.retention import NEVER, Cutoffs, RetentionPolicy, cutoff
+from gateway.flow import links
 from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
-from gateway.store import condemned, cursors, retention
+from gateway.store import condemned, cursors, erasures, person, retention, trail
 from gateway.store.engine import Store
 from gateway.store.retention import HeldContent, Purgeable, Purged
 
 log = structlog.get_logger()
 
+#: The streams of the trail that name people who acted, and lose their beginning. Releases are made
+#: of theirs.
+STREAMS: Final = (erasures.STREAM, person.STREAM, links.STREAM)
 #: The last run, among the cursors.
 NAME: Final = "retention"
 #: After so long without a run a clock may have been set forward, by years even, and all would be
@@ -56,6 +60,8 @@ class RetentionPlan:
     contents: tuple[PlannedContent, ...]
     attempts: int
     attempts_oldest: datetime | None
+    #: Entries of the trail that are due.
+    trail: int = 0
     #: The last run, where it is so long ago that a person must look at the clock first.
     doubted_since: datetime | None = None
 
@@ -67,6 +73,7 @@ class RetentionRun:
 
     purged: Purged = field(default_factory=Purged)
     attempts: int = 0
+    trail: int = 0
     doubted_since: datetime | None = None
 
 
@@ -101,7 +108,8 @@ async def plan_retention(store: Store, catalogue: Catalogue, now: datetime) -> R
     before = cutoff(now, catalogue.settings.attempts_kept)
     count, oldest = await store.read(retention.attempts_before, before)
     doubted = await _doubted_since(store, now)
-    return RetentionPlan(tuple(contents), count, oldest, doubted)
+    entries = await _old_entries(store, cutoff(now, catalogue.settings.trail_kept))
+    return RetentionPlan(tuple(contents), count, oldest, entries, doubted)
 
 
 async def apply_retention(
@@ -112,25 +120,32 @@ async def apply_retention(
     policies = Policies(catalogue)
     before = cutoff(now, catalogue.settings.attempts_kept)
     since = None if looked else await _doubted_since(store, now)
-    if since is not None and await _anything(store, policies.latest(now), before):
+    old = cutoff(now, catalogue.settings.trail_kept)
+    if since is not None and await _anything(store, policies.latest(now), before, old):
         await _note(store, since, reason="clock_doubted")
         log.error("retention.held", last_run=since.isoformat(), days=(now - since).days)
         return RetentionRun(doubted_since=since)
     purged = await _purge(store, policies, environment, now)
     attempts = await _drop_attempts(store, environment, before, now)
+    entries = 0
+    for stream in STREAMS:
+        while cut := await store.write(trail.cut, stream, old, now, ATTEMPTS_AT_ONCE):
+            entries += cut
+            await environment.sleep(PAUSE)
     await _note(store, now)
     if purged.requests:
         await condemned.destroy(store)
         await store.clean()
-    if purged.requests or attempts:
+    if purged.requests or attempts or entries:
         log.info(
             "retention.deleted",
             requests=purged.requests,
             events=purged.events,
             files=purged.files,
             attempts=attempts,
+            trail=entries,
         )
-    return RetentionRun(purged, attempts)
+    return RetentionRun(purged, attempts, entries)
 
 
 async def _doubted_since(store: Store, now: datetime) -> datetime | None:
@@ -144,9 +159,15 @@ async def _note(store: Store, last_run: datetime, *, reason: str | None = None) 
     await store.write(cursors.move, NAME, None, last_run, reason)
 
 
-async def _anything(store: Store, latest: Cutoffs, before: datetime) -> bool:
+async def _anything(store: Store, latest: Cutoffs, before: datetime, old: datetime) -> bool:
     count, _ = await store.read(retention.attempts_before, before)
-    return count > 0 or bool(await store.read(retention.due, latest, None, 1))
+    if count or await _old_entries(store, old):
+        return True
+    return bool(await store.read(retention.due, latest, None, 1))
+
+
+async def _old_entries(store: Store, before: datetime) -> int:
+    return sum([await store.read(trail.old, stream, before) for stream in STREAMS])
 
 
 async def _purge(

@@ -44,6 +44,17 @@ class TrailRow(SQLModel, table=True):
     __table_args__ = (CheckConstraint("n > 0", name="ck_trail_n"),)
 
 
+class TrailStartRow(SQLModel, table=True):
+    """The last entry that a stream of the trail lost at its beginning, and when: what follows is
+    chained to its hash."""
+
+    __tablename__ = "trail_start"
+    stream: str = Field(primary_key=True)
+    n: int
+    hash: str
+    cut_at: datetime = Field(sa_column=moment_column())
+
+
 class FormSchemaRow(SQLModel, table=True):
     """A portal's form as last accepted (JSON), and its drift since (JSON)."""
 
@@ -58,8 +69,12 @@ class FormSchemaRow(SQLModel, table=True):
 
 
 _SQLITE = (
-    "CREATE TRIGGER {table}_no_{verb} BEFORE {upper} ON {table}"
+    "CREATE TRIGGER {table}_no_{verb} BEFORE {upper} ON {table}{when}"
     " BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+)
+#: The beginning of a stream may go, up to where it says that it begins.
+_KEPT = (
+    " WHEN NOT EXISTS (SELECT 1 FROM trail_start AS s WHERE s.stream = OLD.stream AND s.n >= OLD.n)"
 )
 _FUNCTION = (
     "CREATE OR REPLACE FUNCTION append_only() RETURNS trigger LANGUAGE plpgsql AS"
@@ -67,8 +82,16 @@ _FUNCTION = (
     " ERRCODE = 'integrity_constraint_violation'; END $$"
 )
 _POSTGRES = (
-    "CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
+    "CREATE TRIGGER {table}_append_only BEFORE {verbs} ON {table}"
     " FOR EACH STATEMENT EXECUTE FUNCTION append_only()"
+)
+_POSTGRES_TRAIL = (
+    "CREATE OR REPLACE FUNCTION trail_kept() RETURNS trigger LANGUAGE plpgsql AS"
+    " $$ BEGIN IF EXISTS (SELECT 1 FROM trail_start AS s WHERE s.stream = OLD.stream"
+    " AND s.n >= OLD.n) THEN RETURN OLD; END IF;"
+    " RAISE EXCEPTION USING MESSAGE = 'trail is append-only',"
+    " ERRCODE = 'integrity_constraint_violation'; END $$",
+    "CREATE TRIGGER trail_kept BEFORE DELETE ON trail FOR EACH ROW EXECUTE FUNCTION trail_kept()",
 )
 
 
@@ -77,21 +100,26 @@ def _ddl(text: str, dialect: str) -> Any:
     return made.execute_if(dialect=dialect)
 
 
-def _append_only(name: str) -> None:
-    """Have the database refuse changes; the table's migration says it again."""
+def _append_only(name: str, *, beginning: bool = False) -> None:
+    """Have the database refuse changes, but where the `beginning` may go; the table's migration
+    says it again."""
     table: Table = SQLModel.metadata.tables[name]
     # These texts have no percent sign, which would be taken for a parameter.
     for verb in ("update", "delete"):
-        text = _SQLITE.format(table=name, verb=verb, upper=verb.upper())
+        when = _KEPT if beginning and verb == "delete" else ""
+        text = _SQLITE.format(table=name, verb=verb, upper=verb.upper(), when=when)
         event.listen(table, "after_create", _ddl(text, "sqlite"))
-    for text in (_FUNCTION, _POSTGRES.format(table=name)):
+    verbs = "UPDATE OR TRUNCATE" if beginning else "UPDATE OR DELETE OR TRUNCATE"
+    texts = [_FUNCTION, _POSTGRES.format(table=name, verbs=verbs)]
+    for text in [*texts, *(_POSTGRES_TRAIL if beginning else ())]:
         event.listen(table, "after_create", _ddl(text, "postgresql"))
 
 
 _append_only("release")
-_append_only("trail")
+_append_only("trail", beginning=True)
 
 RELEASE: Table = SQLModel.metadata.tables["release"]
 APPLIED_FILE: Table = SQLModel.metadata.tables["applied_file"]
 TRAIL: Table = SQLModel.metadata.tables["trail"]
+TRAIL_START: Table = SQLModel.metadata.tables["trail_start"]
 FORM_SCHEMA: Table = SQLModel.metadata.tables["form_schema"]

@@ -1,7 +1,8 @@
 """The trail: what was decided, by whom, when; each entry sealed with the hash of the one before.
 
-The database refuses anything but new entries; whoever gets around that breaks the chain, and
-`verify` names the place. The chain does not show that its end was cut off: for that, the last
+The database refuses anything but new entries, and that the beginning of a stream goes once it is
+old, which its place in `trail_start` says; whoever gets around that breaks the chain, and `verify`
+names the place. The chain does not show that its end was cut off: for that, the last
 number is kept elsewhere, in the published procès-verbaux and in backups.
 """
 
@@ -12,14 +13,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, text
+from sqlalchemy import Connection, delete, func, insert, or_, select, text
 
 from gateway.core.errors import Fault
 from gateway.core.messages import Message
-from gateway.store.dialect import is_postgresql, micros
-from gateway.store.release_tables import TRAIL
+from gateway.store.dialect import is_postgresql, micros, upsert
+from gateway.store.release_tables import TRAIL, TRAIL_START
 from gateway.store.texts import say
 
 #: The hash before a stream's first entry.
@@ -59,7 +61,8 @@ def append(
         .order_by(TRAIL.c.n.desc())
         .limit(1)
     ).first()
-    n, previous = (1, START) if last is None else (last.n + 1, last.hash)
+    before, previous = _start(connection, stream) if last is None else (last.n, last.hash)
+    n = before + 1
     body = json.dumps(
         data, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False
     )
@@ -89,7 +92,39 @@ def last_entry(connection: Connection, stream: str) -> int:
     found: int | None = connection.execute(
         select(func.max(TRAIL.c.n)).where(TRAIL.c.stream == stream)
     ).scalar()
-    return found or 0
+    return found or _start(connection, stream)[0]
+
+
+def old(connection: Connection, stream: str, before: datetime) -> int:
+    """Count the entries of a stream that `cut` deletes."""
+    mine = TRAIL.c.stream == stream
+    kept = select(func.min(TRAIL.c.n)).where(mine, TRAIL.c.at >= before).scalar_subquery()
+    every = select(func.count()).where(mine, or_(kept.is_(None), TRAIL.c.n < kept))
+    count: int = connection.execute(every).scalar_one()
+    return count
+
+
+def cut(connection: Connection, stream: str, before: datetime, now: datetime, limit: int) -> int:
+    """Delete the beginning of a stream: the entries before the first that is not old. Return how
+    many, `limit` at most. What is left is chained to the hash of the last one that went."""
+    lock_trail(connection)
+    columns = TRAIL.c.n, TRAIL.c.at, TRAIL.c.hash
+    first = select(*columns).where(TRAIL.c.stream == stream).order_by(TRAIL.c.n).limit(limit)
+    rows = [*takewhile(lambda row: row.at < before, connection.execute(first).all())]
+    if not rows:
+        return 0
+    n, hash_ = rows[-1].n, rows[-1].hash
+    upsert(connection, TRAIL_START, "stream", stream=stream, n=n, hash=hash_, cut_at=now)
+    connection.execute(delete(TRAIL).where(TRAIL.c.stream == stream, TRAIL.c.n <= n))
+    return len(rows)
+
+
+def _start(connection: Connection, stream: str) -> tuple[int, str]:
+    """Return the number and the hash before a stream's first entry."""
+    row = connection.execute(
+        select(TRAIL_START.c.n, TRAIL_START.c.hash).where(TRAIL_START.c.stream == stream)
+    ).first()
+    return (0, START) if row is None else (row.n, row.hash)
 
 
 def streams(connection: Connection) -> list[str]:
@@ -104,7 +139,8 @@ def verify(connection: Connection, stream: str) -> list[Fault]:
     rows = connection.execute(
         select(TRAIL).where(TRAIL.c.stream == stream).order_by(TRAIL.c.n)
     ).all()
-    expected, previous = 1, START
+    start, previous = _start(connection, stream)
+    expected = start + 1
     for row in rows:
         found: list[Message] = []
         if row.n != expected:

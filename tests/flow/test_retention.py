@@ -14,9 +14,9 @@ from sqlalchemy import func, select, update
 
 from gateway.core.delivery import Kind
 from gateway.core.status import Status
-from gateway.flow.retention import Policies, apply_retention
+from gateway.flow.retention import STREAMS, Policies, apply_retention
 from gateway.ops.health import health
-from gateway.store import requests
+from gateway.store import requests, trail
 from gateway.store.rows import Reception
 from gateway.store.tables import ATTEMPT
 from tests.flow.conftest import Builder
@@ -171,6 +171,22 @@ async def test_a_run_deletes_what_the_plan_says_killed_or_beside_another(
         assert sum(one.purged.files for one in runs) == 2
         assert sum(one.attempts for one in runs) == plan.attempts
         assert (await engine.retention.plan()).contents == ()
+
+
+async def test_the_trail_goes_after_its_own_delay_but_for_that_of_releases(rig: Rig) -> None:
+    begin = rig.clock.now
+    for stream in (*STREAMS, "release"):
+        await rig.database.write(trail.append, stream, "exported", {"by": "Ana"}, begin)
+    async with rig.gateway() as engine:
+        for days, due in ((1825, 0), (1827, 3)):
+            rig.clock.now = begin + timedelta(days=days)
+            assert (await engine.retention.plan()).trail == due
+            run = await apply_retention(
+                rig.database, rig.catalogue, engine.environment, looked=True
+            )
+            assert run.trail == due
+    left = [await rig.database.read(trail.entries, one) for one in (*STREAMS, "release")]
+    assert [len(one) for one in left] == [0, 0, 0, 1]
 
 
 class KilledHere(BaseException):

@@ -147,13 +147,15 @@ def test_an_old_program_works_on_a_newer_schema_that_only_adds(url: str) -> None
 
 
 def test_since_the_oldest_revision_that_is_promised_migrations_only_add() -> None:
-    adds = {"create_table", "create_index", "add_column", "execute", "f"}
+    # `get_bind` asks which database it is.
+    adds = {"create_table", "create_index", "add_column", "execute", "f", "get_bind"}
     for revision in _script().walk_revisions():
         if revision.revision == OLDEST:
             return
         source = Path(revision.path).read_text("utf-8")
         assert set(re.findall(r"\bop\.(\w+)", source)) <= adds, revision.path
-        assert not re.search(r"\b(DROP|RENAME)\b", source), revision.path
+        # A trigger holds nothing.
+        assert not re.search(r"\b(DROP(?! TRIGGER)|RENAME)\b", source), revision.path
         for column in re.findall(r"op\.add_column\((.*?)\n    \)", source, re.DOTALL):
             assert "nullable=True" in column or "server_default" in column, revision.path
     raise AssertionError(f"there is no revision {OLDEST}")

@@ -119,6 +119,39 @@ async def test_postgresql_refuses_to_empty_the_table_too(
         engine.dispose()
 
 
+async def test_the_beginning_goes_once_it_is_old_and_the_rest_stays_chained(
+    store: Database, url: str
+) -> None:
+    await _three(store)
+    other = await store.write(trail.append, "rights", "exported", {}, NOW)
+    day = timedelta(days=1)
+    assert await store.write(trail.cut, "release", NOW, NOW, 10) == 0
+    assert await store.read(trail.old, "release", NOW + day) == 3
+    assert await store.write(trail.cut, "release", NOW + day, NOW + day, 2) == 2
+    assert [one.n for one in await store.read(trail.entries, "release")] == [3]
+    assert await store.read(trail.verify, "release") == []
+    engine = open_database_engine(url)
+    try:
+        for gone in ("stream = 'release'", "stream = 'rights'"):
+            with pytest.raises(SQLAlchemyError) as caught, engine.begin() as connection:
+                connection.execute(text(f"DELETE FROM trail WHERE {gone}"))
+            assert "is append-only" in str(caught.value.__cause__)
+    finally:
+        engine.dispose()
+    assert await store.write(trail.cut, "release", NOW + day, NOW + day, 2) == 1
+    assert await store.read(trail.last_entry, "release") == 3, "its numbers go on"
+    newer = await store.write(trail.append, "release", "kept", {}, NOW + 2 * day)
+    assert newer.n == 4
+    assert await store.read(trail.verify, "release") == []
+    # One that was made while the clock was behind holds nothing up, one ahead does.
+    await store.write(trail.append, "release", "kept", {}, NOW)
+    assert await store.read(trail.old, "release", NOW + day) == 0
+    assert await store.read(trail.entries, "rights") == [other]
+    without_triggers(url, "DELETE FROM trail WHERE n = 4")
+    (problem,) = await store.read(trail.verify, "release")
+    assert str(problem) == "trail release:5: entry 4 before it is missing"
+
+
 def without_triggers(url: str, *statements: str) -> None:
     """A person with access to the database may do these."""
     engine = open_database_engine(url)
