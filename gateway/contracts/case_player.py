@@ -44,7 +44,6 @@ from gateway.sdk import (
     Tracked,
 )
 from gateway.store import requests
-from gateway.store.outbox import backlog
 from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import Trace
 from gateway.wire.event import read_event
@@ -193,10 +192,7 @@ class _Play:
         """Work until nothing is under way: the rest waits for later, or for a person."""
         while True:
             self.store.written.clear()
-            open_ones = await self.store.read(
-                backlog.listing, states=[State.SENDING, *CLAIMABLE], request_id=self.request
-            )
-            if not any(_under_way(one) for one in open_ones):
+            if not any(map(_under_way, await self.store.read(requests.deliveries, self.request))):
                 return
             await self.store.written.wait()
 

@@ -10,7 +10,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, bindparam, delete, exists, select
 
 from gateway.core import sealing
 from gateway.core.content import Content, ObjectContent
@@ -20,6 +20,12 @@ from gateway.store.dialect import add
 from gateway.store.tables import ATTACHMENT, BLOB
 
 PIECE = 256 * 1024
+_FIRST_PIECE = select(BLOB.c.place, BLOB.c.key).where(
+    BLOB.c.address == bindparam("wanted"), BLOB.c.n == 0
+)
+_PIECE = select(BLOB.c.data).where(
+    BLOB.c.address == bindparam("wanted"), BLOB.c.n == bindparam("at")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +92,7 @@ def stored_among(connection: Connection, request_id: str, sha256s: list[str]) ->
 
 def find(connection: Connection, address: str) -> StoredFile | None:
     """Return a stored file; None once erased. Raises NotOpened, Unavailable."""
-    row = connection.execute(
-        select(BLOB.c.place, BLOB.c.key).where(BLOB.c.address == address, BLOB.c.n == 0)
-    ).first()
+    row = connection.execute(_FIRST_PIECE, {"wanted": address}).first()
     if row is None:
         return None
     key = sealed.unseal(connection, _key_place(address), row.key)
@@ -100,9 +104,7 @@ def find(connection: Connection, address: str) -> StoredFile | None:
 def piece(connection: Connection, file: StoredFile, n: int, size: int) -> bytes | None:
     """Return the n-th piece of a file of `size` bytes, from 0; None after the last, and once
     erased. Raises NotOpened."""
-    data: bytes | None = connection.execute(
-        select(BLOB.c.data).where(BLOB.c.address == file.address, BLOB.c.n == n)
-    ).scalar()
+    data: bytes | None = connection.execute(_PIECE, {"wanted": file.address, "at": n}).scalar()
     if data is None or file.key is None:
         return data
     return sealing.unseal_piece(AESGCM(file.key), n, size, data)

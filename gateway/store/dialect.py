@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import orjson
@@ -14,6 +15,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Dialect,
+    Executable,
     Table,
     Text,
     any_,
@@ -68,12 +70,29 @@ def insert(connection: Connection, table: Table) -> postgresql.Insert | sqlite.I
     return postgresql.insert(table) if is_postgresql(connection) else sqlite.insert(table)
 
 
-def add(connection: Connection, table: Table, **values: Any) -> bool:
-    """Insert a row. Return False, and change nothing, when its key is there."""
+# To make a statement takes longer than to run it: those that run often are made once.
+
+
+@cache
+def _adding(dialect: str, table: Table) -> Executable:
+    made = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     (first, *_) = table.primary_key
     # By RETURNING: the row count of an INSERT is not reliable.
-    statement = insert(connection, table).values(**values).on_conflict_do_nothing()
-    return connection.execute(statement.returning(first)).first() is not None
+    return made.on_conflict_do_nothing().returning(first)
+
+
+@cache
+def _replacing(
+    dialect: str, table: Table, key: tuple[str, ...], names: tuple[str, ...]
+) -> Executable:
+    made = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    changed = {name: made.excluded[name] for name in names if name not in key}
+    return made.on_conflict_do_update(index_elements=key, set_=changed)
+
+
+def add(connection: Connection, table: Table, **values: Any) -> bool:
+    """Insert a row. Return False, and change nothing, when its key is there."""
+    return connection.execute(_adding(connection.dialect.name, table), values).first() is not None
 
 
 def add_all(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -92,7 +111,9 @@ def upsert(
     """Insert a row, or write `changed` into the one with this key: by default all values but the
     key."""
     if changed is None:
-        changed = {name: value for name, value in values.items() if name not in key}
+        statement = _replacing(connection.dialect.name, table, key, tuple(values))
+        connection.execute(statement, values)
+        return
     connection.execute(
         insert(connection, table)
         .values(**values)

@@ -7,10 +7,11 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from gateway.core.request import EventKind
 from gateway.store import sealed, untold
+from gateway.store.outbox.rows import Delivery
 from gateway.store.reading import (
     DELIVERY_COLUMNS,
     REQUEST_COLUMNS,
@@ -31,6 +32,12 @@ from gateway.store.tables import (
     DELIVERY,
     EVENT,
     REQUEST,
+)
+
+_DELIVERIES = (
+    select(*DELIVERY_COLUMNS)
+    .where(DELIVERY.c.request_id == bindparam("wanted"))
+    .order_by(DELIVERY.c.created_at, DELIVERY.c.lane, DELIVERY.c.seq)
 )
 
 
@@ -106,6 +113,12 @@ def search(connection: Connection, text: str) -> list[StoredRequest]:
     return [to_request(row) for row in rows]
 
 
+def deliveries(connection: Connection, request_id: str) -> list[Delivery]:
+    """List the deliveries of a request, oldest first."""
+    rows = connection.execute(_DELIVERIES, {"wanted": request_id})
+    return [to_delivery(row) for row in rows]
+
+
 def trace(connection: Connection, request_id: str) -> Trace | None:
     """Return all that happened to a request, oldest first; None for an unknown one."""
     request = request_by_id(connection, request_id)
@@ -115,11 +128,6 @@ def trace(connection: Connection, request_id: str) -> Trace | None:
         select(*(EVENT.c[name] for name in EventSummary.__slots__))
         .where(EVENT.c.request_id == request_id)
         .order_by(EVENT.c.received_at, EVENT.c.id)
-    )
-    deliveries = connection.execute(
-        select(*DELIVERY_COLUMNS)
-        .where(DELIVERY.c.request_id == request_id)
-        .order_by(DELIVERY.c.created_at, DELIVERY.c.lane, DELIVERY.c.seq)
     )
     attempts: dict[str, list[Attempt]] = {}
     rows = connection.execute(
@@ -133,7 +141,7 @@ def trace(connection: Connection, request_id: str) -> Trace | None:
     return Trace(
         request,
         tuple(EventSummary(*row) for row in events),
-        tuple(to_delivery(row) for row in deliveries),
+        tuple(deliveries(connection, request_id)),
         {key: tuple(value) for key, value in attempts.items()},
         untold.of_request(connection, request_id),
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, Delete, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
@@ -130,8 +131,13 @@ def require(url: str) -> None:
 def empty(connection: Connection) -> None:
     """Delete every row of a SQLite database that only we use, and keep its tables."""
     connection.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
-    for table in SQLModel.metadata.sorted_tables:
-        connection.execute(table.delete())
+    for statement in _deletions():
+        connection.execute(statement)
+
+
+@cache
+def _deletions() -> list[Delete]:
+    return [table.delete() for table in SQLModel.metadata.sorted_tables]
 
 
 def alembic_config(connection: Connection | None = None) -> Config:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import Connection, bindparam, select
 
 from gateway.catalogue.build import build
 from gateway.catalogue.catalogue import Catalogue, Gru
@@ -37,9 +36,7 @@ from gateway.store.engine import Database
 from gateway.store.history import NewChanges
 from gateway.store.outbox import lanes
 from gateway.store.outbox.rows import Delivery
-from gateway.store.reading import DELIVERY_COLUMNS, to_delivery
 from gateway.store.rows import Acceptance, Trace
-from gateway.store.tables import DELIVERY
 from gateway.wire.formdata import Formdata, parse_formdata
 from tests.intake import take_in
 from tests.sealing import in_memory
@@ -432,7 +429,7 @@ class Rig:
         return found
 
     async def deliveries(self, request: str, kind: Kind | None = None) -> list[Delivery]:
-        found = await self.database.read(_deliveries, request)
+        found = await self.database.read(requests.deliveries, request)
         return [one for one in found if kind in (None, one.kind)]
 
     async def the(self, request: str, kind: Kind = Kind.SUBMIT) -> Delivery:
@@ -523,19 +520,6 @@ class Rig:
 
     def _given(self, item: SimulatedFormdata) -> list[Any]:
         return list(self.portal.events(SLUG, item.id))
-
-
-#: Read by each turn of `Rig.until`, so that it is built once and reads no more than it must.
-_OF_REQUEST = (
-    select(*DELIVERY_COLUMNS)
-    .where(DELIVERY.c.request_id == bindparam("request"))
-    .order_by(DELIVERY.c.created_at, DELIVERY.c.lane, DELIVERY.c.seq)
-)
-
-
-def _deliveries(connection: Connection, request: str) -> list[Delivery]:
-    rows = connection.execute(_OF_REQUEST, {"request": request})
-    return [to_delivery(row) for row in rows]
 
 
 def request_id(acceptance: Acceptance) -> str:

@@ -14,15 +14,14 @@ from gateway.store.conditions import ASKABLE
 from gateway.store.tables import ATTEMPT, DELIVERY, LANE, REQUEST
 
 _REWIND = statements.load("backlog")["rewind"]
+_LATEST_ATTEMPT = select(ATTEMPT.c.started_at).order_by(ATTEMPT.c.id.desc()).limit(1)
 _CLAIMABLE = [State.WAITING.value, State.UNSURE.value]
 
 
 def latest_act(connection: Connection) -> datetime | None:
     """Return when the last attempt began, or the database was put back if that is later, each by
     the clock of its time. None when there was neither."""
-    attempt: datetime | None = connection.execute(
-        select(ATTEMPT.c.started_at).order_by(ATTEMPT.c.id.desc()).limit(1)
-    ).scalar()
+    attempt: datetime | None = connection.execute(_LATEST_ATTEMPT).scalar()
     restored = installation.restored_at(connection)
     return max((at for at in (attempt, restored) if at is not None), default=None)
 

@@ -26,6 +26,11 @@ class LaneMemory:
     hold_until: datetime | None = None
 
 
+_UNLIKE_NEW = select(*(LANE.c[name] for name in LaneMemory.__slots__)).where(
+    or_(LANE.c.paused, LANE.c.breaker != "closed", LANE.c.hold_until.is_not(None))
+)
+
+
 def remember(connection: Connection, memory: LaneMemory) -> None:
     """Store a breaker's state; `pause` alone stores a pause."""
     upsert(
@@ -72,9 +77,4 @@ def probe_now(connection: Connection, name: str, now: datetime) -> None:
 
 def recall(connection: Connection) -> dict[str, LaneMemory]:
     """Return the lanes whose state differs from a new lane's: few, however many lanes there are."""
-    rows = connection.execute(
-        select(*(LANE.c[name] for name in LaneMemory.__slots__)).where(
-            or_(LANE.c.paused, LANE.c.breaker != "closed", LANE.c.hold_until.is_not(None))
-        )
-    )
-    return {row.name: LaneMemory(*row) for row in rows}
+    return {row.name: LaneMemory(*row) for row in connection.execute(_UNLIKE_NEW)}

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, bindparam, delete, func, select
 
 from gateway.store.dialect import is_postgresql, upsert
 from gateway.store.tables import REPLICA
 
 #: Seconds without renewal after which a row is deleted.
 FORGOTTEN = 3600.0
+_SILENT = delete(REPLICA).where(REPLICA.c.seen_at < bindparam("before"))
+_ALIVE = (
+    select(REPLICA.c.owner)
+    .where(REPLICA.c.seen_at.between(bindparam("since"), bindparam("until")))
+    .order_by(REPLICA.c.owner)
+)
 
 
 def beat(connection: Connection, owner: str, now: datetime, within: float) -> tuple[str, ...]:
@@ -22,15 +28,9 @@ def beat(connection: Connection, owner: str, now: datetime, within: float) -> tu
     if is_postgresql(connection):
         now = connection.execute(select(func.clock_timestamp())).scalar_one()
     upsert(connection, REPLICA, "owner", owner=owner, seen_at=now)
-    connection.execute(
-        delete(REPLICA).where(REPLICA.c.seen_at < now - timedelta(seconds=FORGOTTEN))
-    )
+    connection.execute(_SILENT, {"before": now - timedelta(seconds=FORGOTTEN)})
     near = timedelta(seconds=within)
-    rows = connection.execute(
-        select(REPLICA.c.owner)
-        .where(REPLICA.c.seen_at.between(now - near, now + near))
-        .order_by(REPLICA.c.owner)
-    )
+    rows = connection.execute(_ALIVE, {"since": now - near, "until": now + near})
     return tuple(row.owner for row in rows)
 
 
