@@ -15,7 +15,6 @@ from gateway.cli.incident_texts import say
 from gateway.cli.output import AsJson, emit, print_message
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, open_database
 from gateway.cli.usage import Misuse
-from gateway.core.errors import GatewayError
 from gateway.core.incident import IncidentRules, Party, Severity
 from gateway.core.messages import Message
 from gateway.core.system_errors import system_error
@@ -231,13 +230,13 @@ def _line(text: str, empty: str) -> str:
 
 
 def _file(place: Path) -> str:
-    """Return the text of a post-mortem. Raises Misuse, and GatewayError for what is not read."""
+    """Return the text of a post-mortem. Raises Misuse."""
     try:
         with place.open("rb") as file:
             raw = file.read(4 * _LONGEST_FILE + 1)
     except OSError as error:
         why = system_error(error)
-        raise GatewayError(say("unread", place=str(place), error=why)) from None
+        raise Misuse(say("unread", place=str(place), error=why)) from None
     try:
         text = raw.decode("utf-8").strip()
     except UnicodeDecodeError:

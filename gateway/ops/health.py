@@ -31,8 +31,6 @@ from gateway.ops.shapes import (
     CertificatesPart,
     CommuneHealth,
     DiskPart,
-    DriftedForm,
-    DriftPart,
     GlcPart,
     Health,
     LanePart,
@@ -46,8 +44,9 @@ from gateway.ops.shapes import (
     TimerPart,
     parts,
 )
+from gateway.ops.stored_parts import drift_part, incidents_part
 from gateway.ops.why import who_acts
-from gateway.store import cursors, erasures, forms, intake, object_gc, requests, ticks
+from gateway.store import cursors, erasures, intake, object_gc, requests, ticks
 from gateway.store.outbox import backlog
 from gateway.store.outbox import lanes as memory
 
@@ -117,10 +116,11 @@ async def health(
         certificates=_certificates(engine, now),
         glc=await _glc(engine, now) if answers else None,
         releases=_released(engine),
-        drift=await _drift(engine) if answers else None,
+        drift=await _in_time(drift_part(engine)) if answers else None,
         attachments=await _attachments(engine, now),
         antivirus=await _antivirus(engine),
         passed_over=await _passed_over(engine) if answers else None,
+        incidents=await _in_time(incidents_part(engine, now)) if answers else None,
     )
     return replace(found, status=_worst(found))
 
@@ -313,27 +313,6 @@ def _certificates(engine: Engine, now: datetime) -> CertificatesPart:
     return CertificatesPart(
         Overall.DEGRADED if parts else Overall.OK, "; ".join(told[:_TOLD]), parts
     )
-
-
-async def _drift(engine: Engine) -> DriftPart | None:
-    """Return None when the database is away. Forms without a route do not count."""
-    known = await _in_time(engine.store.read(forms.forms))
-    if known is None:
-        return None
-    found: list[DriftedForm] = []
-    routed = {(c.portal, slug) for c in engine.catalogue.communes.values() for slug in c.routes}
-    for form in known:
-        name = (form.portal, form.teleservice)
-        if name not in routed:
-            continue
-        if form.failure is not None:
-            found.append(DriftedForm(*name, "unread", form.failure, "could not be read", (), ()))
-        for one in form.drift:
-            places = tuple(f"{place['file']}:{place['line']}" for place in one["places"])
-            kind, what, detail = (str(one[key]) for key in ("kind", "what", "detail"))
-            communes = tuple(one["communes"])
-            found.append(DriftedForm(*name, kind, what, detail, places, communes))
-    return DriftPart(Overall.DEGRADED if found else Overall.OK, tuple(found))
 
 
 async def _passed_over(engine: Engine) -> PassedOverPart | None:

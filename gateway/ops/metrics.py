@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from gateway.core.breaker import Breaking
+from gateway.core.incident import IncidentKind, Severity
 from gateway.flow.attachments import Operation
 from gateway.flow.certificates import certificates
 from gateway.flow.engine import Engine
@@ -96,6 +97,17 @@ class Metrics(Observer):
             "gru_gateway_departed_refused",
             "Calls for a commune that has left, which were refused, by their kind.",
             ("kind",),
+            registry=registry,
+        )
+        self._incidents = Gauge(
+            "gru_gateway_incidents",
+            "Open incidents by severity; attacks are `securite`.",
+            ("severity",),
+            registry=registry,
+        )
+        self._overdue = Gauge(
+            "gru_gateway_incidents_overdue",
+            "Open incidents past their deadline.",
             registry=registry,
         )
         self._doomed = Gauge(
@@ -202,6 +214,10 @@ class Metrics(Observer):
         self._part.clear()
         for part, name, state in parts(health):
             self._part.labels(part, name).set(_BADNESS[state])
+        if health.incidents is not None:
+            for word in (*Severity, IncidentKind.SECURITY):
+                self._incidents.labels(word.value).set(health.incidents.open.get(word.value, 0))
+            self._overdue.set(health.incidents.overdue)
         waiting = await engine.store.read(backlog.waiting_by_lane, engine.environment.now())
         now = engine.environment.now()
         if engine.attachments.objects is not None:

@@ -226,6 +226,37 @@ class AntivirusPart:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentsPart:
+    """The open incidents: `open` counts them by severity (`securite`: attacks), `overdue` those
+    past their deadline."""
+
+    state: Overall
+    detail: str
+    open: dict[str, int]
+    overdue: int
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentSummary:
+    """An incident, without the people who act on it. `symptom` is a constant word, `says` what it
+    means; `deadline` is None without one, and while its clock stands still (`paused`)."""
+
+    id: str
+    kind: str
+    severity: str
+    state: str
+    party: str
+    cause: str
+    symptom: str
+    says: str
+    communes: tuple[str, ...]
+    since: datetime
+    deadline: datetime | None
+    paused: bool
+    overdue: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Health:
     """The whole. `requests` counts by canonical status; None when the database did not say.
 
@@ -249,6 +280,7 @@ class Health:
     attachments: AttachmentsPart | None = None
     antivirus: AntivirusPart | None = None
     passed_over: PassedOverPart | None = None
+    incidents: IncidentsPart | None = None
 
 
 def lane_state(lane: LanePart) -> Overall:

@@ -12,7 +12,8 @@ from gateway.core.errors import Rejected
 from gateway.core.ids import REFERENCE
 from gateway.ops import health as parts
 from gateway.ops.metrics import CONTENT_TYPE
-from gateway.ops.shapes import CommuneHealth, Health, Overall
+from gateway.ops.shapes import CommuneHealth, Health, IncidentSummary, Overall
+from gateway.ops.stored_parts import incident_summaries
 from gateway.ops.why import causes_of
 from gateway.web.contract import Insee, failures
 from gateway.web.models import CauseBody, Live, Ready, Why
@@ -69,6 +70,11 @@ def operations_router(web: Web) -> APIRouter:
         answer = await parts.commune_health(engine, insee, started_at=condition.started_at)
         response.status_code = 503 if answer.status is Overall.DOWN else 200
         return answer
+
+    @router.get("/incidents", responses=failures(503), operation_id="incidents")
+    async def incidents() -> list[IncidentSummary]:
+        """The incidents that want a person, the last one first, each with its deadline."""
+        return await incident_summaries(engine)
 
     @router.get("/requests/{id}/why", responses=failures(404, 503), operation_id="why")
     async def why(id: RequestId) -> Why:

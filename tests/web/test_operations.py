@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from gateway.core.breaker import Breaking
+from gateway.core.incident import Symptom, SymptomWord
 from gateway.ops import health as parts
 from gateway.store import cursors
 from gateway.store.outbox import backlog, lanes
@@ -242,3 +243,32 @@ async def test_scrapes_and_calls_at_once(gw: Gateway) -> None:
     pushes = [gw.client.post(gw.signed(BRON), json=small(str(n))) for n in range(20)]
     answers = await asyncio.gather(*scrapes, *pushes)
     assert {answer.status_code for answer in answers} == {200, 201}
+
+
+async def test_incidents_are_in_health_metrics_and_a_list_of_their_own(gw: Gateway) -> None:
+    assert (await gw.client.get("/ops/incidents")).json() == []
+    symptom = Symptom("disk", SymptomWord.DISK_FULL, frozenset({"69029"}))
+    await gw.engine.incidents.observe([symptom])
+    (one,) = (await gw.client.get("/ops/incidents")).json()
+    # 20:07 in Paris on a Monday: all of its eight hours are Tuesday's.
+    assert one["deadline"] == "2026-11-24T16:00:00Z"
+    assert (one["severity"], one["cause"], one["communes"]) == ("bloquant", "disk", ["69029"])
+    gw.advance(days=2)
+    health = (await gw.client.get("/ops/health")).json()
+    part = health["incidents"]
+    assert (part["state"], part["open"], part["overdue"]) == ("degraded", {"bloquant": 1}, 1)
+    metrics = (await gw.client.get("/ops/metrics")).text
+    assert 'gru_gateway_incidents{severity="bloquant"} 1.0' in metrics
+    assert "gru_gateway_incidents_overdue 1.0" in metrics
+
+
+async def test_calls_without_a_proof_are_counted_by_their_kind(gw: Gateway) -> None:
+    path = "/portal/v1/communes/69029/teleservices/signalement-anomalie/requests"
+    refused = await gw.client.post(path, json={}, auth=("nobody", "x"))
+    assert refused.json()["err_code"] == "bad_credentials"
+    hook = "/gru/v1/communes/69029/webhooks/main"
+    assert (await gw.client.post(hook, json={})).status_code == 401
+    assert (await gw.client.post(path, json={})).status_code == 401  # no proof, none forged
+    assert gw.engine.refusals.counts == {"refused_signatures": 1, "forged_webhooks": 1}
+    await gw.engine.refusals.store_counts()
+    assert not gw.engine.refusals.counts
