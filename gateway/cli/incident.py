@@ -22,6 +22,7 @@ from gateway.cli.output import (
     table,
 )
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, open_database
+from gateway.core import reasons
 from gateway.core.errors import Conflict
 from gateway.core.incident import IncidentKind, IncidentRules
 from gateway.core.messages import Message
@@ -133,6 +134,7 @@ def _print(one: Incident, notes: list[IncidentNotice], settings: Settings, now: 
         ("what", tuple(symptoms(word) for word in one.words)),
         ("do", symptoms(one.worst).cure),
         ("cause", one.cause),
+        ("reason", reasons.of(one.reason).said if one.reason else None),
         ("party", parties(one.party)),
         ("communes", one.communes),
         ("since", one.begun_at),
@@ -155,7 +157,7 @@ def _print(one: Incident, notes: list[IncidentNotice], settings: Settings, now: 
         [
             (
                 note.audience or say("operators"),
-                note.step,
+                say(note.step),
                 say(note.state),
                 note.sent_at or note.created_at,
                 note.attempts,

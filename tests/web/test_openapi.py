@@ -33,7 +33,7 @@ _SIGNERS: dict[str, dict[str, Any]] = {
     "portals": {},
     "wrong": {"key": "sesame-other", "orig": None},
 }
-OPERATIONS = 15
+OPERATIONS = 16
 EXAMPLES = 50
 
 
@@ -55,7 +55,8 @@ def _operations() -> list[tuple[str, str]]:
     portal = "/portal/v1{}/teleservices/{{slug}}/requests"
     both = [portal.format("/communes/{insee}"), portal.format("")]
     hook = "/gru/v1/communes/{insee}/webhooks/{adapter}"
-    ops = ("live", "ready", "health", "communes/{insee}", "requests/{id}/why", "metrics")
+    ops = ["live", "ready", "health", "communes/{insee}", "requests/{id}/why", "metrics"]
+    ops.append("incidents")
     return [
         *(("POST", path) for path in both),
         *(("POST", path + "/{ref}/events") for path in both),

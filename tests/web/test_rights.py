@@ -236,6 +236,7 @@ CALLED: dict[tuple[str, str], Any] = {
     ("get", "/ops/health"): open_to_all,
     ("get", "/ops/metrics"): open_to_all,
     ("get", "/ops/communes/{insee}"): open_to_all,
+    ("get", "/ops/incidents"): open_to_all,
     ("get", "/ops/requests/{id}/why"): open_to_all,
 }
 
