@@ -27,7 +27,7 @@ from gateway.core.delivery import FINAL, NEEDS_A_PERSON, Kind, State
 from gateway.core.errors import GatewayError, NotFound, Rejected
 from gateway.core.lane_policy import CALLS
 from gateway.core.messages import Message
-from gateway.core.outcome import Accepted, Found
+from gateway.core.outcome import Accepted, ErasureAnswer, ErasureResult, Found
 from gateway.core.request import EventKind
 from gateway.flow.engine import Engine, open_engine
 from gateway.sdk import Adapter, Files
@@ -450,7 +450,7 @@ class _Scenario:
         if capabilities.erase:
             outcome = await self.adapter.erase(kept.id, kept.gru_reference)
             if isinstance(outcome, Accepted):
-                self.step(name, "ok", words("erased"))
+                self.step(name, *made_of_trial(outcome))
                 return
         if EventKind.CANCELLATION in capabilities.amends:
             event = AnnouncedEvent(EventKind.CANCELLATION, f"recette-annulation-{self.request}")
@@ -458,6 +458,20 @@ class _Scenario:
             return
         what = words("delete_by_hand", number=kept.gru_reference or kept.id)
         self.step(name, "todo", what)
+
+
+def made_of_trial(outcome: Accepted) -> tuple[Literal["ok", "fault", "todo"], Message]:
+    """Return what the GRU made of the trial's data, which it has taken."""
+    answer = outcome.erasure or ErasureAnswer()
+    match answer.result:
+        case ErasureResult.KEPT:
+            return "todo", words("kept_there", ground=answer.ground or "?")
+        case ErasureResult.ABSENT:
+            return "fault", words("absent_there")
+        case ErasureResult.ANONYMISED:
+            return "ok", words("anonymised_there")
+        case _:
+            return "ok", words("erased")
 
 
 def _reason(outcome: object) -> str:

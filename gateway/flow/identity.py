@@ -130,7 +130,7 @@ class IdentityWatch:
                 run,
                 len(known),
                 len(told.gone),
-                told.calls,
+                calls=told.calls,
                 failure=judged.reason,
             )
         if judged.stop:

@@ -48,8 +48,12 @@ def erasure_answer(receipt: ErasureReceipt | None) -> ErasureAnswer | None:
     """Return what a commune's receipt says; None for none."""
     if receipt is None:
         return None
-    ground = " ".join((receipt.ground or "").split()) or None
-    return ErasureAnswer(ErasureResult(receipt.outcome), ground, receipt.until)
+    result, ground, by = ErasureResult(receipt.outcome), _line(receipt.ground), receipt.decided_by
+    return ErasureAnswer(result, ground, receipt.until, _line(by))
+
+
+def _line(text: str | None) -> str | None:
+    return " ".join((text or "").split()) or None
 
 
 def _says_again(answer: Answer) -> bool:

@@ -152,11 +152,15 @@ class PivotErasure(OutgoingModel):
 
 
 class ErasureReceipt(IncomingModel):
-    """The end of a person's data. `kept` needs its legal ground and, if known, its end."""
+    """The end of a person's data. `kept` needs its legal ground and, if known, its end and who
+    decided it. None of them names the person."""
 
     outcome: Literal["erased", "anonymised", "kept", "absent"]
     ground: str | None = Field(None, max_length=500)
     until: Instant | None = None
+    decided_by: str | None = Field(
+        None, max_length=200, description="Who decided to keep: an office, or its agent."
+    )
 
 
 class Acknowledgement(OutgoingModel):

@@ -176,10 +176,18 @@ class TestPivot(AdapterConformance):
             ({"outcome": "absent"}, receipt_read(ErasureAnswer(ErasureResult.ABSENT))),
             ({"outcome": "anonymised"}, receipt_read(ErasureAnswer(ErasureResult.ANONYMISED))),
             (
-                {"outcome": "kept", "ground": "DUA\n de 10 ans", "until": "2036-01-01T00:00:00Z"},
+                {
+                    "outcome": "kept",
+                    "ground": "DUA\n de 10 ans",
+                    "until": "2036-01-01T00:00:00Z",
+                    "decided_by": "Archives  communales",
+                },
                 receipt_read(
                     ErasureAnswer(
-                        ErasureResult.KEPT, "DUA de 10 ans", datetime(2036, 1, 1, tzinfo=UTC)
+                        ErasureResult.KEPT,
+                        "DUA de 10 ans",
+                        datetime(2036, 1, 1, tzinfo=UTC),
+                        "Archives communales",
                     )
                 ),
             ),

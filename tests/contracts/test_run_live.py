@@ -14,11 +14,12 @@ from gateway.catalogue.build import build
 from gateway.catalogue.bundle import read_bundle
 from gateway.catalogue.catalogue import Catalogue
 from gateway.contracts.compare import in_words
-from gateway.contracts.live import Production, Step, run_live
+from gateway.contracts.live import Production, Step, made_of_trial, run_live
 from gateway.contracts.report import ReportedRun, as_html
 from gateway.contracts.run import run
 from gateway.core.errors import NotFound
 from gateway.core.messages import Message
+from gateway.core.outcome import Accepted, ErasureAnswer, ErasureResult
 from gateway.flow.engine import Engine
 from gateway.ops.metrics import Metrics
 from gateway.sim.portal import SimulatedPortal
@@ -220,3 +221,19 @@ async def test_unknown_targets(stage: Stage) -> None:
         await run_live(stage.build(), "69266")
     with pytest.raises(NotFound):
         await run_live(stage.build(), "69029", teleservice="absent")
+
+
+@pytest.mark.parametrize(
+    ("answer", "level", "said"),
+    [
+        (None, "ok", "are erased"),
+        (ErasureAnswer(ErasureResult.ANONYMISED), "ok", "are anonymised"),
+        (ErasureAnswer(ErasureResult.KEPT, "DUA de 10 ans"), "todo", "keeps"),
+        (ErasureAnswer(ErasureResult.ABSENT), "fault", "nothing of this request"),
+    ],
+)
+def test_what_is_kept_is_not_told_to_be_erased(
+    answer: ErasureAnswer | None, level: str, said: str
+) -> None:
+    found, words = made_of_trial(Accepted(erasure=answer))
+    assert (found, said in words.told()) == (level, True)

@@ -77,6 +77,8 @@ async def test_the_canary_alone_is_enough(follow: Build) -> None:
         await two_days(world)
         assert await world.every() == []
         assert (await part(world)).failure == "canary_gone"
+        poll = await world.poll()
+        assert (poll.calls, poll.skipped, poll.gone) == (1, 0, 6)
 
 
 async def test_all_listed_without_a_canary(follow: Build) -> None:

@@ -262,12 +262,17 @@ final class ClaimedItem
 }
 
 /**
- * The end of a person's data. `kept` needs its legal ground and, if known, its end.
+ * The end of a person's data. `kept` needs its legal ground and, if known, its end and who
+ * decided it. None of them names the person.
  */
 final class ErasureReceipt
 {
+    /**
+     * @param ?string $decided_by Who decided to keep: an office, or its agent.
+     */
     public function __construct(
         public readonly string $outcome,
+        public readonly ?string $decided_by = null,
         public readonly ?string $ground = null,
         public readonly ?\DateTimeImmutable $until = null,
     ) {
@@ -282,6 +287,9 @@ final class ErasureReceipt
     {
         $found = [];
         $found['outcome'] = $this->outcome;
+        if ($this->decided_by !== null) {
+            $found['decided_by'] = $this->decided_by;
+        }
         if ($this->ground !== null) {
             $found['ground'] = $this->ground;
         }

@@ -198,9 +198,13 @@ class ClaimedItem:
 
 @dataclass(frozen=True, slots=True)
 class ErasureReceipt:
-    """The end of a person's data. `kept` needs its legal ground and, if known, its end."""
+    """The end of a person's data. `kept` needs its legal ground and, if known, its end and who
+    decided it. None of them names the person.
+    """
 
     outcome: str
+    #: Who decided to keep: an office, or its agent.
+    decided_by: str | None = None
     ground: str | None = None
     until: datetime | None = None
 
@@ -208,6 +212,8 @@ class ErasureReceipt:
         """Return it as JSON has it, without what was left out."""
         found: dict[str, Any] = {}
         found["outcome"] = self.outcome
+        if self.decided_by is not None:
+            found["decided_by"] = self.decided_by
         if self.ground is not None:
             found["ground"] = self.ground
         if self.until is not None:
