@@ -134,6 +134,8 @@ Pour en savoir plus : gru-gateway incident show {id}
 #: The beginning of an operator's note, by its step.
 HEADINGS = {
     "opened": "ouvert",
+    "worse_majeur": "aggravé",
+    "worse_bloquant": "aggravé",
     "warned": "l'échéance approche",
     "breached": "l'échéance est dépassée",
     "resolved": "résolu",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -37,6 +37,7 @@ _ADDRESS = re.compile(MAIL_ADDRESS)
 _MOST = 10
 _BATCH = 100
 _FIRST, _LONGEST = timedelta(minutes=1), timedelta(hours=1)
+_WEEK = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,10 @@ class IncidentDesk:
                 await self.store.write(incident_notices.sent, notice, now)
                 continue
             failure = reasons.of(outcome.reason or outcome_word(outcome)).word
+            if self._is_pointless(notice, failure, now):
+                log.warning("incident.nobody_to_tell", step=notice.step, reason=failure, **told)
+                await self.store.write(incident_notices.drop, notice)
+                continue
             log.warning("incident.not_told", step=notice.step, reason=failure, **told)
             wait = min(_FIRST * 2 ** min(notice.attempts - 1, 10), _LONGEST)
             await self.store.write(incident_notices.failed, notice, failure, now + wait)
@@ -101,6 +106,14 @@ class IncidentDesk:
         one = await self.store.read(incidents.get, notice.incident_id)
         subject, text = note_of(one, notice, self.far_ends.catalogue, self.rules)
         return await self.send(recipients, subject, text, notice.name)
+
+    def _is_pointless(self, notice: IncidentNotice, failure: str, now: datetime) -> bool:
+        """Has the commune left, or named nobody for a week?"""
+        if failure != "no_contact":
+            return False
+        catalogue = self.far_ends.catalogue
+        known = {*catalogue.communes, *catalogue.unreleased, *catalogue.refused}
+        return notice.audience not in known or now - notice.created_at >= _WEEK
 
     def _recipients(self, audience: str) -> list[str]:
         if audience == OPERATORS:

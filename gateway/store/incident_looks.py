@@ -84,7 +84,8 @@ class _Look:
             self._reopen(known)
         elif known.state is IncidentState.OPEN:
             if worse:
-                self._record("worse", known.id)
+                one_now = self._record("worse", known.id)
+                self._owe(one_now, f"worse_{one_now.severity.value}", ())
             self._owe(known, "opened", fresh, operators=False)
 
     def _note(self, known: Incident, one: Observation) -> bool:

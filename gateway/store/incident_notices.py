@@ -19,8 +19,12 @@ WAITING, SENT, SUPERSEDED = "waiting", "sent", "superseded"
 #: The time for which a note is left to whoever claimed it.
 LEASE = timedelta(minutes=5)
 #: The steps that a later one makes pointless, while they have not been told.
-_OVER = {"resolved": ("opened", "warned", "breached"), "opened": ("resolved",)}
-_OVER["breached"] = ("warned",)
+_WORSE = ("worse_majeur", "worse_bloquant")
+_OVER = {
+    "resolved": ("opened", "warned", "breached", *_WORSE),
+    "opened": ("resolved",),
+    "breached": ("warned",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,12 @@ def failed(connection: Connection, one: IncidentNotice, failure: str, next_at: d
     """Note why a claimed note could not be handed over, and when it is tried again."""
     mine = and_(_is(one), NOTICE.c.state == WAITING)
     connection.execute(update(NOTICE).where(mine).values(failure=failure, next_at=next_at))
+
+
+def drop(connection: Connection, one: IncidentNotice) -> None:
+    """Give up a claimed note that nobody can get."""
+    mine = and_(_is(one), NOTICE.c.state == WAITING)
+    connection.execute(update(NOTICE).where(mine).values(state=SUPERSEDED))
 
 
 def of_incident(connection: Connection, incident_id: str) -> list[IncidentNotice]:

@@ -148,6 +148,25 @@ async def test_a_note_that_nobody_takes_is_tried_until_somebody_does(build_rig: 
         assert len(here.relay.notes) == 2
 
 
+async def test_a_commune_that_names_nobody_is_not_owed_a_note_for_ever(build_rig: Builder) -> None:
+    rig = build_rig(commune={"contacts": {"technical": "04 00 00 00 00"}})
+    async with rig.gateway(run=False) as engine:
+        here = scene(rig, engine)
+        await rig.database.write(_old_delivery_of, await _request(rig))
+        await here.minutes(1)
+        (one,) = await here.incidents()
+        states = []
+        for days in (0, 7):
+            rig.clock.now += timedelta(days=days)
+            await here.watch.engine.incidents.send_notes()
+            notes = await rig.database.read(incident_notices.of_incident, one.id)
+            states.append({(note.audience, note.state, note.failure) for note in notes})
+        assert states == [
+            {("", "sent", None), (BRON, "waiting", "no_contact")},
+            {("", "sent", None), (BRON, "superseded", "no_contact")},
+        ]
+
+
 async def _request(rig: Rig) -> str:
     _, request = await rig.send()
     return request

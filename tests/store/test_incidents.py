@@ -202,7 +202,9 @@ async def test_it_grows_worse_and_hits_more(scene: Scene) -> None:
     one = await scene.one()
     assert (one.severity, one.worst) == (Severity.BLOQUANT, SymptomWord.DISK_FULL)
     assert (one.communes, scene.moves) == ((BRON,), ["opened", "worse"])
-    assert (BRON, "opened", "waiting") in await scene.notes()
+    notes = await scene.notes()
+    assert (BRON, "opened", "waiting") in notes
+    assert ("", "worse_bloquant", "waiting") in notes
 
 
 async def test_two_daemons_that_look_at_once_open_one(store: Database, url: str) -> None:
