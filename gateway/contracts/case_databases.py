@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
@@ -34,19 +34,26 @@ class CaseDatabase(Database):
                 self.written.set()
 
 
+@cache
+def _template() -> bytes:
+    """Return an empty database of the present schema, made once in a process."""
+    with TemporaryDirectory(prefix="gru-gateway-template-", dir=_memory()) as folder:
+        path = Path(folder) / "template.db"
+        upgrade(f"sqlite:///{path}")
+        # The copies need what the upgrade left in the journal.
+        database = Database(f"sqlite:///{path}")
+        database.close()
+        return path.read_bytes()
+
+
 class Databases:
     """Empty SQLite databases. Cases share one in turn, since opening one costs more than a case."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._template = folder / "template.db"
         self._count = itertools.count(1)
         self._open: list[CaseDatabase] = []
         self._idle: list[CaseDatabase] = []
-        upgrade(f"sqlite:///{self._template}")
-        # The copies need what the upgrade left in the journal.
-        database = Database(f"sqlite:///{self._template}")
-        database.close()
 
     @asynccontextmanager
     async def fresh(self) -> AsyncIterator[CaseDatabase]:
@@ -58,7 +65,7 @@ class Databases:
 
     def _new(self) -> CaseDatabase:
         path = self._folder / f"case-{next(self._count)}.db"
-        shutil.copyfile(self._template, path)
+        path.write_bytes(_template())
         database = CaseDatabase(f"sqlite:///{path}")
         self._open.append(database)
         return database
@@ -71,12 +78,15 @@ class Databases:
 @contextmanager
 def databases() -> Iterator[Databases]:
     """Make a temporary folder of databases."""
-    # Each commit waits for the disk: a disk in memory is enough for cases.
-    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, gone afterwards
-    place = memory if memory.is_dir() and os.access(memory, os.W_OK) else None
-    with TemporaryDirectory(prefix="gru-gateway-cases-", dir=place) as folder:
+    with TemporaryDirectory(prefix="gru-gateway-cases-", dir=_memory()) as folder:
         made = Databases(Path(folder))
         try:
             yield made
         finally:
             made.close()
+
+
+def _memory() -> Path | None:
+    """Each commit waits for the disk: a disk in memory is enough for cases."""
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, gone afterwards
+    return memory if memory.is_dir() and os.access(memory, os.W_OK) else None
