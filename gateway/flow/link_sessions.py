@@ -21,8 +21,9 @@ from gateway.wire.oidc import SignedIn
 #: Seconds for agreeing, and for which an answer is given again to a form that is sent twice.
 SESSION: Final = 900
 ANSWERED: Final = 60
-#: Characters of a session's token.
+#: Characters of a session's token, and of a request's id.
 _TOKEN: Final = 100
+_ID: Final = 128
 _KEPT: Final = ("account", "subject", "shown_as", "id_token", "acr", "claims")
 #: Characters of what a portal tells: the account's name there, its state, a label for people.
 _ACCOUNT, _STATE, _LABEL, _RETURN = 200, 300, 80, 800
@@ -38,6 +39,14 @@ class LinkRequest:
     id: str
     state: str = ""
     label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkCall:
+    """A verified call of a commune's portal. `about`: the request of its own that it names."""
+
+    commune: str
+    about: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +167,11 @@ def read_request(insee: str, linking: CommuneLinking, verified: VerifiedToken) -
     if return_to not in linking.returns:
         raise LinkTokenFault("foreign_return")
     return LinkRequest(insee, account, return_to, verified.id, state, label)
+
+
+def read_call(insee: str, verified: VerifiedToken) -> LinkCall:
+    """Read the verified call of a commune's portal."""
+    return LinkCall(insee, one_line(verified.claims.get("in_response_to"), _ID))
 
 
 def one_line(value: object, longest: int) -> str | None:

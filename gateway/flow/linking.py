@@ -28,7 +28,15 @@ from gateway.core.request import Json
 from gateway.flow.environment import Environment
 from gateway.flow.erased_accounts import AccountHasher
 from gateway.flow.far_ends import FarEnds
-from gateway.flow.link_sessions import LinkRequest, LinkSession, LinkSessions, read_request, size_of
+from gateway.flow.link_sessions import (
+    LinkCall,
+    LinkRequest,
+    LinkSession,
+    LinkSessions,
+    read_call,
+    read_request,
+    size_of,
+)
 from gateway.flow.linking_texts import REFUSALS
 from gateway.flow.links import LinkRegister
 from gateway.flow.observer import Observer
@@ -245,7 +253,7 @@ class LinkDesk:
             made = AccountLink(
                 request.commune, identity, request.account, now, session.acr, session.claims
             )
-            link = self.register.stored(made, session.account)
+            link = self.register.stored(made, session.account, request.id)
             told |= {"result": "linked", "sub": identity}
         if request.state:
             told["state"] = request.state
@@ -329,9 +337,9 @@ class LinkDesk:
         if await self.register.store.write(linked.end_session, mark):
             self._observer.link_moved("logged_out")
 
-    async def caller(self, insee: str, authorization: str) -> str:
-        """Return the commune that a signed call of its portal speaks for. Raises Rejected 401 and
-        404, Unavailable."""
+    async def caller(self, insee: str, authorization: str) -> LinkCall:
+        """Return the commune that a signed call of its portal speaks for, and the request that it
+        is about, if it is about one. Raises Rejected 401 and 404, Unavailable."""
         commune, linking = self.commune(insee)
         kind, _, text = authorization.partition(" ")
         place = f"{self.base}/linking/v1/communes/{insee}"
@@ -343,13 +351,16 @@ class LinkDesk:
             raise self.refusal("bad_call", insee, fault.word) from None
         if not await self._spend(f"link call {insee} {verified.id}", verified.until):
             raise self.refusal("bad_call", insee, "replayed")
-        return commune.insee
+        return read_call(commune.insee, verified)
 
-    async def confirm(self, insee: str, identity: str) -> AccountLink:
-        """Let a link count, as its commune's portal says. Raises Rejected 404, Unavailable."""
-        found = await self.register.confirm(insee, identity)
+    async def confirm(self, call: LinkCall, identity: str) -> AccountLink:
+        """Let the link count that answers the request which the portal names: the answer to that
+        one came in the session that had asked. Raises Rejected 401 and 404, Unavailable."""
+        if not call.about:
+            raise self.refusal("bad_call", call.commune, "no_request")
+        found = await self.register.confirm(call.commune, identity, call.about)
         if found is None:
-            raise self.refusal("no_link", insee)
+            raise self.refusal("no_link", call.commune)
         self._observer.link_moved("confirmed")
         return found
 

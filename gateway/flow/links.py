@@ -75,14 +75,16 @@ class LinkRegister:
     def cipher(self) -> LinkCipher:
         return LinkCipher(self.hasher.sealing_key)
 
-    def stored(self, link: AccountLink, account: str) -> StoredLink:
-        """Return a link as it is stored; `account` is the GLC account."""
+    def stored(self, link: AccountLink, account: str, asked: str) -> StoredLink:
+        """Return a link as it is stored; `account` is the GLC account, `asked` the id of the
+        portal's request that it answers."""
         hasher = self.hasher
         value = {
             "account": link.account,
             "glc": account,
             "acr": link.acr,
             "claims": dict(link.claims),
+            "asked": asked,
         }
         return StoredLink(
             link.commune,
@@ -132,9 +134,14 @@ class LinkRegister:
         rows = await self.store.read(linked.links_page, commune, (commune, after), limit)
         return [self._link(row) for row in rows]
 
-    async def confirm(self, commune: str, identity: str) -> AccountLink | None:
-        """Let a proposed link count; None where there is none. Raises Unavailable."""
-        row = await self.store.write(linked.confirm, commune, identity)
+    async def confirm(self, commune: str, identity: str, asked: str) -> AccountLink | None:
+        """Let the proposed link that answers the request `asked` count; None where there is none.
+        Raises Unavailable."""
+
+        def meant(row: StoredLink) -> bool:
+            return self._opened(row).get("asked") == asked
+
+        row = await self.store.write(linked.confirm, commune, identity, meant)
         return None if row is None else self._link(row)
 
     async def unlink(

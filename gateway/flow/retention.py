@@ -133,8 +133,9 @@ async def apply_retention(
             entries += cut
             await environment.sleep(PAUSE)
     await _note(store, now)
+    # Also of a run that was killed behind its commit.
+    await condemned.destroy(store)
     if purged.requests:
-        await condemned.destroy(store)
         await store.clean()
     if purged.requests or attempts or entries:
         log.info(

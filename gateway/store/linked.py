@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -84,20 +84,20 @@ def answer(
     return True
 
 
-def confirm(connection: Connection, commune: str, identity: str) -> StoredLink | None:
-    """Let a proposed link count, in place of a former one. Return what counts now; None where
-    nothing was proposed and nothing counts."""
+def confirm(
+    connection: Connection, commune: str, identity: str, meant: Callable[[StoredLink], bool]
+) -> StoredLink | None:
+    """Let the proposed link that is `meant` count, in place of a former one. Return it, also where
+    it counts already; None where what was proposed, or counts, is another."""
     here = _named(commune, identity)
     proposed = connection.execute(
-        select(ACCOUNT_LINK.c.identity)
-        .where(here, ACCOUNT_LINK.c.confirmed.is_(False))
-        .with_for_update()
-    ).first()
-    if proposed is not None:
+        select(*_LINK).where(here, ACCOUNT_LINK.c.confirmed.is_(False)).with_for_update()
+    ).all()
+    if any(meant(one) for one in _opened(connection, proposed)):
         _drop(connection, and_(here, _CONFIRMED))
         connection.execute(update(ACCOUNT_LINK).where(here).values(confirmed=True))
     found = _opened(connection, connection.execute(select(*_LINK).where(here, _CONFIRMED)).all())
-    return found[0] if found else None
+    return found[0] if found and meant(found[0]) else None
 
 
 def find(connection: Connection, account_marks: Collection[str]) -> list[StoredLink]:

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.core.errors import Rejected
 from gateway.core.linking import AccountLink
+from gateway.flow.link_sessions import LinkCall
 from gateway.flow.linking import LinkDesk
 from gateway.web.body import read_body
 from gateway.web.contract import Insee, failures
@@ -48,7 +49,7 @@ def linking_api_router(web: Web, desk: LinkDesk) -> APIRouter:
     router = APIRouter(prefix="/linking/v1", tags=["linking"])
     base = "/communes/{insee}/links"
 
-    async def proven(request: Request, insee: str) -> str:
+    async def proven(request: Request, insee: str) -> LinkCall:
         found = await desk.caller(insee, request.headers.get("authorization", ""))
         exchange_of(request.scope).proven = True
         return found
@@ -58,7 +59,7 @@ def linking_api_router(web: Web, desk: LinkDesk) -> APIRouter:
     )
     async def links(request: Request, insee: Insee, after: After = "") -> LinksPage:
         """List the links of the commune, 200 a page. One that is missing has ended."""
-        whose = await proven(request, insee)
+        whose = (await proven(request, insee)).commune
         found = await desk.register.links_page(whose, after[:100], MOST)
         following = found[-1].identity if len(found) == MOST else None
         return LinksPage(links=[_body(one) for one in found], next=following)
@@ -70,10 +71,10 @@ def linking_api_router(web: Web, desk: LinkDesk) -> APIRouter:
         operation_id="confirm_link",
     )
     async def confirm(request: Request, insee: Insee, identity: Identity) -> LinkBody:
-        """Confirm a link, once the answer has come in the session that asked for it. It counts from
-        now on, in place of a former one of the same citizen."""
-        whose = await proven(request, insee)
-        return _body(await desk.confirm(whose, identity[:100]))
+        """Confirm a link, once its answer has come in the session that asked: the call's JWT names
+        that request (`in_response_to`). It takes the place of the citizen's former one."""
+        call = await proven(request, insee)
+        return _body(await desk.confirm(call, identity[:100]))
 
     @router.delete(
         base + "/{identity}",
@@ -84,7 +85,7 @@ def linking_api_router(web: Web, desk: LinkDesk) -> APIRouter:
     )
     async def end(request: Request, insee: Insee, identity: Identity) -> Response:
         """End a link, or refuse one that was not confirmed. That there is none is well, too."""
-        await desk.unlink(await proven(request, insee), identity[:100])
+        await desk.unlink((await proven(request, insee)).commune, identity[:100])
         return Response(status_code=204)
 
     @router.post("/backchannel-logout", include_in_schema=False)

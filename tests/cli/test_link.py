@@ -59,9 +59,9 @@ async def _link(database: Database) -> None:
     await database.write(linked.open_session, session)
     link = AccountLink("69029", "identite", "=famille-1", NOW, "eidas1", {"given_name": "Zoé"})
     given = StoredSession("given", "s", None, "a", "", NOW)
-    made = register.stored(link, "f" * 32)
+    made = register.stored(link, "f" * 32, "demande")
     await database.write(linked.answer, "m", given, made, ())
-    await register.confirm("69029", "identite")
+    await register.confirm("69029", "identite", "demande")
 
 
 def test_links_are_listed_exported_and_ended(linked_home: Home) -> None:

@@ -37,21 +37,27 @@ def propose(
     return done
 
 
+def any_one(link: StoredLink) -> bool:
+    return bool(link.identity)
+
+
 async def test_a_link_counts_once_it_is_confirmed_in_place_of_the_former(store: Database) -> None:
     write, read = store.write, store.read
     assert await write(propose, link(), "m", ()) is None, "the session is over"
     await write(linked.open_session, session())
     assert await write(propose, link(), "m", ()) is True
     assert await read(linked.find, ["account 69029"]) == []
-    assert await write(linked.confirm, "69029", "i") == link()
-    assert await write(linked.confirm, "69029", "i") == link()
+    assert await write(linked.confirm, "69029", "i", any_one) == link()
+    assert await write(linked.confirm, "69029", "i", any_one) == link()
     await write(linked.open_session, session())
     newer = link(sealed="b")
     assert await write(propose, newer, "m", ()) is True
     assert await read(linked.find, ["account 69029"]) == [link()]
-    assert await write(linked.confirm, "69029", "i") == newer
+    assert await write(linked.confirm, "69029", "i", lambda one: one.sealed == "c") is None
+    assert await write(linked.confirm, "69029", "i", lambda one: one.sealed == "a") == link()
+    assert await write(linked.confirm, "69029", "i", any_one) == newer
     assert await read(linked.find, ["account 69029"]) == [newer]
-    assert await write(linked.confirm, "69266", "i") is None
+    assert await write(linked.confirm, "69266", "i", any_one) is None
 
 
 async def test_links_are_listed_by_pages_and_dropped(store: Database) -> None:
@@ -59,7 +65,7 @@ async def test_links_are_listed_by_pages_and_dropped(store: Database) -> None:
         for identity in ("a", "b"):
             await store.write(linked.open_session, session())
             await store.write(propose, link(identity, commune=commune), "m", ())
-            await store.write(linked.confirm, commune, identity)
+            await store.write(linked.confirm, commune, identity, any_one)
     first = await store.read(linked.links_page, None, ("", ""), 3)
     assert [(one.commune, one.identity) for one in first] == [
         ("69029", "a"),
@@ -101,7 +107,7 @@ async def test_what_is_dropped_is_read_in_no_copy(tmp_path: Path, template: Path
         for identity in ("a", "b"):
             await store.write(linked.open_session, session())
             await store.write(propose, link(identity, sealed="du compte"), "m", ())
-            await store.write(linked.confirm, "69029", identity)
+            await store.write(linked.confirm, "69029", identity, any_one)
         copied = await store.read(_rows)
         assert "du compte" not in str(copied)
         assert await store.write(linked.unlink, "69029", "a") == 1

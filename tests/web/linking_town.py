@@ -126,6 +126,11 @@ class LinkTown:
         headers = {"Authorization": f"Bearer {token}"}
         return await self.gw.client.request(method, f"{place}/links{rest}", headers=headers)
 
+    async def confirm(self, agreed: dict[str, Any], insee: str = BRON) -> httpx.Response:
+        """The portal confirms what was answered to its request."""
+        about = {"in_response_to": agreed["in_response_to"]}
+        return await self.call("PUT", insee, f"/{agreed['sub']}", **about)
+
     def answer(self, url: str, insee: str = BRON) -> dict[str, Any]:
         """Return the answer with which the citizen came back to `url`."""
         assert url.startswith(RETURNS[insee])
@@ -173,8 +178,9 @@ class LinkTown:
 
     async def link(self, insee: str = BRON, **changed: Any) -> str:
         """Link, to the portal's confirmation: the citizen's identity for that commune."""
-        identity: str = (await self.agree(insee, **changed))["sub"]
-        answer = await self.call("PUT", insee, f"/{identity}")
+        agreed = await self.agree(insee, **changed)
+        identity: str = agreed["sub"]
+        answer = await self.confirm(agreed, insee)
         assert answer.status_code == 200, answer.text
         return identity
 

@@ -94,7 +94,7 @@ async def test_a_citizen_links_and_the_gru_is_told(town: LinkTown, logs: list[Ev
     async with delivering(town):
         await town.gw.push(small("1", user={"name": "Z", "NameID": [ACCOUNT]}))
         await until(lambda: len(memo.submitted) == 1)
-        confirmed = await town.call("PUT", rest=f"/{answer['sub']}")
+        confirmed = await town.confirm(answer)
         assert confirmed.json() == {
             "identity": answer["sub"],
             "account": "famille-1234",
@@ -102,7 +102,7 @@ async def test_a_citizen_links_and_the_gru_is_told(town: LinkTown, logs: list[Ev
             "claims": {"given_name": "Zoé", "birthdate": "1990-02-03"},
             "linked_at": "2026-11-23T19:07:20Z",
         }
-        again = await town.call("PUT", rest=f"/{answer['sub']}")
+        again = await town.confirm(answer)
         assert again.json() == confirmed.json()
         await town.gw.push(small("2", user={"name": "Z", "NameID": [ACCOUNT.upper()]}))
         await until(lambda: len(memo.submitted) == 2)
@@ -144,7 +144,8 @@ async def test_two_communes_never_learn_each_others_citizens(town: LinkTown) -> 
     listed = (await town.call("GET", VILLEURBANNE)).json()
     assert [one["identity"] for one in listed["links"]] == [villeurbanne]
     # The other commune's name of a citizen leads nowhere.
-    assert (await town.call("PUT", VILLEURBANNE, f"/{bron}")).status_code == 404
+    foreign = {"sub": bron, "in_response_to": "numero-unique-000001"}
+    assert (await town.confirm(foreign, VILLEURBANNE)).status_code == 404
     assert (await town.call("DELETE", VILLEURBANNE, f"/{bron}")).status_code == 204
     assert [one["identity"] for one in (await town.call("GET")).json()["links"]] == [bron]
 
@@ -248,20 +249,44 @@ async def test_another_account_of_the_portal_takes_the_place_once_it_is_confirme
     await town.begin(account="famille-5678")
     page = await town.sign_in()
     assert "prendra sa place" in page.text
-    await town.send(page, "/lien/accord", choix="oui")
+    agreed = town.answer(left(await town.send(page, "/lien/accord", choix="oui")))
+    assert agreed["sub"] == identity
     listed = (await town.call("GET")).json()["links"]
     assert [one["account"] for one in listed] == ["famille-1234"]
-    await town.call("PUT", rest=f"/{identity}")
+    await town.confirm(agreed)
     listed = (await town.call("GET")).json()["links"]
     assert [one["account"] for one in listed] == ["famille-5678"]
 
 
 async def test_what_is_never_confirmed_is_dropped(town: LinkTown) -> None:
-    identity = (await town.agree())["sub"]
+    agreed = await town.agree()
     assert (await town.call("GET")).json()["links"] == []
     town.gw.advance(hours=2)
     await town.gw.database.write(linked.forget, town.gw.clock[0])
-    assert (await town.call("PUT", rest=f"/{identity}")).status_code == 404
+    assert (await town.confirm(agreed)).status_code == 404
+
+
+async def test_a_slipped_request_is_not_confirmed_by_another_s_confirmation(town: LinkTown) -> None:
+    """Somebody gets the citizen to agree to a link with a stranger's account; then their portal
+    confirms again what it had confirmed, as it may."""
+    own = await town.agree()
+    assert (await town.confirm(own)).status_code == 200
+    slipped = await town.agree(account="celui-du-voleur")
+    assert slipped["sub"] == own["sub"]
+    again = await town.confirm(own)
+    assert (again.status_code, again.json()["account"]) == (200, "famille-1234")
+    bare = await town.call("PUT", rest=f"/{own['sub']}")
+    assert (bare.status_code, refused(town, "bad_call")) == (401, 1), "it names no request"
+    odd = {"sub": own["sub"], "in_response_to": "x" * 200}
+    assert (await town.confirm(odd)).status_code == 401
+    (listed,) = (await town.call("GET")).json()["links"]
+    assert listed["account"] == "famille-1234"
+    # The other way round: what was slipped takes the place of what waits, and is not meant.
+    await town.call("DELETE", rest=f"/{own['sub']}")
+    waits = await town.agree()
+    await town.agree(account="celui-du-voleur")
+    assert (await town.confirm(waits)).status_code == 404
+    assert (await town.call("GET")).json()["links"] == []
 
 
 async def test_the_citizen_sees_and_ends_their_links_and_leaves(town: LinkTown) -> None:
@@ -681,7 +706,38 @@ async def test_franceconnect_that_is_unlinked_is_no_deletion(town: LinkTown) -> 
     assert "Espace famille" in page.text
     (after,) = (await town.call("GET")).json()["links"]
     assert after == one
+    watch = town.gw.engine.identity
+    assert watch is not None
+    poll = await watch.poll()
+    assert (poll.known, poll.opened, poll.suspects) == (1, 0, 0)
     assert identity == one["identity"]
+
+
+async def test_claims_pass_unharmed_whatever_they_are(town: LinkTown) -> None:
+    """FranceConnect's identity, as GLC hands it on: none is made a text, rounded or left out."""
+    told: dict[str, Any] = {
+        "birthcountry": "99100",
+        "birthplace": "",
+        "email_verified": False,
+        "address": {"formatted": "1 rue de l'Épée\n69500 Bron", "lines": ["1", None]},
+        "given_name_array": ["Zoé", "Éléonore"],
+        "preferred_username": None,
+        "score": 0.1,
+        "number": 12345678901234567,
+    }
+    catalogue = town.gw.engine.far_ends.catalogue
+    bron = catalogue.communes[BRON]
+    assert bron.linking is not None
+    linking = dataclasses.replace(bron.linking, claims=(*told, "not_told"))
+    communes = {**catalogue.communes, BRON: dataclasses.replace(bron, linking=linking)}
+    town.gw.engine.far_ends.catalogue = dataclasses.replace(catalogue, communes=communes)
+    town.provider.claims |= told
+    await town.link()
+    (one,) = (await town.call("GET")).json()["links"]
+    assert one["claims"] == told
+    document = await town.desk.register.document(BRON, ACCOUNT)
+    assert document is not None
+    assert document["claims"] == told
 
 
 async def test_a_commune_that_leaves_takes_its_links_along(town: LinkTown) -> None:
@@ -715,7 +771,8 @@ async def test_the_vendors_page_shows_what_works(town: LinkTown) -> None:
     for odd in ("x", token[:-2] + "AA", asked):
         with pytest.raises(ValueError, match="réponse"):
             shown["answer"](odd)
-    call, _ = shown["signed"]("link-call+jwt", f"/linking/v1/communes/{BRON}")
+    about = {"in_response_to": number}
+    call, _ = shown["signed"]("link-call+jwt", f"/linking/v1/communes/{BRON}", **about)
     place = f"/linking/v1/communes/{BRON}/links/{told['sub']}"
     confirmed = await town.gw.client.put(place, headers={"Authorization": f"Bearer {call}"})
     assert confirmed.status_code == 200
