@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
 
-from gateway.core.lane_name import PortalLane
+from gateway.core.lane_name import GruLane, PortalLane
 from gateway.core.sealing import Place
 from gateway.store import blobs, departing, linked, sealed
 from gateway.store.decommission_tables import DECOMMISSION
@@ -190,7 +190,7 @@ def _names(column: Any, commune: str, portal: str) -> ColumnElement[bool]:
     """Does a name of a lane, cursor or timer hold that of one of the commune's lanes?"""
     lane = str(PortalLane(portal, commune))
     return or_(
-        column.contains(f"gru:{commune}:", autoescape=True),
+        column.contains(str(GruLane(commune, "")), autoescape=True),
         column == lane,
         column.contains(f" {lane}", autoescape=True),
         column.in_((f"release:{commune}", f"release:{commune}:former")),

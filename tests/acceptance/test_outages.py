@@ -19,8 +19,9 @@ from tests.acceptance.plays import Outcomes, Play, asked_for, long, played, tell
 from tests.acceptance.town import TIMEOUT, Town, until
 from tests.files import edit
 
-#: Those of an erasure have tests of their own, in tests/erasure.
-POINTS = [point for point in CRASH_POINTS if not point.startswith(("erase.", "attachments."))]
+#: Those of erasures and of a commune's end have tests of their own.
+ELSEWHERE = ("erase.", "attachments.", "decommission.")
+POINTS = [point for point in CRASH_POINTS if not point.startswith(ELSEWHERE)]
 AT_ONCE = 6
 #: A claim is held for so long.
 LEASE = replace(DEFAULT_LANE, timeout=TIMEOUT).lease

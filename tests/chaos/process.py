@@ -55,6 +55,7 @@ class Process(Frozen):
         self._stop = asyncio.Event()
         self._work: list[asyncio.Task[Any]] = []
         self.main = self.start(self._main())
+        self.main.add_done_callback(self._exits)
 
     def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Have this process do something."""
@@ -138,10 +139,10 @@ class Process(Frozen):
         self.dead = True
         self.note(f"p{self.number}", "stopped")
 
-    def _exits(self, lanes_task: asyncio.Task[Any]) -> None:
-        """Lanes that cannot start end the process, as in `gateway.app`."""
-        if not lanes_task.cancelled() and lanes_task.exception() is not None:
-            self.note(f"p{self.number}", "exited", type(lanes_task.exception()).__name__)
+    def _exits(self, task: asyncio.Task[Any]) -> None:
+        """What cannot start ends the process, as in `gateway.app`."""
+        if not task.cancelled() and task.exception() is not None:
+            self.note(f"p{self.number}", "exited", type(task.exception()).__name__)
             self.kill()
 
     def _timers(self, engine: Engine) -> list[asyncio.Task[Any]]:
