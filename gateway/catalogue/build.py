@@ -26,6 +26,7 @@ from gateway.catalogue.glc import read_glc
 from gateway.catalogue.mail import read_mail
 from gateway.catalogue.mapping_files import load_mappings
 from gateway.catalogue.network import NetworkReader, without_tls
+from gateway.catalogue.openid import unfit_for_pages
 from gateway.catalogue.sealing import is_database, read_sealing
 from gateway.catalogue.secrets import NeededSecrets, SecretSource
 from gateway.catalogue.settings import (
@@ -199,6 +200,8 @@ class _Builder:
             self.faults.append(located.fault(("glc",), say("erasure_key")))
         if entry.sealing is None and on_postgres:
             self.faults.append(located.fault(("database",), say("sealing_needed")))
+        if entry.glc is not None and entry.glc.openid is not None:
+            self.faults += unfit_for_pages(entry.public_url, located)
         if entry.limits.file_mb > entry.limits.body_mb:
             self.faults.append(located.fault(("limits", "file_mb"), say("file_over_body")))
         return Settings(

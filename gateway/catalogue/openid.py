@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -18,6 +19,17 @@ from gateway.sdk.secrets import Secrets, WholeSecret
 from gateway.wire.oidc_client import OpenIdClient, OpenIdClientAuth
 
 OpenIdAlgorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384"]
+
+
+def unfit_for_pages(public_url: str, located: LocatedData) -> list[Fault]:
+    """List what keeps citizens' pages from working at our own address: their cookies are for TLS,
+    and their links begin at its root."""
+    found = []
+    if without_tls(public_url):
+        found.append(located.fault(("public_url",), say("pages_no_tls")))
+    if urlsplit(public_url).path.strip("/"):
+        found.append(located.fault(("public_url",), say("pages_path")))
+    return found
 
 
 def _issuer(value: str) -> str:

@@ -25,6 +25,8 @@ SETTINGS, BRON = "config/gateway.yaml", "config/communes/bron.yaml"
         (SETTINGS, "client_id", "scopes: [profile]\n    client_id", "openid"),
         (SETTINGS, "client_id", "algorithms: [HS256]\n    client_id", "algorithms"),
         (SETTINGS, "env:LINK_KEY", "env:TOKEN", "32 characters"),
+        (SETTINGS, "public_url: https://", "public_url: http://", "in the clear"),
+        (SETTINGS, "public_url: https://", "public_url: https://a.exemple.invalid/b&", "a path"),
         (BRON, "key: env:LINK_BRON", "key: env:TOKEN", "32 characters"),
         (BRON, "key: env:LINK_BRON", "key: sesame", "by reference"),
         (BRON, "page=comptes", "page#comptes", "#"),
