@@ -63,7 +63,7 @@ class IncidentsEntry(StrictModel):
         _DEFAULT.parked,
         ge=1,
         le=100_000,
-        description="So many deliveries of one lane in a day that wait for a person.",
+        description="So many deliveries of one lane that wait for a person.",
     )
     burst: int = Field(
         _DEFAULT.burst,

@@ -142,7 +142,7 @@ class Symptom:
 
     `communes` are hit by it, `party` is to blame as far as we can tell. `since`: when it began,
     where that is known. `part_of`: a wider cause that explains it; it opens no incident of its own
-    while that is seen.
+    while that is seen. `rehearsal`: its far end is a test one, whose failure is *mineur*.
     """
 
     cause: str
@@ -152,6 +152,7 @@ class Symptom:
     reason: str = ""
     since: datetime | None = None
     part_of: str | None = None
+    rehearsal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +176,8 @@ class Observation:
 class IncidentRules:
     """The configuration of incidents.
 
-    `late`: the age at which a delivery that goes by itself is late. `parked`: deliveries of one
-    lane that a day leaves to a person. `burst`: refused calls of one kind within ten minutes.
+    `late`: the age at which a delivery that goes by itself is late. `parked`: so many deliveries of
+    one lane wait for a person. `burst`: refused calls of one kind within ten minutes.
     `settle`: how long symptoms are gone before it is over. `warn`: so long before the deadline
     people are warned. `operators` are mail addresses of the Métropole.
     """
@@ -189,6 +190,10 @@ class IncidentRules:
     warn: timedelta = 2 * _HOUR
     working: WorkingTime = field(default_factory=WorkingTime)
     operators: tuple[str, ...] = ()
+
+    def severity(self, symptom: Symptom) -> Severity:
+        """Return how grave a symptom is."""
+        return Severity.MINEUR if symptom.rehearsal else self.severities[symptom.word]
 
     def clock(self, kind: IncidentKind) -> SolvingClock:
         """Return the clock of a kind: an attack has no working hours."""
@@ -234,12 +239,12 @@ def observe(symptoms: Iterable[Symptom], rules: IncidentRules) -> list[Observati
 
 def _together(cause: str, group: Sequence[Symptom], rules: IncidentRules) -> Observation:
     order = list(SymptomWord)
-    worst = max(group, key=lambda one: (rules.severities[one.word].weight, -order.index(one.word)))
+    worst = max(group, key=lambda one: (rules.severity(one).weight, -order.index(one.word)))
     known = [one.since for one in group if one.since is not None]
     return Observation(
         cause=cause,
         kind=IncidentKind.SECURITY if worst.word in SECURITY else IncidentKind.SERVICE,
-        severity=rules.severities[worst.word],
+        severity=rules.severity(worst),
         party=worst.party,
         worst=worst.word,
         words=frozenset(one.word for one in group),

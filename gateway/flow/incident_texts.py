@@ -114,7 +114,7 @@ L'incident {id}, qui touchait le raccordement de {commune} à Toodego, est réso
   Gravité :     {severity}
   Origine :     {party}
 
-Ce qui attendait est remis dans l'ordre. Rien n'est à refaire.
+Ce qui attendait pour cette raison part maintenant, dans l'ordre.
 
 La passerelle Toodego de la Métropole de Lyon (message automatique, ne pas répondre)
 """

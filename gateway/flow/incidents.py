@@ -108,12 +108,13 @@ class IncidentDesk:
         return await self.send(recipients, subject, text, notice.name)
 
     def _is_pointless(self, notice: IncidentNotice, failure: str, now: datetime) -> bool:
-        """Has the commune left, or named nobody for a week?"""
-        if failure != "no_contact":
+        """Has the commune left, or was there nobody to tell for a week?"""
+        if failure not in incident_notices.NOBODY:
             return False
         catalogue = self.far_ends.catalogue
         known = {*catalogue.communes, *catalogue.unreleased, *catalogue.refused}
-        return notice.audience not in known or now - notice.created_at >= _WEEK
+        left = notice.audience != OPERATORS and notice.audience not in known
+        return left or now - notice.created_at >= _WEEK
 
     def _recipients(self, audience: str) -> list[str]:
         if audience == OPERATORS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 
@@ -23,7 +23,6 @@ EVERY = 30.0
 TRAIL_EVERY = 6 * 3600.0
 #: Names in the cursors what of the trail does not verify.
 BROKEN = "trail:"
-_DAY = timedelta(days=1)
 
 
 @dataclass(slots=True)
@@ -83,7 +82,7 @@ class IncidentWatch:
         rules = engine.incidents.rules
         evidence = Evidence(
             health=seen,
-            pressure=await store.read(backlog.pressure, now - _DAY),
+            pressure=await store.read(backlog.pressure),
             refused=await store.read(refusals.since, now - BURST_WITHIN),
             broken=[name.removeprefix(BROKEN) for name in positions if name.startswith(BROKEN)],
             untold=await store.read(incident_notices.failing_since),

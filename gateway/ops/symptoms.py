@@ -67,6 +67,7 @@ class _Reader:
         for name, timer in health.timers.items():
             found += self._timer(name, timer)
         found += [*self._parts(), *self._far(), *self._attacks()]
+        found = [replace(one, rehearsal=self._is_rehearsal(one.cause)) for one in found]
         if not self._most(unreached):
             return found
         hit = frozenset[str]().union(*(s.communes for s in found if s.cause in unreached))
@@ -75,6 +76,14 @@ class _Reader:
             whole,
             *(replace(one, part_of=NETWORK) if one.cause in unreached else one for one in found),
         ]
+
+    def _is_rehearsal(self, cause: str) -> bool:
+        """Is it a far end of tests?"""
+        kind, _, rest = cause.partition(":")
+        if kind in ("portal", "form"):
+            portal = self.catalogue.portals.get(rest.partition(":")[0])
+            return portal is not None and not portal.production
+        return any(gru.lane_name == cause and not gru.production for gru in grus(self.catalogue))
 
     def _most(self, unreached: Collection[str]) -> bool:
         """Are most of all far ends out of reach?"""
@@ -97,7 +106,8 @@ class _Reader:
         party = self._party(cause, lane.reason)
         oldest = pressure.oldest
         if oldest is not None and self.now - oldest >= self.rules.late and not self._pulled(name):
-            yield Symptom(cause, SymptomWord.LATE, communes, party, since=oldest + self.rules.late)
+            # Not since then: the lane may have been paused until now.
+            yield Symptom(cause, SymptomWord.LATE, communes, party)
         if pressure.parked >= self.rules.parked:
             yield Symptom(cause, SymptomWord.PARKED, communes, party)
 

@@ -18,6 +18,8 @@ OPERATORS = ""
 WAITING, SENT, SUPERSEDED = "waiting", "sent", "superseded"
 #: The time for which a note is left to whoever claimed it.
 LEASE = timedelta(minutes=5)
+#: The failures of a note that has nobody to go to.
+NOBODY = ("no_contact", "no_mail_relay")
 #: The steps that a later one makes pointless, while they have not been told.
 _WORSE = ("worse_majeur", "worse_bloquant")
 _OVER = {
@@ -123,11 +125,11 @@ def of_incident(connection: Connection, incident_id: str) -> list[IncidentNotice
 
 
 def failing_since(connection: Connection) -> datetime | None:
-    """Return since when the oldest note waits that the relay did not take; None: it took all. A
-    commune without an address is a gap in its file, and shown with the incident."""
+    """Return since when the oldest note waits that the relay did not take; None: it took all. That
+    there is no relay, or no address, is a gap in the files, and shown with the incident."""
     found: datetime | None = connection.execute(
         select(func.min(NOTICE.c.created_at)).where(
-            NOTICE.c.state == WAITING, NOTICE.c.failure != "no_contact"
+            NOTICE.c.state == WAITING, NOTICE.c.failure.not_in(NOBODY)
         )
     ).scalar()
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.incident import IncidentRules, Party, SymptomWord
+from gateway.core.incident import IncidentRules, Party, SymptomWord, observe
 from gateway.flow.engine import Engine
 from gateway.ops.health import health
 from gateway.ops.shapes import (
@@ -29,6 +29,7 @@ from gateway.ops.shapes import (
 )
 from gateway.ops.symptoms import Evidence, symptoms_of
 from gateway.store.outbox.backlog import LanePressure
+from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, GRU_A, GRU_B, PORTAL_A, SLUG, VILLEURBANNE, Rig
 
 RULES = IncidentRules()
@@ -164,6 +165,15 @@ async def test_each_part_that_is_not_well_is_a_symptom(
 ) -> None:
     ((_, *rest),) = await found(rig, **parts)
     assert rest == [word, communes, party]
+
+
+async def test_the_failure_of_a_test_far_end_is_mineur(build_rig: Builder) -> None:
+    rig = build_rig(commune={"gru": {"outil": {"environment": "test"}}})
+    async with rig.gateway(run=False) as engine:
+        seen = replace(await base(engine, rig), lanes={GRU_A: lane(), GRU_B: lane()})
+        symptoms = symptoms_of(Evidence(seen, {}, {}, (), None), engine.catalogue, RULES)
+    found = {one.cause: one.severity for one in observe(symptoms, RULES)}
+    assert found == {GRU_A: "mineur", GRU_B: "majeur"}
 
 
 async def test_a_certificate_is_whose_it_is(rig: Rig) -> None:

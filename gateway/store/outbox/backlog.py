@@ -106,15 +106,15 @@ def _stuck(now: datetime) -> ColumnElement[bool]:
 
 @dataclass(frozen=True, slots=True)
 class LanePressure:
-    """The weight on a lane: since when the oldest delivery that could go waits, and how many of
-    late wait for a person."""
+    """The weight on a lane: since when the oldest delivery that could go waits, and how many wait
+    for a person."""
 
     oldest: datetime | None = None
     parked: int = 0
 
 
-def pressure(connection: Connection, since: datetime) -> dict[str, LanePressure]:
-    """Return what weighs on each lane; for a person count those that came `since` then."""
+def pressure(connection: Connection) -> dict[str, LanePressure]:
+    """Return what weighs on each lane."""
     oldest = connection.execute(
         select(DELIVERY.c.lane, func.min(DELIVERY.c.created_at))
         .where(DUE)
@@ -122,9 +122,7 @@ def pressure(connection: Connection, since: datetime) -> dict[str, LanePressure]
     )
     found = {lane: LanePressure(first) for lane, first in oldest}
     parked = connection.execute(
-        select(DELIVERY.c.lane, func.count())
-        .where(PERSON, DELIVERY.c.created_at >= since)
-        .group_by(DELIVERY.c.lane)
+        select(DELIVERY.c.lane, func.count()).where(PERSON).group_by(DELIVERY.c.lane)
     )
     for lane, count in parked:
         found[lane] = LanePressure(found[lane].oldest if lane in found else None, count)
