@@ -57,6 +57,17 @@ WORDLESS: Mapping[EventKind, str] = {
     EventKind.CHANGE: "L’usager a modifié sa demande.",
     EventKind.CANCELLATION: "L’usager a annulé sa demande.",
 }
+#: The order that the commune gets about an erased person's request.
+ERASE = """\
+L’usager a supprimé son compte, ou demandé l’effacement de ses données.
+
+Effacer ou anonymiser cette demande : les messages de ce fil, leurs pièces jointes, leurs copies, et
+ce qui en a été repris dans vos outils ou transmis à d’autres services.
+
+Puis dire à la Métropole ce qui a été fait. Si une règle impose de conserver ces données, dire
+laquelle, jusqu’à quelle date, et qui l’a décidé.
+"""
+_ERASURE = "effacement"
 
 
 class EmailAdapter(Adapter):
@@ -88,6 +99,7 @@ class EmailAdapter(Adapter):
             files=Files.WITHIN,
             amends=events,
             statuses=self._options.replies is not None,
+            asks_to_erase=True,
             sends_reference=True,
         )
 
@@ -134,6 +146,18 @@ class EmailAdapter(Adapter):
         if isinstance(outcome, Accepted):
             return Accepted(amendment.gru_reference or None, proof={"message_id": message_id})
         return outcome
+
+    async def ask_to_erase(self, reference: str, gru_reference: str | None) -> Outcome:
+        words = letter_words({}, self._options, subject="Effacement demandé", text=ERASE)
+        if isinstance(words, Refused):
+            return words
+        subject = f"{words.subject} [{reference}]"
+        message_id = self._tokens.message_id(reference, _ERASURE)
+        thread = self._tokens.message_id(reference)
+        reply_to = self._tokens.address(reference)
+        return await self._send(
+            Letter(words.to, subject, words.text, reply_to, reference, message_id, thread)
+        )
 
     async def find_amend(self, amendment: Amendment) -> Finding:
         return await self._find(self._tokens.message_id(amendment.reference, amendment.key))

@@ -19,7 +19,9 @@ from gateway.sdk import (
     Changes,
     Context,
     EventKind,
+    File,
     Files,
+    Filing,
     Finding,
     Found,
     Note,
@@ -34,6 +36,8 @@ from gateway.sdk import (
 
 #: Our own names in each file.
 RESERVED: Final = frozenset({"reference", "nature", "evenement", "fichiers"})
+#: The nature of a folder that asks to erase what the commune holds of a request.
+ERASURE: Final = "effacement"
 _EVENTS: Final = frozenset(EventKind) - {EventKind.CREATION}
 
 
@@ -62,6 +66,7 @@ class SftpAdapter(Adapter):
             files=Files.WITHIN,
             amends=_EVENTS,
             statuses=self._options.returns is not None,
+            asks_to_erase=True,
             sends_reference=True,
         )
 
@@ -76,7 +81,8 @@ class SftpAdapter(Adapter):
     async def submit(self, submission: Submission) -> Outcome:
         fields = {"reference": submission.reference, "nature": EventKind.CREATION.value}
         name = identifier(submission.reference)
-        outcome = await self._put(name, fields, submission.payload, submission)
+        payload, filing = submission.payload, submission.filing
+        outcome = await self._put(name, fields, payload, submission.files, filing)
         if isinstance(outcome, Accepted):
             return Accepted(submission.reference, proof=outcome.proof)
         return outcome
@@ -95,10 +101,14 @@ class SftpAdapter(Adapter):
         if amendment.message is not None:
             payload.setdefault("message", amendment.message)
         name = identifier(amendment.reference, amendment.key)
-        outcome = await self._put(name, fields, payload, amendment)
+        outcome = await self._put(name, fields, payload, amendment.files, amendment.filing)
         if isinstance(outcome, Accepted):
             return Accepted(amendment.gru_reference or None, proof=outcome.proof)
         return outcome
+
+    async def ask_to_erase(self, reference: str, gru_reference: str | None) -> Outcome:
+        name = identifier(reference, ERASURE)
+        return await self._put(name, {"reference": reference, "nature": ERASURE}, {})
 
     async def find_amend(self, amendment: Amendment) -> Finding:
         name = identifier(amendment.reference, amendment.key)
@@ -117,18 +127,19 @@ class SftpAdapter(Adapter):
         name: str,
         fields: Mapping[str, str],
         payload: Mapping[str, Any],
-        sent: Submission | Amendment,
+        files: Sequence[File] = (),
+        filing: Filing | None = None,
     ) -> Outcome:
         taken = sorted(RESERVED & set(payload))
         if taken:
             return Refused("unmappable", f"{', '.join(taken)}: names of ours")
-        package = packed(name, {**fields, **payload}, sent.files, sent.filing, self._options)
+        package = packed(name, {**fields, **payload}, files, filing, self._options)
         if isinstance(package, Refused):
             return package
         if self.context.connector is None:
             shown = flat_fields({**fields, **payload})
             path = f"{self._options.folder}/{name}"
-            return await rehearse(self.context.client, path, shown, sent.files)
+            return await rehearse(self.context.client, path, shown, files)
         from adapters.sftp.sending import put_down
 
         return await put_down(package, self._options, self.context.connector)

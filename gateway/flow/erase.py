@@ -25,6 +25,7 @@ from gateway.core.outcome import (
     Outcome,
     Refused,
     TryLater,
+    Unsure,
 )
 from gateway.flow.attachments import Attachments
 from gateway.flow.environment import Environment
@@ -208,7 +209,16 @@ class Eraser:
 
 async def erase_at(adapter: Adapter, request: StoredRequest) -> Outcome:
     """Have a GRU erase a request. Never unsure: erasing twice is erasing once. A GRU whose answer
-    to the creation was lost is first asked for its number."""
+    to the creation was lost is first asked for its number. Where people are asked for it, one of
+    them has to say what they did."""
+    if adapter.capabilities.asks_to_erase:
+        match await adapter.ask_to_erase(request.id, request.gru_reference):
+            case Accepted():
+                return Refused("erase_by_hand", "the commune is asked where it works: it must say")
+            case Unsure(reason, detail):
+                return TryLater(reason, detail)
+            case failure:
+                return failure
     if not adapter.capabilities.erase:
         return Refused("erase_by_hand", "this GRU cannot erase by itself: the commune must")
     number = request.gru_reference

@@ -56,7 +56,8 @@ class Capabilities:
     `sends_reference`: a creation carries our reference, whatever the mapping does. `repeatable`: an
     event sent twice counts once, so after a lost reply it is sent again. `pulled`: the GRU is not
     called; it fetches its messages. `fed`: it may read its messages again. `pinged`: it answers a
-    call without content (`ping`).
+    call without content (`ping`). `asks_to_erase`: it cannot erase, and can ask those for it who
+    work there.
     """
 
     find: bool = False
@@ -71,6 +72,7 @@ class Capabilities:
     pulled: bool = False
     fed: bool = False
     pinged: bool = False
+    asks_to_erase: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -377,6 +379,12 @@ class Adapter(ABC):
         it: erased (also where it is None), anonymised, kept by a law, or absent. Return nothing of
         it as a guess: what is not known is no `Accepted`."""
         return Refused("not_supported", f"{self.kind} cannot erase; a person must")
+
+    async def ask_to_erase(self, reference: str, gru_reference: str | None) -> Outcome:
+        """Ask those who work there to erase what they hold of this request, where the adapter
+        cannot. `Accepted`: they were asked; a person tells later what they did. It may be called
+        again: asked twice is asked once."""
+        return Refused("not_supported", f"{self.kind} asks nobody to erase")
 
     async def aclose(self) -> None:
         """Release what the instance holds (sessions). The gateway closes the client."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from adapters.email.composing import one_line
+from gateway.flow.erase import erase_at
 from gateway.sdk import (
     Absent,
     Accepted,
@@ -31,6 +32,7 @@ from gateway.wire.departures import departures
 from gateway.wire.network import Network
 from tests.adapters.email_rig import ADDRESS, TOKENS, adapter_of, options, reply, rig
 from tests.adapters.mail_servers import SimulatedImap, SimulatedSmtp, listening
+from tests.flow.test_telling import REQUEST_ROW
 from tests.hostile.test_network import certificate
 
 PAYLOAD = {"subject": "Nid de poule", "body": "Rue de l’Invention"}
@@ -230,6 +232,22 @@ async def test_events_are_in_the_thread_and_each_has_its_own_name() -> None:
     names = [one["Message-ID"] for one in events]
     assert names[0] == names[1] != names[2]
     assert {one["References"] for one in events} == {first["Message-ID"]}
+
+
+async def test_people_are_asked_to_erase_and_have_to_say_what_they_did() -> None:
+    request = replace(REQUEST_ROW, id=REFERENCE)
+    async with rig() as there:
+        for _ in range(2):
+            outcome = await erase_at(there.adapter, request)
+            assert isinstance(outcome, Refused)
+            assert outcome.reason == "erase_by_hand"
+        first, second = (one.message for one in there.smtp.taken)
+        assert first["Message-ID"] == second["Message-ID"]
+        assert first["In-Reply-To"] == TOKENS.message_id(REFERENCE)
+        assert "qui l’a décidé" in read_text(first)
+    # A lost answer is no doubt: it is asked again.
+    async with rig(SimulatedSmtp({"dot": None})) as there:
+        assert isinstance(await erase_at(there.adapter, request), TryLater)
 
 
 async def test_what_was_sent_is_found_by_its_copy() -> None:

@@ -118,6 +118,15 @@ async def test_the_manifest_says_when_it_was_filed_and_who_is_in_charge(folder: 
     }
 
 
+async def test_people_are_asked_to_erase_by_a_folder_that_names_nobody(folder: Path) -> None:
+    async with depot(folder) as (_, port):
+        for _ in range(2):
+            assert isinstance(await adapter_of(port).ask_to_erase(REFERENCE, None), Accepted)
+    (made,) = (folder / "demandes").iterdir()
+    said = json.loads((made / "demande.json").read_text())
+    assert said == {"reference": REFERENCE, "nature": "effacement", "fichiers": []}
+
+
 async def test_what_the_commune_took_away_is_found_where_it_puts_it(folder: Path) -> None:
     async with depot(folder) as (_, port):
         moving = adapter_of(port, moved_to=["pris"], removed=True)
