@@ -183,7 +183,8 @@ class OpenIdSim:
 
     def signed(self, claims: Mapping[str, Any], **header: Any) -> str:
         key = self.key or self.keys[0]
-        head = {"alg": "ES256", "kid": self.keys[0].kid, **header, **self.header}
+        told = {"alg": "ES256", "kid": self.keys[0].kid, **header, **self.header}
+        head = {name: one for name, one in told.items() if one is not None}
         if head["alg"] == "none":
             parts = [json.dumps(one).encode() for one in ({"alg": "none"}, dict(claims))]
             texts = [base64.urlsafe_b64encode(one).rstrip(b"=").decode() for one in parts]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import csv
 import dataclasses
+import io
 import json
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +22,8 @@ from joserfc.jwk import ECKey
 from sqlalchemy import text
 from structlog.typing import EventDict
 
+from gateway.contracts.register import LINKING, as_csv, register_entries
+from gateway.contracts.violation import as_plain_text, violation_notice
 from gateway.store import linked
 from tests.life import ROOT
 from tests.web.harness import NOW, small
@@ -465,6 +470,29 @@ async def test_a_public_key_is_no_shared_secret(town: LinkTown) -> None:
     assert refused(town, "bad_token") == 2
 
 
+async def test_as_a_running_authentic_answers(town: LinkTown) -> None:
+    """No `kid` with ES256 while two keys are exchanged, no `at_hash`, `iss` in answers that its
+    discovery does not announce, and none in a refusal."""
+    sim = town.provider
+    sim.keys = [sim.new_key(), *sim.keys]
+    sim.header, sim.changed, sim.acr = {"kid": None}, {"at_hash": None}, "1"
+    sim.metadata = {
+        "authorization_response_iss_parameter_supported": None,
+        "frontchannel_logout_supported": True,
+        "id_token_signing_alg_values_supported": ["RS256", "HS256", "ES256"],
+        "response_types_supported": ["code", "token", "token id_token"],
+    }
+    sim.claims |= {"iss": ISSUER, "email": ""}
+    identity = await town.link()
+    (one,) = (await town.call("GET")).json()["links"]
+    assert (one["identity"], one["acr"]) == (identity, "1")
+    await town.begin()
+    sent = (await town.browser.get("/lien/connexion")).headers["location"]
+    told = {"error": "access_denied", "state": parse_qs(urlsplit(sent).query)["state"][0]}
+    back = await town.browser.get("/lien/retour", params=told)
+    assert (back.status_code, refused(town, "sign_in_refused")) == (403, 1)
+
+
 async def test_new_keys_are_read_and_not_more_often_than_they_must(town: LinkTown) -> None:
     await town.agree()
     town.provider.keys = [town.provider.new_key()]  # rotated
@@ -738,6 +766,29 @@ async def test_claims_pass_unharmed_whatever_they_are(town: LinkTown) -> None:
     document = await town.desk.register.document(BRON, ACCOUNT)
     assert document is not None
     assert document["claims"] == told
+
+
+async def test_the_registers_name_what_a_portal_is_given(town: LinkTown) -> None:
+    await town.link()
+    catalogue = town.gw.engine.far_ends.catalogue
+    entries = register_entries(catalogue)
+    mine = [one for one in entries if one.teleservice == LINKING]
+    assert [one.insee for one in mine] == [BRON, VILLEURBANNE]
+    bron = mine[0]
+    assert bron.basis.startswith("Consentement")
+    assert [line.targets[0] for line in bron.lines] == [
+        *("sub", "account", "acr", "claims.given_name", "claims.birthdate"),
+    ]
+    assert "Espace famille" in bron.recipients
+    rows = list(csv.DictReader(io.StringIO(as_csv(entries).removeprefix("\ufeff")), delimiter=";"))
+    assert all(None not in row and None not in row.values() for row in rows)
+    assert {row["Traitement"] for row in rows} >= {LINKING}
+    now = town.gw.clock[0]
+    times = (now - timedelta(days=1), now + timedelta(days=1), now, now)
+    notice = await violation_notice(town.gw.database, catalogue, *times, None)
+    assert notice.links == {BRON: 1}
+    assert "Comptes rattachés (par commune) : 69029 : 1" in as_plain_text(notice)
+    private([{"text": as_plain_text(notice) + as_csv(entries)}], town)
 
 
 async def test_a_commune_that_leaves_takes_its_links_along(town: LinkTown) -> None:
