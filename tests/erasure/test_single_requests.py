@@ -34,7 +34,7 @@ async def order(world: Following, *ids: str) -> tuple[str, list[str]]:
 
 
 async def test_somebody_without_an_account_is_erased_once_two_agree(follow: Build) -> None:
-    world = follow()
+    world = follow(deadline=20 * 86400.0)
     rig = world.rig
     async with rig.gateway() as engine:
         item = world.form(None, marker=MARKER, photo=True)
@@ -43,11 +43,14 @@ async def test_somebody_without_an_account_is_erased_once_two_agree(follow: Buil
         (other,) = [await world.send(uuid(1))]
         await rig.rest(request.id, other)
         run, (erasure,) = await order(world, request.id)
+        glc = rig.catalogue.settings.glc
         await engine.eraser.advance()
         assert (await world.the()).state is Phase.HELD
         with pytest.raises(Conflict):
             await operator.approve(rig.database, None, run, "anne  fictive", rig.clock())
-        assert await operator.approve(rig.database, None, run, "Bob Inventé", rig.clock()) == (1, 1)
+        agreed = await operator.approve(rig.database, glc, run, "Bob Inventé", rig.clock())
+        assert agreed == (1, 1)
+        assert (await world.the()).due_at == rig.clock() + timedelta(days=20)
         await world.erased()
         found = await world.the()
         assert (found.id, found.state, found.request_id) == (erasure, Phase.CLOSED, request.id)
