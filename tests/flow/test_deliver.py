@@ -14,6 +14,8 @@ from gateway.core.delivery import Kind
 from gateway.core.outcome import (
     Accepted,
     CannotTell,
+    ErasureAnswer,
+    ErasureResult,
     Finding,
     Found,
     Misconfigured,
@@ -28,9 +30,10 @@ from gateway.store.outbox.claiming import Claimed
 from gateway.wire.departures import note_departure
 from tests.builders import take
 from tests.flow.conftest import Builder
-from tests.flow.rig import GRU_A, Rig
+from tests.flow.rig import BRON, GRU_A, Rig
 
 Act = Callable[[], Awaitable[None]]
+KEPT = ErasureResult.KEPT
 
 
 def adapter_that(act: Act) -> type[Adapter]:
@@ -155,8 +158,12 @@ async def test_a_message_that_cannot_be_read(build_rig: Builder) -> None:
         (Accepted("T-\x001"), Accepted("T-1")),
         (Refused("refused", "é" * 2_001), Refused("refused", "é" * 2_000)),
         (Refused("refused", "deux\x00 mots"), Refused("refused", "deux mots")),
+        (
+            Accepted(erasure=ErasureAnswer(KEPT, " Code du\x00\n patrimoine ", by="é" * 501)),
+            Accepted(erasure=ErasureAnswer(KEPT, "Code du patrimoine", by="é" * 500)),
+        ),
     ],
-    ids=["all of it", "its number", "its link", "a zero", "a long word", "a zero in a word"],
+    ids=["all", "its number", "its link", "a zero", "a long word", "a zero in a word", "a ground"],
 )
 async def test_what_a_far_end_says_is_kept_as_far_as_it_can_be(
     rig: Rig, said: Outcome, kept: Outcome
@@ -167,3 +174,14 @@ async def test_what_a_far_end_says_is_kept_as_far_as_it_can_be(
         now = rig.clock()
         (mine,) = await rig.database.write(take, GRU_A, 1, owner="one", now=now, lease=60.0)
         assert await engine.lanes.attempts.deliverer.cleaned(mine, said) == kept
+
+
+async def test_a_call_is_told_with_the_release_and_the_mapping_that_make_it(rig: Rig) -> None:
+    async with rig.gateway(run=False) as engine:
+        _, request = await rig.send()
+        sent = (await rig.trace(request)).request
+        made_with = engine.lanes.attempts.deliverer.made_with
+        assert made_with(sent) == (None, "signalement-anomalie/rest v1")
+        engine.far_ends.catalogue = replace(rig.catalogue, releases={BRON: "4d5e"})
+        assert made_with(sent) == ("4d5e", "signalement-anomalie/rest v1")
+        assert made_with(replace(sent, teleservice="supprimee")) == (None, None)
