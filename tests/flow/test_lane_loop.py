@@ -117,6 +117,24 @@ async def test_a_lane_claims_for_as_many_turns_as_it_has(rig: Rig) -> None:
     assert rig.line.most == 2
 
 
+async def test_a_lane_that_goes_gives_up_its_turn_and_its_place(rig: Rig) -> None:
+    """All others would have a call less from then on."""
+    async with rig.gateway(run=False):
+        await rig.send()
+        loop, lane, turns = loop_of(rig), lane_of(rig), loop_of(rig).turns
+        turns.most = 0
+        await look(rig)
+        assert turns.waiting == 1
+        loop.give_up_turns(lane)
+        assert turns.waiting == 0
+        await look(rig)
+        turns.most = 1
+        turns.give_back(loop.caller(GRU_A), 0)
+        assert (turns.waiting, turns.under_way) == (0, 1), "its turn has come"
+        loop.give_up_turns(lane)
+        assert turns.under_way == 0
+
+
 async def test_lost_replies_are_remembered_while_they_matter(rig: Rig) -> None:
     async with rig.gateway(run=False) as engine:
         attempts = engine.lanes.attempts

@@ -170,12 +170,17 @@ async def test_refusals_open_no_breaker(build_rig: Builder) -> None:
 
 
 async def test_retry_after_holds_the_whole_lane(rig: Rig) -> None:
+    async def kept() -> bool:
+        known = (await rig.database.read(memory.recall)).get(GRU_A)
+        return known is not None and known.hold_until == lane(rig).hold_until
+
     rig.gru.faults.fail(429, retry_after=120, when=FaultCondition(first=1))
     async with rig.gateway():
         _, first = await rig.send()
         failed = await rig.failed(first, "busy")
         assert (failed.next_at - rig.clock()).total_seconds() == 120
         await rig.until(lambda: lane(rig).hold_until is not None)
+        await rig.until(kept, "a restart would forget the break")
         _, other = await rig.send()
         rig.advance(100)
         await asyncio.sleep(0.05)

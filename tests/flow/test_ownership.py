@@ -135,9 +135,15 @@ def test_lanes_are_shared_anew_when_who_lives_changes(group: Group) -> None:
     assert shared == [name == "a" for name in heaviest]
 
 
-def test_alone_everything_is_ours_and_nobody_is_asked(tmp_path: Path) -> None:
+async def test_alone_everything_is_ours_and_nobody_is_asked(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'none.db'}")
     ownership = Ownership(database, Environment(), "a", alone=True)
     assert ownership.live
     assert all(ownership.owns(lane) for lane in LANES)
+    await ownership.leave()
     database.close()
+
+
+async def test_who_has_not_said_that_it_lives_leaves_nothing(group: Group) -> None:
+    """A process that stops before its database was there does not fail."""
+    await group.join("a").leave()
