@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
+
+# These keep their schema; of plain ones it is made anew for each route of each application.
+from pydantic.dataclasses import dataclass
 
 
 class Overall(StrEnum):
