@@ -71,11 +71,12 @@ class _Look:
             if one.part_of is None:
                 self._begin(one)
             return
-        fresh = self._add_communes(known.id, one.communes - {*known.communes})
+        fresh = sorted(one.communes - {*known.communes})
         if known.state is IncidentState.CLOSED and _grows(known, one, fresh):
             self._update(known.id, live=False)
             self._begin(one)
             return
+        self._add_communes(known.id, fresh)
         worse = self._note(known, one)
         lasts = self.now - known.first_seen_at >= one.after
         if known.state is IncidentState.SUSPECTED and one.part_of is None and lasts:
@@ -193,13 +194,11 @@ class _Look:
         self.connection.execute(delete(COMMUNE).where(mine))
         self.connection.execute(delete(INCIDENT).where(INCIDENT.c.id == incident_id))
 
-    def _add_communes(self, incident_id: str, communes: Iterable[str]) -> list[str]:
-        """Note further communes; return them."""
-        fresh = sorted(communes)
-        for insee in fresh:
+    def _add_communes(self, incident_id: str, communes: Iterable[str]) -> None:
+        """Note communes that it hits."""
+        for insee in communes:
             values = {"incident_id": incident_id, "commune": insee, "since": self.now}
             add(self.connection, COMMUNE, **values)
-        return fresh
 
     def _owe(
         self, one: Incident, step: str, communes: Iterable[str], *, operators: bool = True

@@ -17,6 +17,8 @@ from gateway.core.outcome import Accepted, Misconfigured, Outcome, Refused, TryL
 from gateway.sdk.connecting import Connector, Unreached, unreached
 from gateway.wire.network import Network
 
+#: Seven bits a byte: not every relay takes eight (RFC 6152).
+_POLICY = SMTP_LINES.clone(cte_type="7bit")
 #: Codes that are about our user name and password (RFC 4954).
 _LOGIN = frozenset({530, 534, 535, 538})
 
@@ -44,7 +46,7 @@ class MailRelay:
     async def send(self, recipients: Sequence[str], subject: str, text: str, name: str) -> Outcome:
         """Send a note to all of these, or to none. `name` tells the note from others, so that a
         mail program shows one that came twice as one."""
-        note = EmailMessage(policy=SMTP_LINES)
+        note = EmailMessage(policy=_POLICY)
         note["From"], note["To"] = self.settings.sender, ", ".join(recipients)
         note["Subject"] = subject
         note["Message-ID"] = f"<{name}@{self.settings.sender.rpartition('@')[2]}>"

@@ -141,25 +141,23 @@ def test_an_attack_has_its_notice_and_is_closed_once_notified(home: Home, opened
     assert told(home, "close", attack, "--because", "x", *by)["state"] == "closed"
 
 
-@pytest.mark.parametrize(
-    ("words", "code"),
-    [
-        (("show", "INC-9"), 1),
-        (("ack", "INC-1", "--by", "  "), 2),
-        (("assign", "INC-1", "--to", " ", "--by", "Ana"), 2),
-        (("close", "INC-1", "--because", " ", "--by", "Ana"), 2),
-        (("close", "INC-1", "--because", "x" * 501, "--by", "Ana"), 2),
-        (("severity", "INC-1", "--set", "grave", "--because", "x", "--by", "Ana"), 2),
-        (("severity", "INC-1", "--set", "majeur", "--because", "x", "--by", "Ana"), 1),
-        (("resume", "INC-1", "--by", "Ana"), 1),
-        (("pause", "INC-1", "--commune", "69266", "--because", "x", "--by", "Ana"), 1),
-        (("notified", "INC-1", "--to", "x", "--by", "Ana"), 1),
-    ],
-)
-def test_what_cannot_be_done_is_told(
-    home: Home, opened: Open, words: tuple[str, ...], code: int
-) -> None:
+IMPOSSIBLE = [
+    (("show", "INC-9"), 1),
+    (("ack", "INC-1", "--by", "  "), 2),
+    (("assign", "INC-1", "--to", " ", "--by", "Ana"), 2),
+    (("close", "INC-1", "--because", " ", "--by", "Ana"), 2),
+    (("close", "INC-1", "--because", "x" * 501, "--by", "Ana"), 2),
+    (("severity", "INC-1", "--set", "grave", "--because", "x", "--by", "Ana"), 2),
+    (("severity", "INC-1", "--set", "majeur", "--because", "x", "--by", "Ana"), 1),
+    (("resume", "INC-1", "--by", "Ana"), 1),
+    (("pause", "INC-1", "--commune", "69266", "--because", "x", "--by", "Ana"), 1),
+    (("notified", "INC-1", "--to", "x", "--by", "Ana"), 1),
+]
+
+
+def test_what_cannot_be_done_is_told(home: Home, opened: Open) -> None:
     opened(GRU)
-    for lang in ("en", "fr"):
-        done = home.run("--lang", lang, "incident", *words)
-        assert (done.exit_code, bool(done.stderr), done.stdout) == (code, True, "")
+    for words, code in IMPOSSIBLE:
+        for lang in ("en", "fr"):
+            done = home.run("--lang", lang, "incident", *words)
+            assert (done.exit_code, bool(done.stderr), done.stdout) == (code, True, ""), words

@@ -292,6 +292,7 @@ async def test_what_is_closed_stays_so_until_there_is_more_of_it(scene: Scene) -
     more = Symptom(GRU.cause, GRU.word, GRU.communes | {VILLEURBANNE}, GRU.party)
     await scene.shows(6, more)
     assert [one.state for one in await scene.all()] == ["open", "closed"]
+    assert [len(one.communes) for one in await scene.all()] == [2, 1]
     await scene.act(incident_acts.close, "connu", "Ana")
     await scene.shows(12)
     await scene.shows(6, GRU)

@@ -75,6 +75,13 @@ async def test_what_went_wrong_is_a_reason(says: dict[str, str | None], reason: 
     assert getattr(sent, "reason", None) == reason
 
 
+async def test_a_note_has_seven_bits_a_byte_for_a_relay_that_takes_no_more() -> None:
+    server = SimulatedSmtp()
+    async with listening(server.serve) as port:
+        await relay(port).send(TO, "Incident résolu", "Gravité : élevée\n" * 3, "n")
+    assert server.taken[0].content.isascii()
+
+
 async def test_a_relay_within_is_not_called_unless_it_is_named_so() -> None:
     sent = await relay(1, Network()).send(TO, "x", "y", "n")
     assert getattr(sent, "reason", None) == "private_address"
