@@ -80,7 +80,7 @@ def needed_options(adapter: type[Adapter]) -> list[AdapterOption]:
     """Return the options without a default, in their order."""
     schema = adapter.Options.model_json_schema()
     return [
-        AdapterOption(name, _is_secret(one), str(one.get("description", "")))
+        AdapterOption(name, _is_secret(one), str(one.get("description", "")).rstrip("."))
         for name, one in schema.get("properties", {}).items()
         if name in schema.get("required", ())
     ]

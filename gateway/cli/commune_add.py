@@ -109,8 +109,17 @@ def add_commune(
     end cannot be used) the file is there.
     """
     parts = load_parts(config, mappings)
-    _check_free(parts, insee, config, mappings)
+    if not is_insee(insee):
+        raise Misuse(say("no_insee", given=insee[:20]))
     back = _left_before(parts, insee, by, again=again)
+    file = commune_file_of(parts, insee)
+    if file is not None:
+        place = real_path(file, config, mappings)
+        if back is None:
+            raise Conflict(say("has_file", commune=insee, file=place))
+        _reopen(parts, insee, back)
+        _tell_reopened(insee, place, as_json=as_json)
+        return
     answers = Answers(not (no_input or as_json))
     given = GivenAnswers(
         name, portal, adapter, gru, production, route, option, options, contact, own_key
@@ -118,21 +127,23 @@ def add_commune(
     draft, wanted = draft_of(answers, parts.catalogue, insee, given)
     if answers.faults:
         raise ConfigurationFault(answers.faults)
-    with _writing(config, draft, wanted) as (file, kept):
+    with _writing(config, draft, wanted) as (made, kept):
         catalogue = load_catalogue(config, mappings, secrets=NeededSecrets.ALL)
     if back is not None:
-        with open_database(parts.catalogue.settings) as database:
-            asyncio.run(decommission.reopen(database, insee, back, datetime.now(UTC)))
-    _report(catalogue, insee, file, kept, config, mappings, offline=offline, as_json=as_json)
+        _reopen(parts, insee, back)
+    _report(catalogue, insee, made, kept, config, mappings, offline=offline, as_json=as_json)
 
 
-def _check_free(parts: CatalogueParts, insee: str, config: Path, mappings: Path) -> None:
-    """Raises Misuse for what is no INSEE code, Conflict for a commune that has a file."""
-    if not is_insee(insee):
-        raise Misuse(say("no_insee", given=insee[:20]))
-    file = commune_file_of(parts, insee)
-    if file is not None:
-        raise Conflict(say("has_file", commune=insee, file=real_path(file, config, mappings)))
+def _reopen(parts: CatalogueParts, insee: str, by: str) -> None:
+    with open_database(parts.catalogue.settings) as database:
+        asyncio.run(decommission.reopen(database, insee, by, datetime.now(UTC)))
+
+
+def _tell_reopened(insee: str, file: str, *, as_json: bool) -> None:
+    if as_json:
+        emit({"commune": insee, "file": file, "secrets": []})
+    else:
+        print_message(say("reopened", commune=insee, file=file))
 
 
 def _left_before(parts: CatalogueParts, insee: str, by: str | None, *, again: bool) -> str | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import Enum
+from getpass import GetPassWarning
 from pathlib import Path
 from textwrap import wrap
 from typing import Annotated, Any
@@ -85,8 +87,10 @@ def ask_text(question: Message, default: str = "") -> str:
 
 def ask_secret(question: Message) -> str:
     """Ask a person for a secret, which is not shown; empty for none."""
-    told = question.what(language())
-    return str(typer.prompt(told, default="", show_default=False, hide_input=True)).strip()
+    told = harmless(question.what(language()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", GetPassWarning)  # what comes from a pipe is not shown
+        return str(typer.prompt(told, default="", show_default=False, hide_input=True)).strip()
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[object]], empty: Message) -> None:

@@ -144,6 +144,12 @@ def test_one_that_has_left_comes_again_only_when_somebody_says_so(
     told = json.loads(done.stdout)
     assert told["cases_passed"] is True
     assert "69275" in told["for_the_portal"]
+    # Its file is there: it may run again by that.
+    written(home, decommissions.announce, leaving(id="DEC-2", commune="69275", announced_at=NOW))
+    for step in list(DecommissionStep)[1:5]:
+        written(home, _advance, step)
+    done = home.run("commune", "add", "69275", "--again", "--by", "A. Agent")
+    assert (done.exit_code, "69275-decines-charpieu.yaml" in done.stdout) == (0, True)
     database = Database(f"sqlite:///{home.folder / 'var' / 'gateway.db'}")
     with database.engine.connect() as connection:
         assert decommissions.every(connection) == []

@@ -3,12 +3,15 @@ each step, the next process goes on."""
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from pydantic import SecretStr
 
 from gateway.core.decommission import DecommissionStep
 from gateway.core.delivery import State
@@ -18,17 +21,37 @@ from gateway.flow.crash_points import CRASH_POINTS
 from gateway.flow.intake import Sender
 from gateway.store import decommissions, departed, trail
 from gateway.store.decommissions import Decommission
+from gateway.store.engine import Database
 from tests.builders import leaving
 from tests.flow.rig import BRON, GRU_A, SLUG, VILLEURBANNE, Died, Rig, catalogue, make
+from tests.store.postgres import Server
 
 POINTS = [point for point in CRASH_POINTS if point.startswith("decommission.")]
+#: With PostgreSQL these are played each time, and all of them with EVERY_POINT=1.
+EACH_TIME = ["decommission.settled", "decommission.deleted", "decommission.cleaned"]
 MARKER = "MARQUEUR-FICTIF-5d1c"
 
 
 @pytest.fixture
 def rig(tmp_path: Path, template: Path) -> Iterator[Rig]:
     # In clear: these tests look for bytes in files, where sealing would hide them.
-    made = make(tmp_path, template, catalogue(data_dir=tmp_path / "var"), sealed=False)
+    yield from _rig(tmp_path, template, f"sqlite:///{tmp_path / 'gateway.db'}")
+
+
+@pytest.fixture
+def rig_on_postgresql(tmp_path: Path, template: Path, postgres: Server) -> Iterator[Rig]:
+    url = postgres.fresh()
+    yield from _rig(tmp_path, template, url)
+    postgres.drop(url)
+
+
+def _rig(folder: Path, template: Path, url: str) -> Iterator[Rig]:
+    found = catalogue(data_dir=folder)
+    settings = dataclasses.replace(found.settings, database=SecretStr(url))
+    made = make(folder, template, dataclasses.replace(found, settings=settings), sealed=False)
+    if not url.startswith("sqlite"):
+        made.database.close()
+        made.database = Database(url)
     yield made
     made.database.close()
 
@@ -60,13 +83,8 @@ async def to_its_end(rig: Rig) -> Decommission:
     return one
 
 
-def in_files(rig: Rig, marker: str) -> list[str]:
-    folder = Path(rig.database.engine.url.database or "").parent
-    return [
-        str(path)
-        for path in folder.rglob("*")
-        if path.is_file() and marker.encode() in path.read_bytes()
-    ]
+async def places_of(rig: Rig, *markers: str) -> list[str]:
+    return await decommission.search(rig.database, rig.catalogue.settings, list(markers))
 
 
 async def test_one_that_was_handed_over_one_that_waits_and_one_that_nobody_knows_of(
@@ -80,6 +98,9 @@ async def test_one_that_was_handed_over_one_that_waits_and_one_that_nobody_knows
         await rig.rest(first, elsewhere)
         rig.line.raises = httpx.ConnectError("away")
         never, _ = await rig.send(description=MARKER)
+        assert await places_of(rig, MARKER), "the search finds what is there"
+        known = await rig.database.read(departed.markers, BRON)
+        assert await places_of(rig, *known)
         await decommission.announce(rig.database, order(rig))
         assert await rig.engine.decommissioner.advance() == 1
         await rig.engine.follow_departures(1)
@@ -100,7 +121,7 @@ async def test_one_that_was_handed_over_one_that_waits_and_one_that_nobody_knows
         assert last["statut"] == "annulee"
         assert "ne lui a pas été transmise" in last["message"]
         assert len(rig.told(other)) == 1, "another commune's request is told nothing"
-        assert in_files(rig, MARKER) == []
+        assert await places_of(rig, MARKER, *known) == []
         left = await rig.database.read(departed.rows_left, BRON, "toodego")
         assert set(left.values()) == {0}
         assert (await rig.the(elsewhere)).state is State.DONE
@@ -116,6 +137,16 @@ async def test_one_that_was_handed_over_one_that_waits_and_one_that_nobody_knows
 
 @pytest.mark.parametrize("point", POINTS)
 async def test_the_next_process_goes_on(rig: Rig, point: str) -> None:
+    await goes_on(rig, point)
+
+
+@pytest.mark.parametrize("point", POINTS if "EVERY_POINT" in os.environ else EACH_TIME)
+async def test_the_next_process_goes_on_with_postgresql(rig_on_postgresql: Rig, point: str) -> None:
+    await goes_on(rig_on_postgresql, point)
+
+
+async def goes_on(rig: Rig, point: str) -> None:
+    """Kill it at this point, and let another process end it."""
     async with rig.gateway(stop=False):
         there, first = await rig.send(description=MARKER)
         await rig.rest(first)
@@ -131,6 +162,6 @@ async def test_the_next_process_goes_on(rig: Rig, point: str) -> None:
         assert (one.counts["requests"], one.counts["rows"]) == (2, 0)
         for item in (there, never):
             assert sum("ne passe plus" in (e["message"] or "") for e in rig.told(item)) == 1
-        assert in_files(rig, MARKER) == []
+        assert await places_of(rig, MARKER) == []
         kinds = [e.kind for e in await rig.database.read(trail.entries, decommissions.STREAM)]
         assert kinds == ["announced", "draining", "telling", "erasing", "ended"]
