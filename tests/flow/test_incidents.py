@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from gateway.core.incident import IncidentRules
 from gateway.core.outcome import Accepted, Outcome, TryLater
 from gateway.flow.engine import Engine, grus
 from gateway.flow.incidents import IncidentDesk
+from gateway.flow.refusals import RefusalMeter
 from gateway.ops.incident_watch import IncidentWatch
 from gateway.store import incident_notices, incidents, trail
 from gateway.store.engine import Database
@@ -192,6 +194,26 @@ async def test_a_burst_of_calls_that_prove_nothing_is_an_attack(rig: Rig) -> Non
         found = {one.worst: one.kind for one in await here.incidents()}
         assert found == {"refused_signatures": "securite", "forged_webhooks": "securite"}
         assert [to for to, _ in here.told()] == [ON_CALL, ON_CALL]
+
+
+async def test_replicas_count_together_and_one_of_them_looks(rig: Rig) -> None:
+    rig.alone = False
+    async with rig.gateway(run=False) as engine:
+        here = scene(rig, engine)
+        other = dataclasses.replace(
+            here.watch.engine, refusals=RefusalMeter(engine.store, engine.environment)
+        )
+        watches = [here.watch, IncidentWatch(other, rig.clock.now)]
+        for watch in watches:
+            for _ in range(15):
+                watch.engine.refusals.refused("/portal/v1/x", 403, "replayed")
+        for _ in range(3):
+            rig.clock.now += timedelta(seconds=30)
+            await asyncio.gather(*(watch.observe() for watch in watches))
+        (one,) = await here.incidents()
+        assert (one.worst, one.times) == ("replayed_calls", 1)
+        entries = await rig.database.read(trail.entries, incidents.STREAM)
+        assert [entry.kind for entry in entries] == ["opened"]
 
 
 async def test_a_trail_that_was_changed_is_an_attack(rig: Rig) -> None:
