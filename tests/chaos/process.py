@@ -140,7 +140,7 @@ class Process(Frozen):
         self.note(f"p{self.number}", "stopped")
 
     def _exits(self, task: asyncio.Task[Any]) -> None:
-        """What cannot start ends the process, as in `gateway.app`."""
+        """End the process where it cannot start, as `gateway.app` does."""
         if not task.cancelled() and task.exception() is not None:
             self.note(f"p{self.number}", "exited", type(task.exception()).__name__)
             self.kill()
