@@ -12,8 +12,11 @@ from sqlalchemy import Connection, insert
 from sqlmodel import SQLModel
 
 from gateway.cli.setting import load_settings
+from gateway.contracts.person_page import page_head, page_part
+from gateway.flow.person import HeldPerson
 from gateway.store.engine import Database
 from gateway.store.erasure_tables import ERASURE, SUSPECT
+from gateway.store.person import HeldRequest
 from tests.builders import NOW
 from tests.cli.conftest import MAPPINGS, Home
 from tests.store.test_person import ACCOUNT, MARK, PHOTO, marked, planted
@@ -90,3 +93,26 @@ def _blobs(data: dict[str, Any]) -> set[tuple[str, tuple[Any, ...]]]:
     """The bytes of the files that are given, by their address."""
     rows = [row for one in data["requests"] for row in one["attachment"]]
     return {("blob", (row["address"], 0)) for row in rows}
+
+
+def test_the_page_shows_what_a_citizen_wrote_and_runs_none_of_it() -> None:
+    hostile = "</td><script>alert(1)</script><img src=x onerror=alert(1)>"
+    request = dict.fromkeys(("id", "teleservice", "commune", "gru", "number", "ref"), hostile)
+    request |= {"gru_reference": hostile, "status": hostile}
+    event = {"origin": hostile, "kind": hostile, "at": NOW, "body": {hostile: [hostile, True]}}
+    file = {"id": "a", "filename": hostile, "content_type": hostile, "size": 1}
+    withheld = {"reason": hostile, "at": NOW, "body": {"message": hostile}}
+    none: tuple[Any, ...] = ()
+    told = HeldRequest(
+        {**request, "submitted_at": NOW, "status_at": NOW},
+        (event,),
+        (file,),
+        (withheld,),
+        *(none, none, none, none, none),
+    )
+    page = page_part(told, {"a": "fichiers/0001"})
+    assert "<script" not in page
+    assert "<img" not in page
+    assert page.count("&lt;script&gt;") >= 10
+    head = page_head(HeldPerson(hostile, ("TDG-1",)), (), NOW)
+    assert "<script" not in head
