@@ -31,6 +31,7 @@ from gateway.core.errors import Conflict, NotFound
 from gateway.core.outcome import ErasureAnswer, ErasureResult
 from gateway.flow import operator
 from gateway.flow.environment import Environment
+from gateway.flow.erase import EARLIEST, LATEST
 from gateway.flow.erased_accounts import AccountHasher
 from gateway.flow.erasure_reminders import responsible
 from gateway.store import erasure_answers
@@ -197,10 +198,13 @@ def done(
         raise Misuse(say("kept_why"))
     if not kept and (ground or until or decided_by):
         raise Misuse(say("only_kept"))
+    end = until.replace(tzinfo=PARIS) if until and EARLIEST.year <= until.year else None
+    if until and (end is None or not datetime.now(UTC) - timedelta(days=1) < end < LATEST):
+        raise Misuse(say("until_when", last=LATEST.year - 1))
     told = ErasureAnswer(
         answer,
         _ground(ground, "kept_why") if ground else None,
-        until.replace(tzinfo=PARIS) if until else None,
+        end,
         (person_name(decided_by) if decided_by else name) if kept else None,
     )
     with open_database(load_settings(config, mappings).settings) as database:

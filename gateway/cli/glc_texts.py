@@ -127,6 +127,8 @@ say = Messages(
          "donner --ground : la loi ou la règle, et --until"),
     Text("only_kept", "--ground, --until and --decided-by are for --answer kept", "",
          "--ground, --until et --decided-by vont avec --answer kept", ""),
+    Text("until_when", "--until is a day that is to come, not after {last}", "",
+         "--until est un jour à venir, au plus tard en {last}", ""),
     Text("too_long", "{most} characters at most", "", "{most} caractères au plus", ""),
     Text("nothing_to_do", "no commune has to erase anything by hand", "",
          "aucune commune n'a rien à effacer à la main", ""),

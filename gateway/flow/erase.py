@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -49,6 +49,8 @@ from gateway.store.rows import StoredRequest
 
 log = structlog.get_logger()
 
+#: The days until which a commune may keep something.
+EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2300, 1, 1, tzinfo=UTC)
 #: Seconds between two advances of open erasures.
 EVERY = 2.0
 #: Seconds between two looks at what other replicas erased, for this machine's own ledger.
@@ -238,8 +240,13 @@ async def erase_at(adapter: Adapter, request: StoredRequest) -> Outcome:
 
 def with_ground(outcome: Outcome) -> Outcome:
     """Return the outcome of an erasure. What is kept without a ground is refused: a person asks the
-    commune for it."""
-    answer = outcome.erasure if isinstance(outcome, Accepted) else None
-    if answer is not None and answer.result is ErasureResult.KEPT and not answer.ground:
+    commune for it. An end that is no date of ours (the year 9999) is no end."""
+    if not isinstance(outcome, Accepted) or outcome.erasure is None:
+        return outcome
+    answer = outcome.erasure
+    if answer.result is ErasureResult.KEPT and not answer.ground:
         return Refused("kept_by_law", "the commune keeps what it holds, and gives no ground")
-    return outcome
+    end = answer.until
+    if end is None or (end.tzinfo is not None and EARLIEST <= end <= LATEST):
+        return outcome
+    return replace(outcome, erasure=replace(answer, until=None))

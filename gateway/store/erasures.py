@@ -190,11 +190,11 @@ def record_event(
 
 
 def held_runs(connection: Connection) -> list[str]:
-    """Return the runs of which erasures wait for two people, earliest first. A later run that finds
-    the same accounts holds none of its own."""
+    """Return the runs of which people's erasures wait for two people, earliest first. A later run
+    that finds the same accounts holds none of its own."""
     rows = connection.execute(
         select(ERASURE.c.run)
-        .where(ERASURE.c.state == Phase.HELD.value)
+        .where(ERASURE.c.state == Phase.HELD.value, ERASURE.c.request_id.is_(None))
         .group_by(ERASURE.c.run)
         .order_by(func.min(ERASURE.c.id))
     )

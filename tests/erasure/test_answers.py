@@ -12,6 +12,7 @@ from gateway.core.delivery import Kind, State
 from gateway.core.erasure import Phase
 from gateway.core.outcome import Accepted, ErasureAnswer, ErasureResult, Misconfigured, Outcome
 from gateway.flow import operator
+from gateway.flow.erase import with_ground
 from gateway.flow.erasure_reminders import NAME, ErasureReminders
 from gateway.ops.health import health
 from gateway.store import cursors, erasure_answers, erasures, trail
@@ -85,6 +86,22 @@ async def test_a_person_says_what_the_commune_keeps(follow: Build) -> None:
         for word in ("Certificat d'effacement", "conservée", "L212-2", "31 décembre 2036"):
             assert word in page.replace("&#39;", "'"), word
         assert await rig.database.read(erasure_answers.todo) == []
+
+
+@pytest.mark.parametrize(
+    ("end", "kept"),
+    [
+        (UNTIL, UNTIL),
+        (datetime.max.replace(tzinfo=UTC), None),
+        (datetime.min.replace(tzinfo=UTC), None),
+        (datetime(2036, 12, 31), None),
+    ],
+)
+def test_an_end_that_no_calendar_of_ours_has_is_none(end: datetime, kept: datetime | None) -> None:
+    told = Accepted(erasure=ErasureAnswer(ErasureResult.KEPT, "DUA", end))
+    outcome = with_ground(told)
+    assert isinstance(outcome, Accepted)
+    assert outcome.erasure == ErasureAnswer(ErasureResult.KEPT, "DUA", kept)
 
 
 async def _any_todo(world: Following) -> bool:

@@ -186,6 +186,10 @@ async def test_what_a_wrong_list_had_held_is_given_up(tmp_path: Path) -> None:
     assert (done.returncode, "nothing of it waits" in done.stderr) == (1, True)
     done = await desk.run("erasure", "show", "ERA-1")
     assert "GLC restaurée" in done.stdout
+    kept = ("erasure", "done", "ERA-1", "--commune", "69029", "--by", "Anne", "--answer", "kept")
+    for end in ("9999-12-31", "0001-01-01", "2020-01-01"):
+        done = await desk.run(*kept, "--ground", "DUA", "--until", end)
+        assert (done.returncode, "a day that is to come" in done.stderr) == (2, True)
     # What was erased is carried to another machine, and only with its key.
     place = str(tmp_path / "copie.ledger")
     done = await desk.run("erasure", "import", place)

@@ -11,7 +11,7 @@ from gateway.core.delivery import State
 from gateway.core.erasure import Phase
 from gateway.core.errors import Conflict, NotFound
 from gateway.flow import operator
-from gateway.store import requests
+from gateway.store import erasures, requests
 from gateway.store.rows import Reception
 from tests.erasure.conftest import Build
 from tests.erasure.following import MARKER, Following, uuid
@@ -46,6 +46,8 @@ async def test_somebody_without_an_account_is_erased_once_two_agree(follow: Buil
         glc = rig.catalogue.settings.glc
         await engine.eraser.advance()
         assert (await world.the()).state is Phase.HELD
+        # Whom a poll's brake names is not whom a person orders.
+        assert await rig.database.read(erasures.held_runs) == []
         with pytest.raises(Conflict):
             await operator.approve(rig.database, None, run, "anne  fictive", rig.clock())
         agreed = await operator.approve(rig.database, glc, run, "Bob Inventé", rig.clock())
