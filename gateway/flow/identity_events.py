@@ -77,8 +77,8 @@ class IdentityEvents:
         if not event.accounts:
             return None
         linked = frozenset[str]() if self.links is None else await self.links.accounts()
-        known = sorted({*await self.store.read(erasures.known_accounts), *linked})
-        gone = known_among(known, event.accounts)
+        gone = await self.store.read(erasures.accounts_among, event.accounts)
+        gone |= known_among(linked, event.accounts)
         if not gone:
             return None
         doubted = frozenset[str]()
@@ -91,7 +91,7 @@ class IdentityEvents:
             id=f"RUN-{self.environment.new_name()}",
             source=SOURCE,
             reading=ProviderRun(gone, positive=True, doubted=doubted),
-            accounts=tuple(known),
+            accounts=(),
             marks={account: self.hasher.hash_of(account) for account in gone},
             cursor=None,
             brake=glc.brake,

@@ -21,7 +21,7 @@ from gateway.core.system_errors import system_error
 from gateway.flow.environment import Environment
 from gateway.flow.key_file import make_key_file
 from gateway.flow.texts import say
-from gateway.store import installation, resealing, sealed
+from gateway.store import accounts, installation, resealing, sealed
 from gateway.store.engine import Store
 from gateway.store.keys import DatabaseKeys
 from gateway.store.sealer import Sealer
@@ -34,6 +34,7 @@ KEYS_FILE = "keys.db"
 #: between two of the latter.
 _KEYS_AT_ONCE = 500
 _AT_ONCE = 20
+_ACCOUNTS_AT_ONCE = 500
 _PAUSE = 0.05
 
 
@@ -78,6 +79,19 @@ async def bind(store: Store, settings: Settings) -> None:
     if made is not None:
         log.warning("sealing.own_master", place=str(made))
     await store.write(sealed.bind_keys)
+    await hash_accounts(store)
+
+
+async def hash_accounts(store: Store) -> int:
+    """Hash the accounts that were stored in clear before; return the number of requests. It may be
+    stopped anywhere, and goes on at the next start: a start waits for it, since an account that is
+    looked for has one name. Raises Unavailable."""
+    done = 0
+    while (count := await store.write(accounts.hash_some, _ACCOUNTS_AT_ONCE)) is not None:
+        done += count
+    if done:
+        log.info("sealing.accounts_hashed", requests=done)
+    return done
 
 
 def keys_url(settings: Settings) -> str:

@@ -14,7 +14,7 @@ from gateway.core.ids import displaced_ref
 from gateway.core.request import EventKind, ServiceRequest
 from gateway.core.sighting import Sighting, same_event
 from gateway.core.status import Status
-from gateway.store import nonces, resealing, retention, sealed, statements, tombstones
+from gateway.store import accounts, nonces, resealing, retention, sealed, statements, tombstones
 from gateway.store.outbox import enqueuing
 from gateway.store.outbox.enqueuing import QueuedDelivery
 from gateway.store.reading import as_text, lock_request, request_by_id, request_by_ref
@@ -136,6 +136,7 @@ def _insert_request(connection: Connection, incoming: Incoming, key_id: str | No
     """Return False when the portal's reference, or our own, is taken. Waits for a transaction that
     is about to take it."""
     request = incoming.request
+    account = _account(request)
     done = _REQUEST.run(
         connection,
         id=request.id,
@@ -146,7 +147,10 @@ def _insert_request(connection: Connection, incoming: Incoming, key_id: str | No
         uuid=request.uuid,
         number=request.number,
         api_url=request.api_url,
-        account=_account(request),
+        account=None if account is None else accounts.hashed(connection, account),
+        sealed_account=(
+            None if account is None else accounts.seal(connection, key_id, request.id, account)
+        ),
         key_id=key_id,
         digest=incoming.digest,
         gru=incoming.gru,

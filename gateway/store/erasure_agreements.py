@@ -12,7 +12,7 @@ from gateway.core.erasure import Phase, same_person
 from gateway.core.errors import Conflict, NotFound
 from gateway.store import trail
 from gateway.store.erasure_tables import ERASURE
-from gateway.store.erasures import STREAM, id_batches, open_erasure, withdrawn
+from gateway.store.erasures import STREAM, close_as_withdrawn, id_batches, open_erasure
 from gateway.store.texts import say
 
 
@@ -47,7 +47,7 @@ def withdraw(connection: Connection, target: str, by: str, because: str, now: da
     """
     held = [row.id for row in _held(connection, target)]
     for part in id_batches(held):
-        connection.execute(update(ERASURE).where(ERASURE.c.id.in_(part)).values(withdrawn(now)))
+        close_as_withdrawn(connection, ERASURE.c.id.in_(part), now)
     data = {"target": target, "by": by, "because": because, "withdrawn": len(held)}
     trail.append(connection, STREAM, "withdrawn", data, now)
     return len(held)

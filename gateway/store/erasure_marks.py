@@ -9,13 +9,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, insert, select
 
 from gateway.core.erasure import Phase
-from gateway.store import erasures, trail
+from gateway.store import accounts, erasures, trail
 from gateway.store.dialect import add_all
 from gateway.store.erasure_tables import ERASURE, TOMBSTONE
 from gateway.store.tables import REQUEST
 
 #: The source of an erasure that was carried out once, before the database was put back.
 SOURCE = "ledger"
+#: Requests read at once.
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +52,15 @@ def marks(connection: Connection) -> dict[str, datetime]:
 
 
 def held_requests(connection: Connection) -> Iterator[UnerasedRequest]:
-    """Yield the requests that are not erased."""
+    """Yield the requests that are not erased. Raises Unavailable."""
+    columns = ("id", "account", "sealed_account", "portal", "teleservice", "ref")
     rows = connection.execute(
-        select(*(REQUEST.c[name] for name in UnerasedRequest.__slots__)).where(
-            REQUEST.c.erased_at.is_(None)
-        )
+        select(*(REQUEST.c[name] for name in columns)).where(REQUEST.c.erased_at.is_(None))
     )
-    for row in rows:
-        yield UnerasedRequest(*row)
+    for part in rows.partitions(_AT_ONCE):
+        named = accounts.opened(connection, [row for row in part if row.account is not None])
+        for row in part:
+            yield UnerasedRequest(row.id, named.get(row.id), row.portal, row.teleservice, row.ref)
 
 
 def remember(
@@ -83,7 +86,8 @@ def remember(
     opened = 0
     singles = {name: (mark, name) for name, mark in found.requests.items()}
     people = {name: (mark, None) for name, mark in found.accounts.items()}
-    for account, (mark, request_id) in sorted((people | singles).items()):
+    for named, (mark, request_id) in sorted((people | singles).items()):
+        account = named if request_id else accounts.hashed(connection, named)
         erasure_id, state = waiting.get(account, ("", ""))
         if state == Phase.OPEN.value:
             continue
@@ -94,6 +98,11 @@ def remember(
                     id=erasure_id,
                     run=run,
                     account=account,
+                    sealed_account=(
+                        None
+                        if request_id
+                        else accounts.seal_for_erasure(connection, erasure_id, named)
+                    ),
                     request_id=request_id,
                     mark=mark,
                     source=SOURCE,

@@ -1,7 +1,7 @@
 """Tables of deleted accounts and their erasures.
 
-Only `suspect` and `erasure.account` hold an account's uuid in the clear, until the person is erased
-or cleared. A keyed hash (`mark`) and the gateway's own ids remain.
+Accounts are keyed hashes (`gateway.store.accounts`), beside a sealed one until the person is erased
+or cleared. The keyed hash of the erasure key (`mark`) and the gateway's own ids remain.
 """
 
 from datetime import datetime
@@ -51,6 +51,8 @@ class ErasureRow(SQLModel, table=True):
     told: str = ""
     request_id: str | None = None
     because: str | None = None
+    #: As that of a request.
+    sealed_account: str | None = None
 
     __table_args__ = (
         CheckConstraint(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Table, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Table, delete, func, insert, select, update
 
 from gateway.core.erasure import (
     Brake,
@@ -19,10 +19,11 @@ from gateway.core.erasure import (
     VoidRun,
     judge_run,
 )
-from gateway.store import cursors, nonces, trail
+from gateway.store import accounts, cursors, nonces, trail
 from gateway.store.conditions import LIVE
-from gateway.store.dialect import add
+from gateway.store.dialect import add, among
 from gateway.store.erasure_level import recent_people
+from gateway.store.erasure_names import hashed_run, named_judgement
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET, TOMBSTONE
 from gateway.store.tables import DELIVERY, REQUEST
 from gateway.store.tombstones import lock_account
@@ -91,7 +92,8 @@ class DeletionRun:
     note: str | None = None
     #: Of `accounts`, those known by their links, with or without a request.
     linked: frozenset[str] = frozenset()
-    #: False: the provider told it by itself, which says nothing of its polls.
+    #: False: the provider told it by itself, which says nothing of its polls; `accounts` is not
+    #: asked then, all that are known count.
     polled: bool = True
 
 
@@ -124,17 +126,23 @@ COLUMNS = tuple(ERASURE.c[name] for name in Erasure.__slots__)
 
 
 def known_accounts(connection: Connection) -> list[str]:
-    """Return every account that a stored request belongs to."""
-    rows = connection.execute(
-        select(REQUEST.c.account).where(REQUEST.c.account.is_not(None)).distinct()
-    )
-    return [row.account for row in rows]
+    """Return every account that a stored request belongs to. Raises Unavailable."""
+    return accounts.known(connection)
+
+
+def accounts_among(connection: Connection, asked: Collection[str]) -> frozenset[str]:
+    """Return those of these accounts that a stored request belongs to."""
+    names = {accounts.hashed(connection, account): account for account in asked}
+    mine = among(connection, REQUEST.c.account, names)
+    rows = connection.execute(select(REQUEST.c.account).where(mine).distinct())
+    return frozenset(names[row.account] for row in rows)
 
 
 def record_run(
     connection: Connection, run: DeletionRun, new_id: Callable[[], str], now: datetime
 ) -> Judgement | VoidRun:
     """Judge a run and store all that follows from it, the cursor included."""
+    run, names = hashed_run(connection, run)
     judged = judge_run(
         run.reading, _before(connection, run, now), run.brake, run.confirm_after, now
     )
@@ -153,7 +161,10 @@ def record_run(
     insert_all(
         connection,
         ERASURE,
-        [_new(run, new_id(), account, judged.reason, now) for account in held],
+        [
+            _new(connection, run, new_id(), (account, names[account]), judged.reason, now)
+            for account in held
+        ],
     )
     if held:
         data = {"run": run.id, "source": run.source, "held": len(held), "why": judged.reason}
@@ -164,13 +175,15 @@ def record_run(
             continue
         if not erasure_id:
             erasure_id = new_id()
-            connection.execute(insert(ERASURE).values(_new(run, erasure_id, account, "", now)))
+            both = account, names[account]
+            new = _new(connection, run, erasure_id, both, "", now)
+            connection.execute(insert(ERASURE).values(new))
         data = {"erasure": erasure_id, "run": run.id, "source": run.source}
         trail.append(connection, STREAM, "found", data, now)
         open_erasure(connection, erasure_id, run.deadline, now)
     if run.polled:
         cursors.move(connection, CURSOR, run.cursor, now, judged.reason or run.note)
-    return judged
+    return named_judgement(judged, names)
 
 
 def record_event(
@@ -207,9 +220,11 @@ def record_failed_run(connection: Connection, reason: str, now: datetime) -> Non
     cursors.move(connection, CURSOR, None if last is None else last.value, now, reason)
 
 
-def withdrawn(now: datetime) -> dict[str, Any]:
-    """Return the values of an erasure that is given up."""
-    return {"state": Phase.WITHDRAWN.value, "account": None, "closed_at": now, "mark": ""}
+def close_as_withdrawn(connection: Connection, which: ColumnElement[bool], now: datetime) -> int:
+    """Withdraw these erasures, and forget whose they were; return how many."""
+    accounts.forget_in_erasures(connection, which)
+    values = {"state": Phase.WITHDRAWN.value, "account": None, "closed_at": now, "mark": ""}
+    return connection.execute(update(ERASURE).where(which).values(values)).rowcount
 
 
 def get(connection: Connection, erasure_id: str) -> Erasure | None:
@@ -293,9 +308,9 @@ def _before(connection: Connection, run: DeletionRun, now: datetime) -> KnownAcc
     )
 
 
-def _still_kept(connection: Connection, accounts: Sequence[str]) -> frozenset[str]:
+def _still_kept(connection: Connection, names: Sequence[str]) -> frozenset[str]:
     found: set[str] = set()
-    for part in id_batches(accounts):
+    for part in id_batches(names):
         rows = connection.execute(select(REQUEST.c.account).where(REQUEST.c.account.in_(part)))
         found |= {row.account for row in rows}
     return frozenset(found)
@@ -312,12 +327,19 @@ def waiting(connection: Connection) -> dict[str, tuple[str, str]]:
 
 
 def _new(
-    run: DeletionRun, erasure_id: str, account: str, reason: str, now: datetime
+    connection: Connection,
+    run: DeletionRun,
+    erasure_id: str,
+    names: tuple[str, str],
+    reason: str,
+    now: datetime,
 ) -> dict[str, Any]:
+    account, itself = names
     return {
         "id": erasure_id,
         "run": run.id,
         "account": account,
+        "sealed_account": accounts.seal_for_erasure(connection, erasure_id, itself),
         "mark": run.marks[account],
         "source": run.source,
         "state": Phase.HELD.value,
@@ -345,12 +367,9 @@ def open_erasure(
 
 def _withdraw(connection: Connection, run: DeletionRun, judged: Judgement, now: datetime) -> None:
     count = 0
-    for accounts in id_batches(sorted(judged.cleared)):
-        count += connection.execute(
-            update(ERASURE)
-            .where(ERASURE.c.account.in_(accounts), ERASURE.c.state == Phase.HELD.value)
-            .values(withdrawn(now))
-        ).rowcount
+    for cleared in id_batches(sorted(judged.cleared)):
+        mine = ERASURE.c.account.in_(cleared) & (ERASURE.c.state == Phase.HELD.value)
+        count += close_as_withdrawn(connection, mine, now)
     if count:
         data = {"run": run.id, "source": run.source, "withdrawn": count}
         trail.append(connection, STREAM, "withdrawn", data, now)

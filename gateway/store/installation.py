@@ -23,6 +23,7 @@ log = structlog.get_logger()
 CALL = timedelta(seconds=60)
 _KEY, _SERVER, _RESTORED_AT, _OLDEST = "reference_key", "server", "put_back_at", "runs_from"
 _KEYS, _SEALED, _ALL_SEALED, _WIPED = "keys", "sealed", "all sealed", "all"
+_HASHED = "accounts"
 ERASURE_KEY = "erasure_key_check"
 #: An erasure may be sent twice, so nobody is asked about it.
 _ASKED = [Kind.SUBMIT.value, Kind.AMEND.value, Kind.REPORT.value]
@@ -102,6 +103,16 @@ def is_sealed(connection: Connection) -> bool:
 def note_sealed(connection: Connection) -> None:
     """Note that all is sealed; what was in clear may still be found in the files."""
     add(connection, INSTALLATION, name=_SEALED, value=_ALL_SEALED)
+
+
+def is_hashed(connection: Connection) -> bool:
+    """Are all accounts keyed hashes?"""
+    return _value(connection, _HASHED) is not None
+
+
+def note_hashed(connection: Connection) -> bool:
+    """Note that they are. Return False when another process has noted it; waits for it."""
+    return add(connection, INSTALLATION, name=_HASHED, value="all")
 
 
 def is_wiped(connection: Connection) -> bool:

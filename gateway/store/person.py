@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, select
 
 from gateway.core.account import normal_account
-from gateway.store import requests, sealed, trail, untold
+from gateway.store import accounts, requests, sealed, trail, untold
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.tables import (
     ATTACHMENT,
@@ -46,25 +46,31 @@ class HeldRequest:
 
 def requests_of(connection: Connection, account: str) -> list[str]:
     """Return the ids of an account's requests, oldest first. `account` may be written any way."""
-    mine = REQUEST.c.account == normal_account(account)
+    mine = REQUEST.c.account == accounts.hashed(connection, normal_account(account))
     rows = connection.execute(select(REQUEST.c.id).where(mine).order_by(REQUEST.c.received_at))
     return list(rows.scalars())
 
 
 def account_of(connection: Connection, request_id: str) -> str | None:
     """Return the account of a request; None where it has none, or is unknown."""
-    found: str | None = connection.execute(
-        select(REQUEST.c.account).where(REQUEST.c.id == request_id)
-    ).scalar()
-    return found
+    return accounts.of_requests(connection, [request_id]).get(request_id)
 
 
 def rows_of_account(connection: Connection, account: str) -> dict[str, Rows]:
     """Return the rows that name the account itself, but those of its requests, by table."""
-    mine = normal_account(account)
-    return {
+    known = normal_account(account)
+    mine = accounts.hashed(connection, known)
+    found = {
         "suspect": _rows(connection, SUSPECT, SUSPECT.c.account == mine),
         "erasure": _rows(connection, ERASURE, ERASURE.c.account == mine),
+    }
+    return {name: tuple(_named(row, known) for row in rows) for name, rows in found.items()}
+
+
+def _named(row: Mapping[str, Any], account: str | None) -> Mapping[str, Any]:
+    """Return a row with the account itself."""
+    return {name: value for name, value in row.items() if name != "sealed_account"} | {
+        "account": account
     }
 
 
@@ -73,7 +79,7 @@ def held(connection: Connection, request_id: str) -> HeldRequest | None:
     found = _rows(connection, REQUEST, REQUEST.c.id == request_id)
     if not found:
         return None
-    (request,) = found
+    request = _named(found[0], account_of(connection, request_id))
     deliveries = _rows(connection, DELIVERY, DELIVERY.c.request_id == request_id)
     tried = ATTEMPT.c.delivery_id.in_([one["id"] for one in deliveries])
     looked = (PASSED_OVER.c[name] == request[name] for name in ("portal", "teleservice", "ref"))

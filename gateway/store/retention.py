@@ -28,7 +28,7 @@ from sqlalchemy import (
 
 from gateway.core.delivery import FINAL
 from gateway.core.retention import ENDED, Cutoffs
-from gateway.store import blobs, sealed
+from gateway.store import accounts, blobs, sealed
 from gateway.store.conditions import PURGEABLE
 from gateway.store.dialect import add_all, among
 from gateway.store.erasure_tables import ERASURE
@@ -146,7 +146,9 @@ def purge(
             ids.append(request_id)
     if not ids:
         return Purged()
+    known = accounts.of_requests(connection, ids)
     sealed.condemn(connection, ids)
+    accounts.seal_again(connection, known)
     files = _drop_files(connection, ids)
     events = connection.execute(
         update(EVENT)

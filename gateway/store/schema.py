@@ -31,7 +31,7 @@ _MIGRATIONS = Path(__file__).with_name("migrations")
 
 #: The oldest revision whose program can use this schema: since then, migrations have only added. It
 #: moves on when something is dropped or renamed, or written in another way.
-OLDEST = "0019"
+OLDEST = "0030"
 
 #: The PostgreSQL advisory lock of an upgrade ("TDG" and a one).
 _LOCK = 0x54444701

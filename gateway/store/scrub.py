@@ -15,7 +15,7 @@ from sqlalchemy import Connection, case, delete, false, func, insert, or_, selec
 from gateway.core.delivery import Kind, State
 from gateway.core.erasure import Phase
 from gateway.core.lane_name import GruLane
-from gateway.store import blobs, object_gc, sealed, trail, untold
+from gateway.store import accounts, blobs, object_gc, sealed, trail, untold
 from gateway.store.dialect import add_all
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET, TOMBSTONE
 from gateway.store.erasures import STREAM, target_ids
@@ -88,14 +88,15 @@ def stop(connection: Connection, erasure_id: str, now: datetime) -> int | None:
     return sending
 
 
-def reinstate(connection: Connection, accounts: Sequence[str], run: str, now: datetime) -> int:
+def reinstate(connection: Connection, known: Sequence[str], run: str, now: datetime) -> int:
     """Withdraw the erasures of accounts that turn out to exist, unless they are scrubbed; return
     how many. What was stopped goes on: its far end is asked first where it was called before."""
     withdrawn = 0
-    for account in accounts:
+    for account in known:
+        name = accounts.hashed(connection, account)
         row = connection.execute(
             select(ERASURE.c.id, ERASURE.c.mark)
-            .where(ERASURE.c.account == account, ERASURE.c.state == Phase.OPEN.value)
+            .where(ERASURE.c.account == name, ERASURE.c.state == Phase.OPEN.value)
             .with_for_update()
         ).first()
         if row is None:
@@ -121,6 +122,7 @@ def reinstate(connection: Connection, accounts: Sequence[str], run: str, now: da
         places = sorted({(one.request_id, one.lane) for one in stopped})
         enqueuing.promote(connection, places)
         connection.execute(delete(TARGET).where(TARGET.c.erasure_id == row.id))
+        accounts.forget_in_erasures(connection, ERASURE.c.id == row.id)
         connection.execute(
             update(ERASURE)
             .where(ERASURE.c.id == row.id)
@@ -184,8 +186,10 @@ def scrub(
             _owe(connection, erasure_id, row.request_id, lane, new_id, max(due, now), now)
             lanes.add(lane)
     account = _account(connection, erasure_id)
-    if destroy_links is not None and account is not None:
-        destroy_links(connection, account)
+    person = accounts.of_erasure(connection, erasure_id)
+    if destroy_links is not None and person is not None:
+        destroy_links(connection, person)
+    accounts.forget_in_erasures(connection, ERASURE.c.id == erasure_id)
     connection.execute(delete(SUSPECT).where(SUSPECT.c.account == account))
     connection.execute(
         update(REQUEST)

@@ -149,16 +149,26 @@ def load_keys(connection: Connection, texts: Iterable[str | None]) -> None:
         sealer.load(texts)
 
 
+def load_key_ids(connection: Connection, key_ids: Iterable[str | None]) -> None:
+    """As `load_keys`, of keys by their ids."""
+    sealer = sealer_of(connection)
+    if sealer is not None:
+        sealer.load_ids(one for one in key_ids if one is not None)
+
+
 def condemn(connection: Connection, request_ids: Sequence[str]) -> None:
     """Have the keys of these requests destroyed once this transaction is committed: nothing of them
     can be read again then, in no copy. What comes later gets a new key."""
     if not request_ids:
         return
-    mine = among(connection, REQUEST.c.id, request_ids) & REQUEST.c.key_id.is_not(None)
-    keys = connection.execute(select(REQUEST.c.key_id).where(mine)).scalars().all()
+    mine = among(connection, REQUEST.c.id, request_ids)
+    rows = connection.execute(select(REQUEST.c.key_id, REQUEST.c.sealed_account).where(mine)).all()
+    keys = [row.key_id for row in rows if row.key_id is not None]
+    # An account may have a key of its own.
+    keys += [sealing.key_id_of(row.sealed_account) for row in rows if row.sealed_account]
     if keys:
         condemned.condemn(connection, keys)
-        connection.execute(update(REQUEST).where(mine).values(key_id=None))
+        connection.execute(update(REQUEST).where(mine).values(key_id=None, sealed_account=None))
 
 
 def count_lost(connection: Connection, key_ids: Sequence[str]) -> int:

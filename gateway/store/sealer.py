@@ -79,7 +79,11 @@ class Sealer:
             if one is not None and sealing.is_sealed(one):
                 with suppress(NotOpened):
                     wanted.add(sealing.key_id_of(one))
-        self._opened(wanted, damaged=True)
+        self.load_ids(wanted)
+
+    def load_ids(self, key_ids: Iterable[str]) -> None:
+        """As `load`, of keys by their ids."""
+        self._opened(key_ids, damaged=True)
 
     def seal(self, key_id: str, place: Place, text: str) -> str:
         """Seal a text with a key. Raises Unavailable, also when the key is destroyed."""

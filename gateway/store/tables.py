@@ -1,6 +1,6 @@
 """The tables. CHECKs and indexes repeat the state machine of `gateway.core.delivery`. Only
-`event.body`, `untold.body`, `attempt.answer`, `attachment`, `blob` and `request.account` hold
-personal data; all but the last are sealed (`gateway.store.sealed`)."""
+`event.body`, `untold.body`, `attempt.answer`, `attachment`, `blob` and `sealed_account` hold
+personal data, and it is sealed (`gateway.store.sealed`)."""
 
 from datetime import datetime
 from typing import Any
@@ -77,6 +77,8 @@ class Request(SQLModel, table=True):
     purged_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     #: The id of the key with which all of it is sealed; NULL: it has none.
     key_id: str | None = None
+    #: The account that `account` is the keyed hash of, sealed: see `gateway.store.accounts`.
+    sealed_account: str | None = None
 
     __table_args__ = (
         UniqueConstraint("portal", "teleservice", "ref", name="uq_request_ref"),

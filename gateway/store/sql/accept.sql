@@ -8,12 +8,12 @@ ON CONFLICT DO NOTHING
 -- Store a new request. Change nothing if the portal's reference or ours is taken. Wait for another
 -- transaction that is about to take it.
 INSERT INTO request (
-    id, portal, commune, teleservice, ref, uuid, number, api_url, account, key_id, digest, gru, vouched,
-    status, status_at, received_at, submitted_at, ask_at
+    id, portal, commune, teleservice, ref, uuid, number, api_url, account, sealed_account, key_id,
+    digest, gru, vouched, status, status_at, received_at, submitted_at, ask_at
 )
 VALUES (
-    :id, :portal, :commune, :teleservice, :ref, :uuid, :number, :api_url, :account, :key_id, :digest,
-    :gru, :vouched, :status, :status_at, :received_at, :submitted_at, :ask_at
+    :id, :portal, :commune, :teleservice, :ref, :uuid, :number, :api_url, :account, :sealed_account,
+    :key_id, :digest, :gru, :vouched, :status, :status_at, :received_at, :submitted_at, :ask_at
 )
 ON CONFLICT DO NOTHING
 

@@ -1,4 +1,4 @@
-"""Keys that nothing needs any more wait to be destroyed; accounts are kept as keyed hashes.
+"""Keys that nothing needs any more wait to be destroyed.
 
 Revision ID: 0026
 """
