@@ -38,6 +38,8 @@ log = structlog.get_logger()
 EVERY = 2.0
 #: The time in which every process learns of a step: several readings of `Departures`.
 SETTLE = timedelta(seconds=10)
+#: Seconds until it is looked again for what is left.
+AGAIN = 60.0
 #: Requests of one transaction, and the pause after it in seconds: others write in between.
 BATCH = 50
 PAUSE = 0.02
@@ -59,6 +61,8 @@ class Decommissioner:
     links: LinkRegister | None = None
     settle: timedelta = SETTLE
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
+    #: By id: not before this time is anything looked for again.
+    _tries: dict[str, float] = field(default_factory=dict, repr=False)
 
     async def advance(self) -> int:
         """Advance every decommission as far as it goes now; return how many steps. A step that
@@ -143,6 +147,8 @@ class Decommissioner:
         served = one.commune in self.far_ends.catalogue.communes
         if served or not _is_known(one.erasing_at, now, self.settle):
             return False
+        if self.environment.monotonic() < self._tries.get(one.id, 0.0):
+            return False
         after: str | None = ""
         while after is not None:
             after = await self.store.write(decommission_steps.delete_some, one, after, BATCH)
@@ -171,12 +177,17 @@ class Decommissioner:
     async def _end(self, one: Decommission) -> bool:
         """Look once more, and end it if nothing is left."""
         texts = await self.store.read(departed.read_markers, one.id)
-        settings = self.far_ends.catalogue.settings
-        found = await search(self.store, settings, texts)
+        shared = await self.store.read(departed.shared_markers, one.commune, texts)
+        texts = [text for text in texts if text not in shared]
+        try:
+            found = await search(self.store, self.far_ends.catalogue.settings, texts)
+        except OSError as error:
+            found = [f"not searched: {type(error).__name__}"]
         rows = await self.store.read(departed.rows_left, one.commune, one.portal)
         left = {name: number for name, number in rows.items() if number}
         if left or found:
             log.error("decommission.left", commune=one.commune, rows=left, places=found)
+            self._tries[one.id] = self.environment.monotonic() + AGAIN
             return False
         counts = {"rows": 0, "objects": 0, "markers_found": 0, "markers": len(texts)}
         return await self.store.write(decommission_steps.end, one, self.environment.now(), counts)

@@ -8,15 +8,19 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from gateway.core.decommission import DecommissionStep
+from gateway.core.lane_name import PortalLane
 from gateway.store import decommissions, departed, departing
 from gateway.store.decommissions import Decommission
+from gateway.store.outbox import lanes
 
 
 def begin_telling(connection: Connection, one: Decommission, now: datetime) -> bool:
-    """Move on to telling the portal: nothing goes to a GRU from here on."""
+    """Move on to telling the portal: nothing goes to a GRU from here on. The lane to the portal
+    goes, also where a person had paused the commune."""
     moved = decommissions.advance(connection, one, DecommissionStep.TELLING, now)
     if moved:
         departing.pause_grus(connection, one.commune)
+        lanes.resume(connection, str(PortalLane(one.portal, one.commune)), now)
     return moved
 
 

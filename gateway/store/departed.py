@@ -77,6 +77,17 @@ def read_markers(connection: Connection, name: str) -> list[str]:
     return [] if text is None else bytes.fromhex(text[::-1]).decode().splitlines()
 
 
+def shared_markers(connection: Connection, commune: str, texts: list[str]) -> set[str]:
+    """Return those of these texts that stand for requests of other communes as well: a formdata may
+    have moved from one to the other."""
+    columns = (REQUEST.c.uuid, REQUEST.c.api_url, REQUEST.c.gru_link)
+    found: set[str] = set()
+    for column in columns:
+        mine = (REQUEST.c.commune != commune, among(connection, column, texts))
+        found.update(connection.execute(select(column).where(*mine)).scalars())
+    return found
+
+
 def forget_markers(connection: Connection, name: str) -> None:
     """Drop the markers, and their key."""
     mine = DECOMMISSION.c.id == name

@@ -23,7 +23,7 @@ from gateway.store import decommissions, departed, trail
 from gateway.store.decommissions import Decommission
 from gateway.store.engine import Database
 from tests.builders import leaving
-from tests.flow.rig import BRON, GRU_A, SLUG, VILLEURBANNE, Died, Rig, catalogue, make
+from tests.flow.rig import BRON, GRU_A, PORTAL_A, SLUG, VILLEURBANNE, Died, Rig, catalogue, make
 from tests.store.postgres import Server
 
 POINTS = [point for point in CRASH_POINTS if point.startswith("decommission.")]
@@ -152,6 +152,7 @@ async def goes_on(rig: Rig, point: str) -> None:
         await rig.rest(first)
         rig.line.raises = httpx.ConnectError("away")
         never, _ = await rig.send(description=MARKER)
+        await rig.pause(PORTAL_A)  # as `commune pause` does
         await decommission.announce(rig.database, order(rig, drain=0))
         rig.crash_at = point
         with pytest.raises(Died):
@@ -165,3 +166,29 @@ async def goes_on(rig: Rig, point: str) -> None:
         assert await places_of(rig, MARKER) == []
         kinds = [e.kind for e in await rig.database.read(trail.entries, decommissions.STREAM)]
         assert kinds == ["announced", "draining", "telling", "erasing", "ended"]
+
+
+async def test_it_does_not_end_while_anything_is_found(rig: Rig, tmp_path: Path) -> None:
+    async with rig.gateway():
+        item, first = await rig.send()
+        await rig.rest(first)
+        (marker, *_) = await rig.database.read(departed.markers, BRON)
+        copy = tmp_path / "a-copy"
+        copy.write_text(f"... {marker} ...")
+        await decommission.announce(rig.database, order(rig))
+
+        async def erased() -> bool:
+            await rig.engine.follow_departures(1)
+            await rig.engine.decommissioner.advance()
+            rig.advance(30)
+            rows = await rig.database.read(departed.rows_left, BRON, "toodego")
+            return not any(rows.values()) and await step(rig) is DecommissionStep.ERASING
+
+        await rig.until(erased)
+        for _ in range(5):
+            rig.advance(30)
+            await rig.engine.decommissioner.advance()
+        assert await step(rig) is DecommissionStep.ERASING
+        copy.unlink()
+        assert (await to_its_end(rig)).counts["markers_found"] == 0
+        assert rig.told(item)

@@ -61,7 +61,9 @@ async def test_both_databases(store: Database) -> None:
     await store.write(departing.pause_grus, commune)
     await store.write(departing.withdraw_release, commune, NOW)
     await store.write(departed.store_markers, "DEC-1", commune)
-    assert await store.read(departed.read_markers, "DEC-1")
+    markers = await store.read(departed.read_markers, "DEC-1")
+    # To another commune they are its own: one formdata may have been both's.
+    assert await store.read(departed.shared_markers, "69266", markers) == {*markers}
     gone = await store.write(departed.delete_requests, commune, "DEC-1", "", 10)
     assert gone is not None
     assert gone.numbers == {"requests": 2, "files": 0}
@@ -71,6 +73,7 @@ async def test_both_databases(store: Database) -> None:
     assert set(rows.values()) == {0}
     assert await store.read(departed.kept, commune) == 1
     markers = await store.read(departed.read_markers, "DEC-1")
+    assert await store.read(departed.shared_markers, commune, markers) == set()
     assert await store.read(marker_search.search_tables, markers) == []
     assert await store.read(marker_search.search_tables, ["Fin de la convention"]) == [
         "decommission",
