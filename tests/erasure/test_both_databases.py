@@ -18,6 +18,7 @@ from gateway.store import (
     erasure_agreements,
     erasure_answers,
     erasure_marks,
+    erasure_orders,
     erasures,
     requests,
     scrub,
@@ -171,6 +172,25 @@ async def test_held_and_agreed(store: Database) -> None:  # noqa: F811
     assert await store.write(erasure_agreements.approve, "RUN-1", "Bob", DAYS, NOW) == (1, 1)
     (one,) = await store.read(erasures.listing)
     assert (one.state, one.first_by, one.second_by) == (Phase.OPEN, "Anne", "Bob")
+
+
+async def test_who_was_asked_about_is_not_followed_again(store: Database) -> None:  # noqa: F811
+    accepted = await store.write(accepting.accept, hers("1"))
+    assert accepted.request is not None
+    one = accepted.request
+
+    async def followed() -> list[bool]:
+        there = (one.portal, one.teleservice, "", 10)
+        return [row.followed for row in await store.read(erasure_orders.listed, *there)]
+
+    assert await followed() == [True]
+    order = erasure_orders.OpenOrder("RUN-2", "portal", DAYS, "deleted")
+    wanted = [erasure_orders.SingleRequest(one.id, "a" * 64)]
+    (made,) = await store.write(erasure_orders.open_requests, wanted, order, ids(), NOW)
+    assert await followed() == [False]
+    assert await store.read(erasures.held_runs) == []
+    assert await store.write(erasure_agreements.withdraw, made, "Anne", "faux", NOW) == 1
+    assert await followed() == [False]
 
 
 @pytest.mark.parametrize("n", range(8))
