@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import httpx
 import pytest
 from sqlalchemy import update
 
 from gateway.core.delivery import State
+from gateway.core.lane_policy import CALLS
 from gateway.core.outcome import TryLater
-from gateway.flow.lanes.attempt import DOUBTED
+from gateway.flow.lanes.attempt import DOUBTED, PreparedCall
 from gateway.flow.lanes.loop import IDLE, LaneLoop
 from gateway.flow.lanes.state import SAFETY_POLL, Lane
 from gateway.store.tables import DELIVERY
@@ -133,6 +135,40 @@ async def test_a_lane_that_goes_gives_up_its_turn_and_its_place(rig: Rig) -> Non
         assert (turns.waiting, turns.under_way) == (0, 1), "its turn has come"
         loop.give_up_turns(lane)
         assert turns.under_way == 0
+
+
+async def test_what_fails_again_while_others_succeed_says_nothing_of_the_far_end(rig: Rig) -> None:
+    async with rig.gateway(run=False):
+
+        async def tried(*, well: bool) -> list[bool]:
+            rig.line.raises = None if well else httpx.ConnectError("refused")
+            await look(rig)
+            await at_rest(rig)
+            rig.advance(61)
+            return list(lane_of(rig).breaker.recent)
+
+        await rig.send()
+        assert await tried(well=False) == [False]
+        assert await tried(well=False) == [False, False], "nothing else has succeeded"
+        lane_of(rig).breaker.recent.append(True)
+        assert await tried(well=False) == [False, False, True], "it is at fault itself"
+        assert await tried(well=True) == [False, False, True, True]
+
+
+async def test_the_calls_of_an_attempt_are_over_before_another_process_may_ask(rig: Rig) -> None:
+    async with rig.gateway(run=False) as engine:
+        await rig.send()
+        policy, clock, now = lane_of(rig).policy, rig.clock.steady(), rig.clock()
+        (mine,) = await rig.database.write(take, GRU_A, 1, owner="one", now=now, lease=policy.lease)
+        prepare = engine.lanes.attempts._prepare  # noqa: SLF001 - no call need last that long
+        for share, most in (
+            (0.0, policy.timeout * CALLS),
+            (0.4, 0.6 * policy.lease - policy.timeout),
+        ):
+            rig.clock.now = now + timedelta(seconds=share * policy.lease)
+            prepared = prepare(mine, policy, clock)
+            assert isinstance(prepared, PreparedCall)
+            assert 0 < prepared.within <= most
 
 
 async def test_lost_replies_are_remembered_while_they_matter(rig: Rig) -> None:
