@@ -214,18 +214,21 @@ async def test_a_file_that_brings_its_bytes_needs_no_address(build_rig: Builder)
     assert [d.content for d in rig.ticket(request_id(took)).documents] == [PNG]
 
 
-async def test_a_file_whose_push_names_no_type_has_that_of_its_answer(build_rig: Builder) -> None:
+@pytest.mark.parametrize(("named", "kept"), [(None, "text/plain"), ("text/csv", "text/csv")])
+async def test_a_file_whose_push_names_no_type_has_that_of_its_answer(
+    build_rig: Builder, named: str | None, kept: str
+) -> None:
     rig = build_rig(options=FIRST)
     async with rig.gateway():
         item = with_files(rig, photo=("a.txt", "text/plain", b"Trois lampadaires"))
         body = item.document(rig.portal.base_url, push=True, files=False)
-        del body["fields"]["photo"]["content_type"]
+        body["fields"]["photo"]["content_type"] = named
         raw = json.dumps(body).encode()
         formdata = parse_formdata(raw, "application/json", limits=DEFAULT_LIMITS)
         took = await take_in(rig.engine, "toodego", BRON, SLUG, formdata)
         await rig.state(request_id(took), State.DONE)
     (document,) = rig.ticket(request_id(took)).documents
-    assert (document.content_type, document.content) == ("text/plain", b"Trois lampadaires")
+    assert (document.content_type, document.content) == (kept, b"Trois lampadaires")
 
 
 async def test_what_the_portal_itself_pushes_needs_no_proof_to_have_its_file_read(rig: Rig) -> None:
