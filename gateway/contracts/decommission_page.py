@@ -20,6 +20,7 @@ _STEPS = {
 }
 #: The numbers of the page, in French, in its order.
 _COUNTS = (
+    ("mailed", "contacts de la commune prévenus par courriel"),
     ("requests", "demandes supprimées, avec leurs suites"),
     ("files", "pièces jointes supprimées"),
     ("links", "rattachements de comptes détruits"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from zoneinfo import ZoneInfo
 
 from gateway.core.status import Status
 
@@ -26,6 +27,7 @@ class DecommissionStep(StrEnum):
     CANCELLED = "cancelled"
 
 
+_PARIS = ZoneInfo("Europe/Paris")
 OVER = frozenset({DecommissionStep.ENDED, DecommissionStep.CANCELLED})
 #: A person may still give it up: nothing was dropped.
 REVOCABLE = frozenset({DecommissionStep.ANNOUNCED, DecommissionStep.DRAINING})
@@ -68,6 +70,30 @@ class Farewell:
 
     status: Status | None
     message: str
+
+
+def announcement(name: str, stop_at: datetime, because: str) -> tuple[str, str]:
+    """Return subject and text of the note to a commune's contacts: nothing of any citizen."""
+    local = stop_at.astimezone(_PARIS)
+    day = local.strftime("%d/%m/%Y à %H:%M")
+    subject = f"Toodego, {name} : fin du raccordement le {local.strftime('%d/%m/%Y')}"
+    text = f"""\
+Bonjour,
+
+Le raccordement de {name} à Toodego prend fin le {day} (heure de Paris).
+Motif : {because}
+
+À partir de là, la passerelle ne prend plus aucune demande pour la commune. Ce qui attend lui est
+encore remis pendant un temps limité, les usagers dont la demande est ouverte sont prévenus, puis
+tout ce que la passerelle tient de la commune est supprimé. Ce que la commune a reçu dans sa GRU lui
+reste.
+
+À faire : répondre aux effacements en attente, et fermer ensuite le compte de la passerelle sur la
+GRU de la commune.
+
+La passerelle Toodego (message automatique, ne pas répondre)
+"""
+    return subject, text
 
 
 def farewell(

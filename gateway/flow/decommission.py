@@ -7,7 +7,8 @@ died. Ordinary deliveries tell the portal.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,8 +16,10 @@ from pathlib import Path
 import structlog
 
 from gateway.catalogue.catalogue import Settings
-from gateway.core.decommission import DecommissionStep
+from gateway.catalogue.patterns import MAIL_ADDRESS
+from gateway.core.decommission import DecommissionStep, announcement
 from gateway.core.lane_name import PortalLane
+from gateway.core.outcome import Accepted, Outcome
 from gateway.flow.attachments import Attachments
 from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
@@ -33,6 +36,11 @@ from gateway.store.decommissions import Decommission
 from gateway.store.engine import Store
 
 log = structlog.get_logger()
+
+Send = Callable[[Sequence[str], str, str, str], Awaitable[Outcome]]
+_ADDRESS = re.compile(MAIL_ADDRESS)
+#: Addresses of one commune that are written to.
+_MOST = 10
 
 #: Seconds between two looks.
 EVERY = 2.0
@@ -59,6 +67,8 @@ class Decommissioner:
     attachments: Attachments
     #: None when accounts are not linked.
     links: LinkRegister | None = None
+    #: Hands a note to the mail relay; None: there is none.
+    send: Send | None = None
     settle: timedelta = SETTLE
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     #: By id: not before this time is anything looked for again.
@@ -93,10 +103,28 @@ class Decommissioner:
         return steps
 
     async def _close(self, one: Decommission) -> bool:
+        await self._write_to(one)
         now = self.environment.now()
         if now < one.stop_at:
             return False
         return await self.store.write(decommissions.advance, one, DecommissionStep.DRAINING, now)
+
+    async def _write_to(self, one: Decommission) -> None:
+        """Tell the commune's contacts by mail, once; a relay that is away is tried again."""
+        found = self.far_ends.catalogue.communes.get(one.commune)
+        contacts = {} if found is None else found.contacts
+        recipients = [text for text in dict.fromkeys(contacts.values()) if _ADDRESS.match(text)]
+        waits = self.environment.monotonic() < self._tries.get(one.id, 0.0)
+        if self.send is None or not recipients or "mailed" in one.counts or waits:
+            return
+        subject, text = announcement(one.name, one.stop_at, one.because)
+        outcome = await self.send(recipients[:_MOST], subject, text, f"decommission.{one.id}")
+        if isinstance(outcome, Accepted):
+            told = {"mailed": len(recipients[:_MOST])}
+            await self.store.write(decommissions.count, one, told)
+        else:
+            log.warning("decommission.not_announced", commune=one.commune)
+            self._tries[one.id] = self.environment.monotonic() + AGAIN
 
     async def _drain(self, one: Decommission) -> bool:
         """Wait for what is under way and for what waits, as long as was agreed."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from pydantic import SecretStr
 from gateway.core.decommission import DecommissionStep
 from gateway.core.delivery import State
 from gateway.core.errors import Rejected
+from gateway.core.outcome import Accepted, Outcome, TryLater
 from gateway.flow import decommission
 from gateway.flow.crash_points import CRASH_POINTS
 from gateway.flow.intake import Sender
@@ -192,3 +194,30 @@ async def test_it_does_not_end_while_anything_is_found(rig: Rig, tmp_path: Path)
         copy.unlink()
         assert (await to_its_end(rig)).counts["markers_found"] == 0
         assert rig.told(item)
+
+
+async def test_the_communes_contacts_are_told_once(rig: Rig) -> None:
+    sent: list[tuple[list[str], str, str]] = []
+    answers: list[Outcome] = [TryLater("unreachable"), Accepted()]
+
+    async def send(recipients: Sequence[str], subject: str, text: str, name: str) -> Outcome:
+        sent.append(([*recipients], subject, text))
+        return answers.pop(0)
+
+    contacts = {"technical": "dsi@exemple.invalid", "dpo": "01 02 03 04 05"}
+    commune = dataclasses.replace(rig.catalogue.communes[BRON], contacts=contacts)
+    communes = {**rig.catalogue.communes, BRON: commune}
+    rig.catalogue = dataclasses.replace(rig.catalogue, communes=communes)
+    async with rig.gateway(run=False):
+        ends = dataclasses.replace(rig.engine.decommissioner, send=send)
+        later = rig.clock.now + timedelta(days=30)
+        await decommission.announce(rig.database, order(rig, stop_at=later))
+        for _ in range(6):
+            await ends.advance()
+            rig.clock.now += timedelta(seconds=30)
+    assert [one[0] for one in sent] == [["dsi@exemple.invalid"]] * 2
+    assert "fin du raccordement le" in sent[1][1]
+    assert "Fin de la convention" in sent[1][2]
+    one = await rig.database.read(decommissions.current, BRON)
+    assert one is not None
+    assert (one.step, one.counts) == (DecommissionStep.ANNOUNCED, {"mailed": 1})
