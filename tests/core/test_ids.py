@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.ids import REFERENCE, event_id, reference, request_id
+from gateway.core.ids import REFERENCE, event_id, identifier, reference, request_id
 
 moments = st.datetimes(
     datetime(2020, 1, 1),
@@ -59,3 +59,9 @@ def test_a_known_reference() -> None:
     names = ("toodego", "69029", "signalement-anomalie", "17", "a03cdbd5")
     assert reference(bytes(32), *names) == "TDG-C3NFN25P7E34MRRC"
     assert event_id("TDG-1", "transmitted") == "c2122ea71cc1779910eb1abd5b"
+
+
+def test_an_identifier_is_its_parts_as_long_as_they_fit() -> None:
+    assert identifier("a" * 60, "b" * 39) == f"{'a' * 60}-{'b' * 39}"
+    longer = identifier("a" * 60, "b" * 40)
+    assert (longer[:87], len(longer)) == (f"{'a' * 60}-{'b' * 26}", 100)

@@ -36,6 +36,10 @@ def test_rich_text_in_each_language() -> None:
     )
 
 
+def test_an_item_outside_of_any_list_is_one_of_a_list() -> None:
+    assert marked_up("<li>Un</li><li>Deux</li>", Markup.MARKDOWN) == "- Un\n- Deux"
+
+
 def test_plain_text_is_read_as_it_was_typed() -> None:
     text = "Bonjour <b et c>\n- pas une liste\n\n5 < 6 & _x_"
     assert marked_up(text, Markup.TEXT) == text

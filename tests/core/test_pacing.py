@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.pacing import CALM, ENOUGH, GROWTH, SAFE_SHARE, Pace
+from gateway.core.pacing import CALM, ENOUGH, GROWTH, SAFE_SHARE, WINDOW, Pace
 
 
 def busy(pace: Pace, now: float, *, rate: float, seconds: float) -> float:
@@ -174,6 +174,15 @@ def test_the_estimate_follows_the_throughput() -> None:
     now = busy(pace, 0, rate=10, seconds=20)
     assert pace.estimate(100, now) == pytest.approx(10, rel=0.1)
     assert pace.estimate(0, now) == 0
+
+
+def test_the_throughput_is_that_of_the_last_seconds() -> None:
+    pace = Pace(4)
+    pace.answered(0, 0.1)
+    assert pace.throughput(1) == 0.0, "one answer tells no pace"
+    pace.answered(1, 0.1)
+    assert pace.throughput(1) == 2.0
+    assert pace.throughput(WINDOW + 2) == 0.0
 
 
 def test_a_burst_teaches_no_more_than_a_second_s_worth() -> None:

@@ -22,6 +22,7 @@ SECOND, HOUR, DAY, WEEK = (timedelta(seconds=n) for n in (1, 3600, 86_400, 7 * 8
         # No key, and no history with it.
         (Sighting("x", T), Sighting("x", T + HOUR), True),
         (Sighting("x", T), Sighting("x", T + WEEK), False),
+        (Sighting("x", T), Sighting("x", T + HOUR, key="m-1"), True),
         # Both with the instant of the history: it decides, not the key.
         (Sighting("x", T, T), Sighting("x", T + HOUR, T), True),
         (Sighting("x", T, T, "m-1"), Sighting("x", T + HOUR, T, "random"), True),
