@@ -111,12 +111,14 @@ async def test_neither_a_break_nor_an_open_breaker_has_anything_tried_early(
         _, first = await rig.send()
         due = (await rig.failed(first, "busy")).next_at
         rig.gru.faults.clear()
-        rig.gru.faults.fail(429, retry_after=30, when=FaultCondition(first=1))
+        rig.gru.faults.fail(429, retry_after=10, when=FaultCondition(first=1))
         await rig.send()
         await rig.until(lambda: lane(rig).hold_until is not None and rig.idle())
         assert (await rig.the(first)).next_at == due
         rig.gru.faults.fail(503)
-        rig.advance(31)
+        # The break is over, and the first one's time has not come.
+        rig.advance(11)
+        assert rig.clock() < due
         await rig.send()
         await remembered(rig, "open")
         await rig.until(rig.idle)
