@@ -46,6 +46,8 @@ TABLE: Final = Table(
 )
 #: The PostgreSQL advisory lock of the table's making ("TDG" and a two).
 _LOCK: Final = 0x54444702
+#: Else ANALYZE keeps some keys among PostgreSQL's statistics, where no destruction finds them.
+_WITHOUT_STATISTICS: Final = f"ALTER TABLE {TABLE.name} ALTER COLUMN wrapped SET STATISTICS 0"
 #: A dump reads the table for as long as it takes: it is waited for by trying again.
 _PATIENCE: Final = "200ms"
 
@@ -160,6 +162,11 @@ class DatabaseKeys:
             # Whoever waits for this lock has all others wait behind it.
             connection.exec_driver_sql(f"SET lock_timeout = '{_PATIENCE}'")
             try:
+                # A table of before may have some: they go with the type, which stays the same.
+                connection.exec_driver_sql(_WITHOUT_STATISTICS)
+                connection.exec_driver_sql(
+                    f"ALTER TABLE {TABLE.name} ALTER COLUMN wrapped TYPE bytea"
+                )
                 connection.exec_driver_sql(f"VACUUM (FULL) {TABLE.name}")
             finally:
                 connection.detach()  # with its own timeout it is of no use to others
@@ -205,3 +212,5 @@ def _make(connection: Connection) -> None:
     if is_postgresql(connection):
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     _METADATA.create_all(connection)
+    if is_postgresql(connection):
+        connection.execute(text(_WITHOUT_STATISTICS))

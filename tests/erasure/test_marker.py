@@ -23,7 +23,7 @@ from gateway.core.delivery import Kind, State
 from gateway.core.erasure import Phase
 from gateway.core.sealing import read_masters
 from gateway.sim.faults import FaultCondition
-from gateway.store import blobs, requests
+from gateway.store import accounts, blobs, person, requests
 from gateway.store.engine import Database
 from gateway.store.keys import DatabaseKeys, WrappedKey
 from gateway.store.sealer import Sealer
@@ -109,7 +109,8 @@ def _tables(connection: psycopg.Connection[tuple[object, ...]]) -> list[str]:
 
 
 def _keys_of(connection: Connection, account: str) -> list[tuple[str, str]]:
-    asked = select(REQUEST.c.id, REQUEST.c.key_id).where(REQUEST.c.account == account)
+    theirs = REQUEST.c.id.in_(person.requests_of(connection, account))
+    asked = select(REQUEST.c.id, REQUEST.c.key_id).where(theirs)
     return [(row.id, row.key_id) for row in connection.execute(asked)]
 
 
@@ -200,6 +201,8 @@ async def _unreadable(town: Town, archive: Archive, theirs: list[str], others: l
     try:
         held = await database.read(_unerased)
         assert set(theirs) < set(held)
+        assert set(await database.read(person.requests_of, uuid(1))) == set(theirs)
+        assert await database.read(accounts.of_requests, theirs) == {}
         readable = [one for one in held if await database.read(requests.first_body, one)]
         assert len(readable) == len(others)
         assert set(theirs).isdisjoint(readable)

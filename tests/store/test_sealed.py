@@ -282,6 +282,10 @@ def test_postgresql_keeps_no_byte_of_a_destroyed_key(postgres: Server) -> None:
 
     try:
         keys.add([gone, stays])
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("ANALYZE sealing_key")
+            told = connection.execute("SELECT count(*) FROM pg_stats WHERE attname = 'wrapped'")
+            assert told.fetchone() == (0,), "no key is among the statistics"
         assert is_there(gone)
         keys.destroy([gone.id])
         keys.clean()
