@@ -180,6 +180,8 @@ def recognise(
             accounts[one.account] = mark
         elif its is not None and its in marks:
             requests[one.id] = its
+        elif one.account is None and one.hashed in marks:
+            requests[one.id] = one.hashed or ""
     return Remembered(marks, accounts, requests)
 
 

@@ -22,13 +22,15 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True)
 class UnerasedRequest:
-    """A request that is not erased, by the names that its mark is made of."""
+    """A request that is not erased, by the names that its mark is made of. `account` is None where
+    its key is destroyed; `hashed` is the account as the tables name it."""
 
     id: str
     account: str | None
     portal: str
     teleservice: str
     ref: str
+    hashed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,9 @@ def held_requests(connection: Connection) -> Iterator[UnerasedRequest]:
     for part in rows.partitions(_AT_ONCE):
         named = accounts.opened(connection, [row for row in part if row.account is not None])
         for row in part:
-            yield UnerasedRequest(row.id, named.get(row.id), row.portal, row.teleservice, row.ref)
+            yield UnerasedRequest(
+                row.id, named.get(row.id), row.portal, row.teleservice, row.ref, row.account
+            )
 
 
 def remember(

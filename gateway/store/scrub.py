@@ -16,7 +16,7 @@ from gateway.core.delivery import Kind, State
 from gateway.core.erasure import Phase
 from gateway.core.lane_name import GruLane
 from gateway.store import accounts, blobs, object_gc, sealed, trail, untold
-from gateway.store.dialect import add_all
+from gateway.store.dialect import add, add_all
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET, TOMBSTONE
 from gateway.store.erasures import STREAM, target_ids
 from gateway.store.outbox import enqueuing
@@ -190,6 +190,9 @@ def scrub(
     if destroy_links is not None and person is not None:
         destroy_links(connection, person)
     accounts.forget_in_erasures(connection, ERASURE.c.id == erasure_id)
+    if person is not None and person != account:
+        # In a copy of before nobody can open the account any more: it is known by its hash.
+        add(connection, TOMBSTONE, mark=account, made_at=now)
     connection.execute(delete(SUSPECT).where(SUSPECT.c.account == account))
     connection.execute(
         update(REQUEST)
