@@ -259,8 +259,10 @@ async def test_a_probe_is_one_that_has_not_failed(build_rig: Builder) -> None:
         bad = [(await rig.send())[1] for _ in range(2)]
         await rig.until(lambda: breaking(rig) is Breaking.OPEN)
         rig.line.before.clear()
+        await rig.pause(GRU_A)  # nobody looks before all are there
         rig.clock.now += timedelta(seconds=25)  # the bad ones are due, and have been for longer
         good = [(await rig.send())[1] for _ in range(3)]
+        await rig.pause(GRU_A, False)
         await rig.until(lambda: rig.line.in_flight == 1)
         sending = [r for r in [*bad, *good] if (await rig.the(r)).state is State.SENDING]
         assert sending == good[:1]
