@@ -189,6 +189,28 @@ async def test_a_document_of_the_history_is_sent(rig: Rig) -> None:
         assert late.reception is Reception.SAME
 
 
+async def test_each_of_two_files_of_one_entry_is_sent(rig: Rig) -> None:
+    rig.catalogue = catalogue(
+        options={"files": {"mode": "after"}, "amend": {"document": DOCUMENT_AFTER}},
+        portal={"teleservices": {SLUG: {"events": {"evtdoc": "document"}}}},
+    )
+    async with rig.gateway():
+        item, request = await rig.send()
+        await rig.rest(request)
+        rig.advance(3600)
+        parts = [
+            attachment_part(name, "application/pdf", b"%PDF-1.4 " + name.encode())
+            for name in ("recto.pdf", "verso.pdf")
+        ]
+        item.history.append(Evolution(rig.clock(), "evtdoc", item.user, "_submitter", parts))
+        item.touch()
+        rig.advance(3600)
+        assert await run(rig) == 1
+        await rig.rest(request)
+    sent = {document.filename: document.content for document in rig.ticket(request).documents}
+    assert sent == {"recto.pdf": b"%PDF-1.4 recto.pdf", "verso.pdf": b"%PDF-1.4 verso.pdf"}
+
+
 async def test_an_event_that_is_just_being_pushed_is_left_to_its_push(rig: Rig) -> None:
     async with rig.gateway():
         item, _ = await rig.send()
