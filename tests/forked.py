@@ -6,6 +6,7 @@ command does.
 
 from __future__ import annotations
 
+import gc
 from functools import cache
 
 import apscheduler.executors.asyncio
@@ -28,6 +29,10 @@ import tests.life
 
 setattr(typer.main, "get_command", cache(typer.main.get_command))  # noqa: B010
 typer.main.get_command(gateway.cli.root.app)
+# All this stays: a life that begins by collecting what it does not need would look through it, and
+# copy each page of it.
+gc.collect()
+gc.freeze()
 
 __all__ = [
     "adapters",
