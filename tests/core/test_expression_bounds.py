@@ -33,3 +33,8 @@ def test_what_a_mapping_needs_goes_on() -> None:
     filters = "[?a == 'x' || b == 'y' || !c]" * 4
     for text in (f"fields.rows{filters}.nom", "join(' ', [a, b, c, d, e])", "a.b.c[].d | [0].e"):
         assert compile_expression(text).text == text
+
+
+def test_what_an_expression_reads_on_each_item_is_no_root_of_its_own() -> None:
+    assert compile_expression("sort_by(fields.lignes, &nom)").roots == {"fields"}
+    assert compile_expression("max_by(fields.a, &to_number(n)).b").roots == {"fields"}

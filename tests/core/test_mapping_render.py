@@ -177,7 +177,7 @@ def test_join_skips_what_is_empty() -> None:
 
 @pytest.mark.parametrize(
     ("on", "there"),
-    [(True, True), ("x", True), (0, True), (False, False), ([], False), ("", False)],
+    [(True, True), ("x", True), (0, True), (False, False), ([], False), ("", False), (None, False)],
 )
 def test_when_follows_jmespath_truth(on: Any, there: bool) -> None:
     rule = "t: {path: fields.x, when: fields.on, required: true}"

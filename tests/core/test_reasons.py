@@ -242,3 +242,10 @@ def test_a_word_has_one_meaning() -> None:
     reasons.register(busy)
     with pytest.raises(ValueError, match="'busy' has another meaning"):
         reasons.register(Reason("busy", About.CONTENT, Who.GRU, "x", "x"))
+
+
+def test_what_never_reached_the_far_end_and_what_waits_for_a_person_is_marked() -> None:
+    unconnected = {one.word for one in reasons.BUILT_IN if one.unconnected}
+    assert {"unreachable", "connection_refused", "unknown_name", "tls_refused"} <= unconnected
+    assert not unconnected & {"timeout", "conflict", "refused"}
+    assert {one.word for one in reasons.BUILT_IN if one.parks} == {"conflict", "bug"}

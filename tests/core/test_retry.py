@@ -54,3 +54,10 @@ def test_retry_after_lengthens_up_to_its_clamp_and_never_shortens() -> None:
 def test_a_policy_that_makes_no_sense_is_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"delay|jitter"):
         RetryPolicy(**bad)
+
+
+def test_the_documented_delays_are_the_usual_ones() -> None:
+    """From seconds to hours; the last one repeats."""
+    minute, hour = 60, 3600
+    usual = (5, 30, 2 * minute, 10 * minute, 30 * minute, hour, 3 * hour, 6 * hour)
+    assert RetryPolicy().delays == usual

@@ -141,3 +141,12 @@ def test_a_keyed_hash_depends_on_key_purpose_and_each_part() -> None:
     ]
     assert len({one, *others}) == 4
     assert len(one) == 64
+
+
+def test_a_sealed_text_that_was_written_otherwise_is_not_opened() -> None:
+    """Another program wrapped it, for example."""
+    text = sealed("Zoe")
+    assert sealing.unseal(OURS, HERE, text) == "Zoe"
+    for spoilt in (text[:40] + "\n" + text[40:], text + " "):
+        with pytest.raises(NotOpened):
+            sealing.unseal(OURS, HERE, spoilt)
