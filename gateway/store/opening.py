@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
-from sqlalchemy.util import LRUCache
 
 from gateway.core.system_errors import system_error
 from gateway.store import postgres
@@ -28,20 +27,25 @@ READERS = 4
 POSTGRES_WRITERS = 2
 #: Well below the 28 seconds that the portal waits for an answer.
 LOCK_MS = 10_000
+#: Compiled statements kept: several times as many as there are.
+MOST_COMPILED = 2000
 
 
-class CompiledStatements(LRUCache[Any, Any]):
+class CompiledStatements(dict[Any, Any]):
     """Statements that SQLAlchemy has compiled, for all engines of this process: these are set up
     alike, and a database's readers, its writers and the next database need not compile each anew.
 
-    SQLAlchemy's keys begin with the engine's own dialect; here its name and its server's version
-    stand for it.
+    SQLAlchemy documents it as the execution option `compiled_cache`. Its keys begin with the
+    engine's own dialect; here its name and its server's version stand for it. When full, it begins
+    anew.
     """
 
     def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
         return super().get(_alike(key), default)
 
     def __setitem__(self, key: tuple[Any, ...], value: Any) -> None:
+        if len(self) >= MOST_COMPILED:
+            self.clear()
         super().__setitem__(_alike(key), value)
 
 
@@ -50,7 +54,7 @@ def _alike(key: tuple[Any, ...]) -> tuple[Any, ...]:
     return (dialect.name, dialect.server_version_info, *rest)
 
 
-_COMPILED = CompiledStatements(1000)
+_COMPILED = CompiledStatements()
 
 
 def open_database_engine(
