@@ -229,6 +229,7 @@ class _Builder:
             attempts_kept=entry.retention.attempts,
             trail_kept=trail_delay(entry.retention.trail_years),
             incidents=entry.incidents.rules(),
+            announcements=entry.announcements.rules(),
             sealing=None
             if entry.sealing is None
             else read_sealing(entry.sealing, located, self.secrets, self.faults),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from gateway.core.announcement import AnnouncementRules
 from gateway.core.erasure import Brake
 from gateway.core.errors import Fault, Rejected
 from gateway.core.expression import Expression, ExpressionError
@@ -123,6 +124,7 @@ class Settings:
     #: None: the master key is in the data directory.
     sealing: SealingKeys | None = None
     incidents: IncidentRules = field(default_factory=IncidentRules)
+    announcements: AnnouncementRules = field(default_factory=AnnouncementRules)
 
 
 def self_contained(catalogue: Catalogue) -> Catalogue:

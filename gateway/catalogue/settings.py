@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, GetPydanticSchema, ValidationInfo, model_validator
 from pydantic_core import core_schema
 
+from gateway.catalogue.announcements import AnnouncementsEntry
 from gateway.catalogue.catalogue import DueMark
 from gateway.catalogue.glc import GlcEntry
 from gateway.catalogue.incidents import IncidentsEntry
@@ -299,6 +300,7 @@ class SettingsFile(StrictModel):
     log: LogEntry = LogEntry()
     retention: RetentionEntry = RetentionEntry()
     incidents: IncidentsEntry = IncidentsEntry()
+    announcements: AnnouncementsEntry = AnnouncementsEntry()
     glc: GlcEntry | None = Field(
         None, description="Accounts deleted at GrandLyon Connect; null: they are not followed."
     )

@@ -28,6 +28,7 @@ from gateway.cli import (
     incident_acts,
     keys,
     link,
+    maintenance,
     mapping,
     outbox,
     pack,
@@ -125,6 +126,7 @@ incident.app.command("resume")(incident_acts.resume)
 incident.app.command("notified")(incident_acts.notified)
 incident.app.command("close")(incident_acts.close)
 app.add_typer(incident.app, name="incident", cls=CommandGroup)
+app.add_typer(maintenance.app, name="maintenance", cls=CommandGroup)
 app.add_typer(retention.app, name="retention", cls=CommandGroup)
 app.add_typer(person.app, name="person", cls=CommandGroup)
 app.add_typer(register.app, name="personal-data", cls=CommandGroup)

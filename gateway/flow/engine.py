@@ -17,6 +17,7 @@ from gateway.core.breaker import BreakerPolicy
 from gateway.core.erasure import DEADLINE
 from gateway.core.errors import Fault, Unavailable
 from gateway.flow import operator
+from gateway.flow.announcements import AnnouncementDesk
 from gateway.flow.anonymised import AnonymisationWatch
 from gateway.flow.antivirus import Antivirus
 from gateway.flow.attachments import Attachments, open_attachments, open_objects
@@ -95,6 +96,7 @@ class Engine:
     decommissioner: Decommissioner
     incidents: IncidentDesk
     refusals: RefusalMeter
+    announcements: AnnouncementDesk
     #: None when GLC is not configured.
     identity: IdentityWatch | None = None
     #: None when accounts are not linked.
@@ -284,6 +286,7 @@ async def open_engine(
         attachments.health.on_failure = observer.attachments_failed
         mailbox = CommuneMailbox(store, far_ends, deliverer, lanes, environment)
         relay = far_ends.mail_relay()
+        announcements = AnnouncementDesk(store, far_ends, environment, hasher)
         linking = await opened.enter_async_context(
             open_linking(register, far_ends, environment, hasher, observer, transport)
         )
@@ -326,8 +329,15 @@ async def open_engine(
                 register,
                 None if relay is None else relay.send,
             ),
-            IncidentDesk(store, far_ends, environment, None if relay is None else relay.send),
+            IncidentDesk(
+                store,
+                far_ends,
+                environment,
+                None if relay is None else relay.send,
+                announcements,
+            ),
             RefusalMeter(store, environment),
+            announcements,
             identity,
             linking,
             alone,

@@ -64,6 +64,11 @@ class AccountHasher:
         Raises BadKey and OSError."""
         return self.hash_of(_request_name(portal, teleservice, ref))
 
+    def hash_of_announcement(self, announcement: str, commune: str) -> str:
+        """Return the token that lets a commune say that it has read an announcement. Makes the key
+        at need. Raises BadKey and OSError."""
+        return self.hash_of("\0".join(("\0announcement", announcement, commune)))
+
     def marks_of(
         self, account: str | None, portal: str, teleservice: str, ref: str
     ) -> tuple[tuple[str, ...], str | None]:

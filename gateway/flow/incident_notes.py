@@ -32,18 +32,18 @@ def note_of(
     if notice.audience:
         return _for_commune(one, notice, catalogue)
     heading = HEADINGS[notice.step]
-    names = [_commune(insee, catalogue) for insee in one.communes]
+    names = [commune_named(insee, catalogue) for insee in one.communes]
     more = f" et {len(names) - _MOST} autres" if len(names) > _MOST else ""
     text = OPERATORS.format(
         id=one.id,
         heading=heading,
         what=symptoms(one.worst).what("fr"),
         cause=one.cause,
-        since=_moment(one.begun_at),
+        since=paris_time(one.begun_at),
         severity=one.severity.value,
         party=parties(one.party).what("fr"),
         communes=", ".join(names[:_MOST]) + more or "aucune",
-        deadline=_moment(one.deadline(rules)),
+        deadline=paris_time(one.deadline(rules)),
     )
     return f"Toodego, incident {one.severity.value} {one.id} : {heading}", text
 
@@ -52,29 +52,29 @@ def security_notice(one: Incident, rules: IncidentRules) -> str:
     """Return the notice of an attack, ready to be completed and sent, with what is to be done."""
     return NOTICE.format(
         id=one.id,
-        since=_moment(one.begun_at),
+        since=paris_time(one.begun_at),
         what=symptoms(one.worst).what("fr"),
         words=", ".join(one.words),
         cause=one.cause,
-        last=_moment(one.last_seen_at),
+        last=paris_time(one.last_seen_at),
         times=one.times,
-        deadline=_moment(one.deadline(rules)),
+        deadline=paris_time(one.deadline(rules)),
     )
 
 
 def _for_commune(one: Incident, notice: IncidentNotice, catalogue: Catalogue) -> tuple[str, str]:
-    commune = _commune(notice.audience, catalogue)
+    commune = commune_named(notice.audience, catalogue)
     what = COMMUNE_READS.get(one.worst) or symptoms(one.worst).what("fr")
     told = {
         "id": one.id,
         "commune": commune,
         "what": what,
-        "since": _moment(one.begun_at),
+        "since": paris_time(one.begun_at),
         "severity": one.severity.value,
         "party": parties(one.party).what("fr"),
     }
     if notice.step == "resolved":
-        text = RESOLVED.format(**told, until=_moment(one.resolved_at or one.closed_at))
+        text = RESOLVED.format(**told, until=paris_time(one.resolved_at or one.closed_at))
         return f"Toodego, {commune} : incident résolu ({one.id})", text
     act = ACT.format(where="sa GRU") if one.party is Party.COMMUNE else ""
     again = " de nouveau" if one.returns else ""
@@ -83,16 +83,17 @@ def _for_commune(one: Incident, notice: IncidentNotice, catalogue: Catalogue) ->
     )
 
 
-def _commune(insee: str, catalogue: Catalogue) -> str:
+def commune_named(insee: str, catalogue: Catalogue) -> str:
+    """Return a commune's name and code; its code alone where it is not known."""
     found = catalogue.communes.get(insee) or catalogue.unreleased.get(insee)
     refused = catalogue.refused.get(insee)
     name = found.name if found is not None else refused.name if refused is not None else ""
     return f"{name} ({insee})" if name else insee
 
 
-def _moment(value: datetime | None) -> str:
+def paris_time(value: datetime | None) -> str:
     """Return a time of Paris, for people."""
     return "aucune" if value is None else f"{value.astimezone(PARIS):%d/%m/%Y à %H:%M}"
 
 
-__all__ = ["note_of", "security_notice"]
+__all__ = ["commune_named", "note_of", "paris_time", "security_notice"]

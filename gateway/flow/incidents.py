@@ -1,7 +1,7 @@
-"""Opens, follows and ends incidents, and tells people of them.
+"""Opens, follows and ends incidents, and tells people of them and of announcements.
 
-A note is owed in the transaction that changes the incident, and tried until the relay takes it. It
-may come twice, where we died after it had gone; both have one name.
+A note is owed in the transaction that changes these, and tried until the relay takes it. It may
+come twice, where we died after it had gone; both have one name.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from gateway.catalogue.patterns import MAIL_ADDRESS
 from gateway.core import incident, reasons
 from gateway.core.incident import IncidentRules, Symptom
 from gateway.core.outcome import Accepted, Misconfigured, Outcome
+from gateway.flow.announcements import AnnouncementDesk
 from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
 from gateway.flow.incident_notes import note_of
 from gateway.flow.judging import outcome_word
 from gateway.flow.warning import Send
-from gateway.store import incident_looks, incident_notices, incidents
+from gateway.store import announcements, incident_looks, incident_notices, incidents
 from gateway.store.engine import Store
 from gateway.store.incident_notices import OPERATORS, IncidentNotice
 
@@ -42,12 +43,14 @@ _WEEK = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class IncidentDesk:
-    """The incidents. One per process. `send` hands a note to the relay; None: there is none."""
+    """The incidents. One per process. `send` hands a note to the relay; None: there is none.
+    `announcements` writes the notes that are about one of these."""
 
     store: Store
     far_ends: FarEnds
     environment: Environment
     send: Send | None
+    announcements: AnnouncementDesk | None = None
 
     @property
     def rules(self) -> IncidentRules:
@@ -103,9 +106,15 @@ class IncidentDesk:
         recipients = self._recipients(notice.audience)
         if not recipients:
             return Misconfigured("no_contact")
-        one = await self.store.read(incidents.get, notice.incident_id)
-        subject, text = note_of(one, notice, self.far_ends.catalogue, self.rules)
+        subject, text = await self._written(notice)
         return await self.send(recipients, subject, text, notice.name)
+
+    async def _written(self, notice: IncidentNotice) -> tuple[str, str]:
+        """Return subject and text of a note."""
+        if self.announcements is not None and notice.step in announcements.STEPS:
+            return await self.announcements.note_of(notice)
+        one = await self.store.read(incidents.get, notice.incident_id)
+        return note_of(one, notice, self.far_ends.catalogue, self.rules)
 
     def _is_pointless(self, notice: IncidentNotice, failure: str, now: datetime) -> bool:
         """Has the commune left, or was there nobody to tell for a week?"""

@@ -26,6 +26,7 @@ say = Messages(
          "aucune demande de ce compte n'est ici", ""),
     Text("too_many_requests", "{count} requests are of this account, more than {most}", "",
          "{count} demandes sont de ce compte, plus que {most}", ""),
+    Text("no_such_link", "this link leads nowhere", "", "ce lien ne mène à rien", ""),
     # --- erased accounts -------------------------------------------------------------------
     Text("key_missing", "the key of erased accounts is missing; without it erased people would be"
          " taken in again", "restore erasure.key into data_dir, or the secret of erasure_key",

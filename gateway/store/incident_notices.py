@@ -1,5 +1,5 @@
-"""Notes that are owed about incidents. They are written where the incident changes, in the same
-transaction, so that none is lost; each has one name, so that none is owed twice."""
+"""Notes that are owed about incidents, and announcements. They are written where these change,
+in the same transaction, so that none is lost; each has one name, so that none is owed twice."""
 
 from __future__ import annotations
 

@@ -101,10 +101,12 @@ class IncidentPauseRow(SQLModel, table=True):
 
 class IncidentNoticeRow(SQLModel, table=True):
     """A note owed to a commune, or to the operators (`audience` empty): one for each step. `n`
-    counts how often the incident came back. superseded: a later step says it all."""
+    counts how often the incident came back. superseded: a later step says it all.
+
+    `incident_id` is that of an incident, or of an announcement: one queue sends both."""
 
     __tablename__ = "incident_notice"
-    incident_id: str = Field(primary_key=True, foreign_key="incident.id")
+    incident_id: str = Field(primary_key=True)
     audience: str = Field(primary_key=True)
     step: str = Field(primary_key=True)
     n: int = Field(primary_key=True)

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Delete, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
-import gateway.store.decommission_tables  # part of the metadata, as the next ones
+import gateway.store.announcement_tables  # part of the metadata, as the next ones
+import gateway.store.decommission_tables
 import gateway.store.erasure_tables
 import gateway.store.incident_tables
 import gateway.store.linked_tables
@@ -31,7 +32,7 @@ _MIGRATIONS = Path(__file__).with_name("migrations")
 
 #: The oldest revision whose program can use this schema: since then, migrations have only added. It
 #: moves on when something is dropped or renamed, or written in another way.
-OLDEST = "0030"
+OLDEST = "0031"
 
 #: The PostgreSQL advisory lock of an upgrade ("TDG" and a one).
 _LOCK = 0x54444701

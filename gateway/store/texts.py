@@ -215,6 +215,13 @@ say = Messages(
          "erasure show {id} nomme ce qui est dû"),
     Text("acknowledged_already", "the commune {commune} has acknowledged {id} already", "",
          "la commune {commune} a déjà confirmé {id}", ""),
+    # --- announcements ---------------------------------------------------------------------
+    Text("no_announcement", "no announcement {id}", "maintenance list --all names those there are",
+         "pas d'annonce {id}", "maintenance list --all nomme celles qu'il y a"),
+    Text("announcement_cancelled", "{by} has cancelled {id} already", "",
+         "{by} a déjà annulé {id}", ""),
+    Text("announcement_ended", "{id} is over: there is nothing to cancel", "",
+         "{id} est passée : il n'y a rien à annuler", ""),
     # --- incidents -------------------------------------------------------------------------
     Text("no_incident", "no incident {id}", "incident list --all names those that there are",
          "pas d'incident {id}", "incident list --all nomme ceux qu'il y a"),

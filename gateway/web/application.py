@@ -15,6 +15,7 @@ from gateway.flow.engine import Engine
 from gateway.ops.metrics import Metrics
 from gateway.telemetry import sparingly
 from gateway.web.access import AccessLog
+from gateway.web.announcements import announcements_router
 from gateway.web.contract import publish
 from gateway.web.direct import Direct
 from gateway.web.glc import glc_router
@@ -67,6 +68,7 @@ def application(
         app.include_router(gru_router(web))
         app.include_router(glc_router(web))
         app.include_router(pivot_router(web))
+        app.include_router(announcements_router(web))
         if engine.linking is not None:
             from gateway.web.linking import linking_router  # few have it
             from gateway.web.linking_api import linking_api_router

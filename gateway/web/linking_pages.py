@@ -1,4 +1,4 @@
-"""The pages of account linking: French, without script, under a strict policy for contents."""
+"""The pages for people: French, without script, under a strict policy for contents."""
 
 from __future__ import annotations
 
@@ -71,13 +71,11 @@ def framed_by(origin: str) -> str:
     return _POLICY + origin
 
 
-def problem_page(problem: Problem, correlation: str) -> Response:
-    """Return a failure for people."""
+def problem_page(problem: Problem, correlation: str, name: str = "message") -> Response:
+    """Return a failure for people, by the page of this name."""
     title = TITLES.get(problem.status, ("Erreur", ""))[0]
     reference = correlation if problem.status >= 500 else ""
-    answer = people_page(
-        "message", title, status=problem.status, text=problem.text, reference=reference
-    )
+    answer = people_page(name, title, status=problem.status, text=problem.text, reference=reference)
     for name, value in problem.headers.items():
         answer.headers[name] = value
     return answer

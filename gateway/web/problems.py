@@ -12,12 +12,13 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from gateway.core.errors import Conflict, NotFound, Rejected, Unavailable
+from gateway.flow.announcements import PATH as ANNOUNCEMENTS
 from gateway.flow.pivot import PivotFault, PivotRefusal
 from gateway.sdk import TookTooLong
 from gateway.web import pivot_problems
 
 PORTAL = "/portal/"
-#: The paths of pages for people.
+#: The paths of pages for citizens.
 PEOPLE = "/lien"
 PROBLEM_TYPE = "application/problem+json"
 
@@ -89,6 +90,10 @@ def response_of(problem: Problem, path: str, correlation: str) -> Response:
         from gateway.web.linking_pages import problem_page  # which needs this module
 
         return problem_page(problem, correlation)
+    if path.startswith(ANNOUNCEMENTS + "/"):
+        from gateway.web.linking_pages import problem_page  # which needs this module
+
+        return problem_page(problem, correlation, "announcement_message")
     if path.startswith(PORTAL):
         if problem.status == 401:
             challenge = 'Basic realm="passerelle", charset="UTF-8"'
