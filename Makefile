@@ -84,7 +84,7 @@ style: $(PROJECT)
 # What a person waits for between two edits: no other process, no database, no slow test, fewer
 # examples of each property. `make test` runs everything.
 fast: $(PROJECT)
-	@$(BIN)/python -m pytest -q -n 2 -m "not slow" -p no:schemathesis --hypothesis-profile=fast \
+	@$(BIN)/python -m pytest -q --processes 2 -m "not slow" -p no:schemathesis --hypothesis-profile=fast \
 		tests/core tests/catalogue tests/wire tests/adapters
 
 type: $(PROJECT)
@@ -97,7 +97,7 @@ fix: $(PROJECT)
 
 # What other processes do (daemons, commands) is not counted.
 cover: $(PROJECT)
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile -m "not slow" --cov --cov-report=term \
+	@$(BIN)/python -m pytest -q --processes $(JOBS) -m "not slow" --cov --cov-report=term \
 		--cov-report=html $(OVER)
 	@echo "Line by line: htmlcov/index.html"
 
@@ -112,7 +112,7 @@ test: style
 	nice -n 19 $(BIN)/mypy --no-error-summary >"$$TMPDIR/types" 2>&1 & types=$$!; \
 	nice -n 19 $(BIN)/python -m tests.fuzz --minutes $(FUZZ_MINUTES) --seed code >"$$TMPDIR/fuzz" 2>&1 & \
 	fuzz=$$!; \
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder || tested=$$?; \
+	$(BIN)/python -m pytest --processes $(JOBS) || tested=$$?; \
 	wait $$types || typed=$$?; cat "$$TMPDIR/types"; \
 	wait $$fuzz || fuzzed=$$?; cat "$$TMPDIR/fuzz"; \
 	exit $$((tested || typed || fuzzed))
@@ -123,7 +123,7 @@ test-newer: requirements-dev.lock
 	@[ -x .venv-newer/bin/pip ] || $(NEWER) -m venv .venv-newer
 	@.venv-newer/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-dev.lock
 	@.venv-newer/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
-	@.venv-newer/bin/python -m pytest -n $(JOBS) --dist loadfile tests/core tests/wire tests/web
+	@.venv-newer/bin/python -m pytest --processes $(JOBS) tests/core tests/wire tests/web
 
 demo: $(PROJECT)
 	@$(BIN)/gru-gateway demo

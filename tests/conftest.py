@@ -17,10 +17,14 @@ import structlog
 import uvloop
 from hypothesis import HealthCheck, settings
 
+from tests.processes import pytest_addoption, pytest_runtestloop
+
 if TYPE_CHECKING:
     from structlog.typing import EventDict
 
     from tests.store.postgres import Server
+
+__all__ = ["pytest_addoption", "pytest_runtestloop"]
 
 # The speed of examples depends on the machine's load, so it is not tested.
 settings.register_profile("gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -63,14 +67,13 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark the longest files as slow. Where several processes share a run (`--dist loadfile
-    --no-loadscope-reorder`), run these first, then those with most tests, so that no process ends
-    long after the others."""
+    """Mark the longest files as slow. Where several processes share a run, run these first, then
+    those with most tests, so that no process ends long after the others."""
     file = {item: item.nodeid.partition("::")[0] for item in items}
     for item in items:
         if file[item] in LONGEST:
             item.add_marker(pytest.mark.slow)
-    if not hasattr(config, "workerinput"):
+    if not config.getoption("processes"):
         return
     tests = Counter(file.values())
     rank = {name: place - len(LONGEST) for place, name in enumerate(LONGEST)}

@@ -155,7 +155,7 @@ class Open311Poll:
             failure = await self._by_window()
         if failure is None and self._options.updates and self._options.updates.read:
             failure = await self._updates(self._options.updates.overlap_s)
-        self._stand()
+        await self._stand()
         if failure is None and self._lost:
             failure = Misconfigured("unreadable_item", f"{self._lost} rows cannot be read")
         return Changes(
@@ -301,7 +301,7 @@ class Open311Poll:
         self._seen += self._references(told)
         return told
 
-    def _stand(self) -> None:
+    async def _stand(self) -> None:
         """Judge the requests' states by the words of their last updates where the two fit: a list
         may say `open` for a planned request, and `closed` for a refused one."""
         words = self._state.words
@@ -309,7 +309,7 @@ class Open311Poll:
             words.pop(number, None)  # the latest come last
             words[number] = status
         updates, self._items = self._items, {}
-        for number, change in self._standing:
+        async for number, change in by_turns(self._standing):
             word, plain = words.get(number), (change.status or "").lower()
             if word is not None and plain in PLAIN:
                 if (word in ENDED) == (plain == "closed"):

@@ -84,8 +84,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             handle = heapq.heappop(timers)
             handle._scheduled = False
             ready.append(handle)
-        batch = [handle for handle in ready if not handle._cancelled]
-        ready.clear()
+        # One by one: threads add to it meanwhile.
+        taken = [ready.popleft() for _ in range(len(ready))]
+        batch = [handle for handle in taken if not handle._cancelled]
         if len(batch) > 1:
             batch.sort(key=_number)
             self._dice.shuffle(batch)

@@ -13,6 +13,7 @@ from gateway.core.delivery import State
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.outcome import TryLater
 from gateway.core.status import Status
+from gateway.flow.lanes import leases
 from gateway.ops.health import health
 from gateway.sdk import Change, Changes, Document, WebhookCall
 from gateway.sim.faults import FaultCondition
@@ -60,9 +61,13 @@ async def test_internal_notes_never_leave(rig: Rig) -> None:
     assert not any("pénible" in (text or "") for text in texts)
 
 
-async def test_the_first_poll_does_not_pass_over_what_is_still_being_sent(rig: Rig) -> None:
+async def test_the_first_poll_does_not_pass_over_what_is_still_being_sent(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A failing fsync kept an answer from being written while the first poll of all began at its
     own time: what the GRU had told before was behind the cursor, and never told."""
+    # The call outlives its lease here: nobody else may ask whether it arrived.
+    monkeypatch.setattr(leases, "REAP_EVERY", 3_600.0)
     rig.line.only = "POST"
     rig.line.after.clear()
     async with rig.gateway() as engine:
