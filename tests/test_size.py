@@ -20,6 +20,7 @@ LEFT_OUT = "gateway/store/migrations/versions/"
 MODULES: dict[str, str] = {
     "gateway/catalogue/catalogue.py": "the values that a configuration is made of, one class each",
     "gateway/catalogue/texts.py": "a table: each sentence in two languages",
+    "gateway/cli/help_texts.py": "a table: the French of each text of help",
     "gateway/cli/texts.py": "a table: each sentence in two languages",
     "gateway/contracts/live.py": "one scenario against real systems, step by step",
     "gateway/core/reasons.py": "a table: each reason in two languages",

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
+from gateway.cli.help_pages import speak_help
 from gateway.cli.language import OPTION, language, speaking
 from gateway.cli.texts import counted, say
 from gateway.cli.usage import CommandGroup, NothingGiven, UsageError, usage_lines
@@ -51,8 +52,10 @@ class RootGroup(CommandGroup):
         (spoken,) = (one for one in self.params if OPTION in one.opts)
         below = copy(spoken)
         below.expose_value = False
+        speak_help(self)
         for one in _commands(self):
             one.params.append(below)
+            speak_help(one)
 
     def main(
         self, args: Sequence[str] | None = None, prog_name: str | None = None, *_: Any, **__: Any
