@@ -844,5 +844,39 @@ FRENCH_HELP: Final[Mapping[str, str]] = {
     "(env:, file:).",
     "Show this message and exit.":
     "Afficher ce message, et finir.",
+    "Planned maintenance and changes, told to communes beforehand.":
+    "Maintenances et changements prévus, annoncés aux communes.",
+    "Announce a maintenance (with --to) or a change. The daemon tells the communes by mail.\n\n"
+    "Told later than `announcements` of gateway.yaml asks for, a maintenance counts as "
+    "unavailability.":
+    "Annoncer une maintenance (avec --to) ou un changement. Le service le dit aux communes par "
+    "courriel.\n\n"
+    "Dite plus tard que ne le demande `announcements` de gateway.yaml, une maintenance compte "
+    "comme indisponibilité.",
+    "In French, one line.":
+    "En français, une ligne.",
+    "2026-12-01T20:00, in Paris.":
+    "2026-12-01T20:00, à Paris.",
+    "Its end; without, it is a change.":
+    "Sa fin ; à défaut, c'est un changement.",
+    "In French: what communes must know.":
+    "En français : ce que les communes doivent savoir.",
+    "Those that it concerns; else all.":
+    "Celles qu'elle concerne ; à défaut, toutes.",
+    "List what is announced: told and read by how many communes, told in time or not.":
+    "Lister ce qui est annoncé : dit à combien de communes, lu par combien, dit à temps ou non.",
+    "Those that concern this commune.":
+    "Celles qui concernent cette commune.",
+    "One announcement: each commune that was told, when, and who has read it.":
+    "Une annonce : chaque commune à qui elle a été dite, quand, et qui l'a lue.",
+    "Call it off, or end it early. The communes that were told are told of it.":
+    "L'annuler, ou la finir plus tôt. Les communes qui l'ont reçue en sont prévenues.",
+    "Why, in French: communes read it.":
+    "Pourquoi, en français : les communes le lisent.",
+    "Note that a commune has read it, as it said otherwise than by the link of its mail.":
+    "Noter qu'une commune l'a lue, comme elle l'a dit autrement que par le lien de son "
+    "courriel.",
+    "The commune that has read it.":
+    "La commune qui l'a lue.",
 }
 # fmt: on

@@ -28,8 +28,9 @@ def _texts(command: Any) -> Iterator[str]:
 
 def test_each_text_of_help_has_its_french_and_no_other_has() -> None:
     texts = {*_texts(get_command(app)), "Show this message and exit."}
-    same = {"ERA-...", "INC-..."}
-    assert texts - same == {*FRENCH_HELP}
+    same = {one for one in texts if re.fullmatch(r"[A-Z]+-[.]{3}", one)}
+    assert texts - same - {*FRENCH_HELP} == set(), "add them to gateway/cli/help_texts.py"
+    assert {*FRENCH_HELP} - texts == set(), "nothing says these any more: take them out"
 
 
 def _differs(english: str, french: str) -> bool:
