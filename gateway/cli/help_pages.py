@@ -11,7 +11,7 @@ from typer import rich_utils
 
 from gateway.cli.language import language
 
-#: What Typer itself writes around our texts.
+#: Typer's own words around our texts.
 _AROUND: Final = {
     "ARGUMENTS_PANEL_TITLE": "Arguments",
     "OPTIONS_PANEL_TITLE": "Options",
