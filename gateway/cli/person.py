@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ import typer
 
 from gateway.catalogue.catalogue import Catalogue, Settings
 from gateway.catalogue.secrets import NeededSecrets
+from gateway.cli.faults import Exit
 from gateway.cli.output import AsJson, as_plain, emit, print_message, writing
 from gateway.cli.private import private_bytes, private_file
 from gateway.cli.rights_texts import say
@@ -23,6 +24,7 @@ from gateway.contracts.person_page import END, page_head, page_part
 from gateway.core.account import normal_account
 from gateway.core.erasure import DEADLINE
 from gateway.core.errors import GatewayError
+from gateway.core.sealing import NotOpened
 from gateway.flow import operator, person
 from gateway.flow.attachments import open_attachments
 from gateway.flow.environment import Environment
@@ -68,7 +70,8 @@ def export(
     """Write all that is held about a person: donnees.json, a French page, and the files.
 
     For an account all of its requests; for a request without account that one. The folder is for
-    its owner alone. The trail keeps who did it and why.
+    its owner alone. The trail keeps who did it and why. Exit code 1: all is written but values that
+    do not open, which are named.
     """
     who, ground = _trail_text(by, "by"), _trail_text(why, "why")
     if (account is None) == (request is None):
@@ -82,11 +85,14 @@ def export(
         to.mkdir(mode=0o700)
         (to / FILES).mkdir(mode=0o700)
         asyncio.run(person.record_export(database, found, who, ground, Environment()))
-        files = asyncio.run(_write(catalogue, database, links, to, found))
+        files, damaged = asyncio.run(_write(catalogue, database, links, to, found))
     if as_json:
-        emit({"to": str(to), "requests": found.requests, "files": files})
-        return
-    print_message(say("exported", to=str(to), requests=len(found.requests), files=files))
+        emit({"to": str(to), "requests": found.requests, "files": files, "damaged": damaged})
+    else:
+        print_message(say("exported", to=str(to), requests=len(found.requests), files=files))
+    if damaged:
+        print_message(say("export_damaged", places=tuple(damaged)), err=True)
+        raise typer.Exit(Exit.NO)
 
 
 async def _write(
@@ -95,12 +101,13 @@ async def _write(
     links: LinkRegister | None,
     to: Path,
     found: HeldPerson,
-) -> int:
-    """Write the page, the JSON and the files; return how many of these."""
+) -> tuple[int, list[str]]:
+    """Write the page, the JSON and the files; return how many of these, and what does not open."""
     environment = Environment()
     attachments = open_attachments(catalogue.settings.attachments, database, environment)
     opener = FileOpener(database, environment, attachments)
     now, count = environment.now(), 0
+    damaged: list[str] = []
     with private_file(to / "donnees.json") as data, private_file(to / "donnees.html") as page:
         rows = await person.rows_of_account(database, links, found)
         head = {"at": now, "account": found.account, **rows}
@@ -112,15 +119,20 @@ async def _write(
             for row in one.attachment:
                 count += 1
                 name = f"{FILES}/{count:04}{_ending(str(row['filename']))}"
-                if await _write_file(opener, to / name, row):
-                    names[row["id"]] = name
+                try:
+                    if await _write_file(opener, to / name, row):
+                        names[row["id"]] = name
+                except NotOpened:
+                    _remove(to / name)
+                    one = replace(one, damaged=(*one.damaged, f"attachment {row['id']}"))
+            damaged += one.damaged
             told = as_plain(one) | {"files": names}
             data.write(("" if first else ",") + "\n" + _json(told))
             page.write(page_part(one, names))
             first = False
         data.write("\n]}\n")
         page.write(END)
-    return count
+    return count, damaged
 
 
 async def _write_file(opener: FileOpener, place: Path, row: Mapping[str, Any]) -> bool:

@@ -80,6 +80,10 @@ say = Messages(
     Text("links_ended", "links with accounts of communes' portals that have ended: {count}", "",
          "rattachements à des comptes de portails de communes auxquels il est mis fin : {count}",
          ""),
+    Text("export_damaged", "what does not open was left out: {places}", "these were altered in the"
+         " database; a backup may still hold them",
+         "ce qui ne s'ouvre pas a été laissé de côté : {places}", "ces valeurs ont été altérées"
+         " dans la base ; une sauvegarde peut encore les contenir"),
     Text("exported", "{to}: {requests} requests, {files} files", "give it to the person alone, and"
          " delete the folder then",
          "{to} : {requests} demandes, {files} fichiers", "ne le remettre qu'à la personne, puis"

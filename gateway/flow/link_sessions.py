@@ -114,6 +114,8 @@ class LinkSessions:
         if stored is None:
             return None
         kept = self._opened(stored)
+        if kept is None:
+            return None
         request = kept.pop("request")
         return LinkSession(
             mark=mark,
@@ -150,8 +152,12 @@ class LinkSessions:
             self.environment.now() + timedelta(seconds=life),
         )
 
-    def _opened(self, stored: StoredSession) -> dict[str, Any]:
-        return self.register.cipher.unseal(f"link_session {stored.mark}", stored.sealed)
+    def _opened(self, stored: StoredSession) -> dict[str, Any] | None:
+        """Return what a session holds; None for another key's."""
+        try:
+            return self.register.cipher.unseal(f"link_session {stored.mark}", stored.sealed)
+        except ValueError:
+            return None
 
 
 def read_request(insee: str, linking: CommuneLinking, verified: VerifiedToken) -> LinkRequest:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -15,8 +16,10 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.catalogue.catalogue import Settings
+from gateway.core.errors import GatewayError
 from gateway.core.linking import AccountLink, LinkHasher
 from gateway.core.request import Json
+from gateway.flow.texts import say
 from gateway.store import linked, trail
 from gateway.store.engine import Store
 from gateway.store.linked import StoredLink
@@ -100,7 +103,7 @@ class LinkRegister:
         if account is None:
             return None
         rows = await self.store.read(linked.find, [self.hasher.of_account(commune, account)])
-        return self._link(rows[0]) if rows else None
+        return next(iter(self._links(rows)), None)
 
     async def document(self, commune: str, account: str | None) -> dict[str, Json] | None:
         """Return what a mapping reads as `link`. Raises Unavailable."""
@@ -111,38 +114,46 @@ class LinkRegister:
         """Return all links of a GLC account. Raises Unavailable."""
         communes = await self.store.read(linked.linked_communes)
         marks = [self.hasher.of_account(commune, account) for commune in communes]
-        return [self._link(row) for row in await self.store.read(linked.find, marks)]
+        return self._links(await self.store.read(linked.find, marks))
 
     async def accounts(self) -> frozenset[str]:
-        """Return the GLC accounts of all links. Raises Unavailable."""
-        return frozenset([self._opened(row)["glc"] async for row in self._rows(None)])
+        """Return the GLC accounts of all links. Raises as `every`."""
+        return frozenset([value["glc"] async for _, value in self._rows(None)])
 
     async def every(self, commune: str | None = None) -> AsyncIterator[AccountLink]:
-        """Yield all links, or all of a commune. Raises Unavailable."""
-        async for row in self._rows(commune):
-            yield self._link(row)
+        """Yield all links, or all of a commune. Raises Unavailable, and GatewayError where none of
+        them opens: it is another key than theirs."""
+        async for row, value in self._rows(commune):
+            yield _link(row, value)
 
-    async def _rows(self, commune: str | None) -> AsyncIterator[StoredLink]:
-        after = ("", "")
+    async def _rows(self, commune: str | None) -> AsyncIterator[tuple[StoredLink, dict[str, Any]]]:
+        after, opened, closed = ("", ""), 0, 0
         while rows := await self.store.read(linked.links_page, commune, after, PAGE):
             for row in rows:
-                yield row
+                value = self._opened(row)
+                if value is None:
+                    closed += 1
+                    continue
+                opened += 1
+                yield row, value
             after = (rows[-1].commune, rows[-1].identity)
+        if closed and not opened:
+            raise GatewayError(say("other_link_key", count=closed))
 
     async def links_page(self, commune: str, after: str, limit: int) -> list[AccountLink]:
         """List links of a commune by identity, from after one on. Raises Unavailable."""
         rows = await self.store.read(linked.links_page, commune, (commune, after), limit)
-        return [self._link(row) for row in rows]
+        return self._links(rows)
 
     async def confirm(self, commune: str, identity: str, asked: str) -> AccountLink | None:
         """Let the proposed link that answers the request `asked` count; None where there is none.
         Raises Unavailable."""
 
         def meant(row: StoredLink) -> bool:
-            return self._opened(row).get("asked") == asked
+            return (self._opened(row) or {}).get("asked") == asked
 
         row = await self.store.write(linked.confirm, commune, identity, meant)
-        return None if row is None else self._link(row)
+        return None if row is None else next(iter(self._links([row])), None)
 
     async def unlink(
         self, commune: str, *, identity: str | None = None, account: str | None = None
@@ -193,26 +204,31 @@ class LinkRegister:
         how many. Raises Unavailable."""
         marks = []
         for mark, text in await self.store.read(linked.open_sessions):
-            request = self.cipher.unseal(f"link_session {mark}", text).get("request")
-            if request is not None and request["commune"] == commune:
-                marks.append(mark)
+            with suppress(ValueError):  # of another key: it opens nothing, and goes in time
+                request = self.cipher.unseal(f"link_session {mark}", text).get("request")
+                if request is not None and request["commune"] == commune:
+                    marks.append(mark)
         for mark in marks:
             await self.store.write(linked.close_session, mark)
         return len(marks)
 
-    def _link(self, row: StoredLink) -> AccountLink:
-        value = self._opened(row)
-        return AccountLink(
-            row.commune,
-            row.identity,
-            value["account"],
-            row.linked_at,
-            value["acr"],
-            value["claims"],
-        )
+    def _links(self, rows: Iterable[StoredLink]) -> list[AccountLink]:
+        read = ((row, self._opened(row)) for row in rows)
+        return [_link(row, value) for row, value in read if value is not None]
 
-    def _opened(self, row: StoredLink) -> dict[str, Any]:
-        return self.cipher.unseal(_place(row.commune, row.identity), row.sealed)
+    def _opened(self, row: StoredLink) -> dict[str, Any] | None:
+        """Return what a link holds; None for one that is damaged, or another key's."""
+        try:
+            return self.cipher.unseal(_place(row.commune, row.identity), row.sealed)
+        except ValueError:
+            log.error("link.damaged", commune=row.commune)
+            return None
+
+
+def _link(row: StoredLink, value: Mapping[str, Any]) -> AccountLink:
+    return AccountLink(
+        row.commune, row.identity, value["account"], row.linked_at, value["acr"], value["claims"]
+    )
 
 
 def _place(commune: str, identity: str) -> str:

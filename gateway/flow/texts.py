@@ -22,6 +22,11 @@ say = Messages(
     Text("no_request", "there is no request {id}", "", "il n'y a pas de demande {id}", ""),
     Text("several_requests", "{id} is the number of several requests: {ids}", "give one of these",
          "{id} est le numéro de plusieurs demandes : {ids}", "donner l'une de celles-ci"),
+    Text("other_link_key", "none of the {count} links opens",
+         "glc.openid.link_key may never change:"
+         " give the one with which they were made",
+         "aucun des {count} rattachements ne s'ouvre", "glc.openid.link_key ne doit jamais"
+         " changer : donner celle avec laquelle ils ont été faits"),
     Text("no_account", "no request of this account is here", "",
          "aucune demande de ce compte n'est ici", ""),
     Text("too_many_requests", "{count} requests are of this account, more than {most}", "",

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
 
 from gateway.core.lane_name import GruLane, PortalLane
-from gateway.core.sealing import Place
+from gateway.core.sealing import NotOpened, Place
 from gateway.store import blobs, departing, linked, sealed
 from gateway.store.decommission_tables import DECOMMISSION
 from gateway.store.departing import BatchResult
@@ -71,9 +71,13 @@ def store_markers(connection: Connection, name: str, commune: str) -> None:
 
 
 def read_markers(connection: Connection, name: str) -> list[str]:
-    """Return the markers that were put aside; none once their key is destroyed."""
+    """Return the markers that were put aside; none once their key is destroyed, or where they were
+    damaged: no search for them is possible then, and none is counted."""
     stored = select(DECOMMISSION.c.markers).where(DECOMMISSION.c.id == name)
-    text = sealed.unseal(connection, _place(name), connection.execute(stored).scalar())
+    try:
+        text = sealed.unseal(connection, _place(name), connection.execute(stored).scalar())
+    except NotOpened:
+        return []
     return [] if text is None else bytes.fromhex(text[::-1]).decode().splitlines()
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -20,9 +22,11 @@ from sqlalchemy import (
     update,
 )
 
-from gateway.core.sealing import Place
+from gateway.core.sealing import NotOpened, Place
 from gateway.store import nonces, sealed, tombstones
 from gateway.store.linked_tables import ACCOUNT_LINK, LINK_SESSION
+
+log = structlog.get_logger()
 
 #: A link that its commune's portal did not confirm is dropped after this.
 UNCONFIRMED = timedelta(hours=1)
@@ -186,7 +190,10 @@ def session(connection: Connection, mark: str, now: datetime) -> StoredSession |
     if row is None:
         return None
     found = StoredSession(*row)
-    text = sealed.unseal(connection, _session_place(mark), found.sealed)
+    try:
+        text = sealed.unseal(connection, _session_place(mark), found.sealed)
+    except NotOpened:
+        return None  # as one that is over: who has it signs in again
     return None if text is None else replace(found, sealed=text)
 
 
@@ -201,12 +208,13 @@ def session_answer(
 
 
 def open_sessions(connection: Connection) -> list[tuple[str, str]]:
-    """Return all sessions whose key is there: their mark, and what is sealed in them."""
+    """Return all sessions that open: their mark, and what is sealed in them."""
     found = []
     for row in connection.execute(select(LINK_SESSION.c.mark, LINK_SESSION.c.sealed)).all():
-        text = sealed.unseal(connection, _session_place(row.mark), row.sealed)
-        if text is not None:
-            found.append((row.mark, text))
+        with suppress(NotOpened):
+            text = sealed.unseal(connection, _session_place(row.mark), row.sealed)
+            if text is not None:
+                found.append((row.mark, text))
     return found
 
 
@@ -272,12 +280,17 @@ def _seal(connection: Connection, place: Place, text: str) -> str:
 
 
 def _opened(connection: Connection, rows: Iterable[Any]) -> list[StoredLink]:
-    """Return the links of these rows; not those whose key is destroyed."""
+    """Return the links of these rows; not those whose key is destroyed, nor those that are
+    damaged: one of these must not keep the others from anybody."""
     links = [StoredLink(*row) for row in rows]
     sealed.load_keys(connection, [one.sealed for one in links])
     found = []
     for one in links:
-        text = sealed.unseal(connection, _place(one.commune, one.identity), one.sealed)
+        try:
+            text = sealed.unseal(connection, _place(one.commune, one.identity), one.sealed)
+        except NotOpened:
+            log.error("link.damaged", commune=one.commune)
+            continue
         if text is not None:
             found.append(replace(one, sealed=text))
     return found

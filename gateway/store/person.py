@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Table, select
 
 from gateway.core.account import normal_account
+from gateway.core.sealing import NotOpened
 from gateway.store import accounts, requests, sealed, trail, untold
 from gateway.store.erasure_tables import ERASURE, SUSPECT, TARGET
 from gateway.store.tables import (
@@ -42,6 +43,8 @@ class HeldRequest:
     attempt: Rows
     passed_over: Rows
     erasure_target: Rows
+    #: What does not open, as `table.column id`: it was altered, and is empty here.
+    damaged: tuple[str, ...] = ()
 
 
 def requests_of(connection: Connection, account: str) -> list[str]:
@@ -79,45 +82,75 @@ def held(connection: Connection, request_id: str) -> HeldRequest | None:
     found = _rows(connection, REQUEST, REQUEST.c.id == request_id)
     if not found:
         return None
+    damaged: list[str] = []
     request = _named(found[0], account_of(connection, request_id))
+    if request["account"] is None and found[0]["sealed_account"] is not None:
+        damaged.append(f"request.account {request_id}")
     deliveries = _rows(connection, DELIVERY, DELIVERY.c.request_id == request_id)
     tried = ATTEMPT.c.delivery_id.in_([one["id"] for one in deliveries])
     looked = (PASSED_OVER.c[name] == request[name] for name in ("portal", "teleservice", "ref"))
     return HeldRequest(
         request,
         tuple(
-            {**one, "body": requests.event_body(connection, one["id"])}
+            {**one, "body": _opened(damaged, "event.body", one, requests.event_body, connection)}
             for one in _rows(connection, EVENT, EVENT.c.request_id == request_id)
         ),
-        _files(connection, request_id),
+        _files(connection, request_id, damaged),
         tuple(
-            {**one, "body": untold.body(connection, one["id"])}
+            {**one, "body": _opened(damaged, "untold.body", one, untold.body, connection)}
             for one in _rows(connection, UNTOLD, UNTOLD.c.request_id == request_id)
         ),
         _rows(connection, HEARD, HEARD.c.request_id == request_id),
         deliveries,
         tuple(
-            {**one, "answer": _answer(connection, request_id, one)}
+            {**one, "answer": _answer(connection, request_id, one, damaged)}
             for one in _rows(connection, ATTEMPT, tried)
         ),
         _rows(connection, PASSED_OVER, *looked),
         _rows(connection, TARGET, TARGET.c.request_id == request_id),
+        tuple(damaged),
     )
 
 
-def _files(connection: Connection, request_id: str) -> Rows:
-    rows = _rows(connection, ATTACHMENT, ATTACHMENT.c.request_id == request_id)
+def _opened(
+    damaged: list[str],
+    place: str,
+    row: Mapping[str, Any],
+    read: Callable[[Connection, str], Any],
+    connection: Connection,
+) -> Any:
+    """Return what is read of a row; None, and note it, where it does not open."""
+    try:
+        return read(connection, row["id"])
+    except (NotOpened, ValueError):
+        damaged.append(f"{place} {row['id']}")
+        return None
+
+
+def _files(connection: Connection, request_id: str, damaged: list[str]) -> Rows:
     names = [column.name for column in sealed.ATTACHMENT_COLUMNS]
-    files = [sealed.read_attachment(connection, [row[name] for name in names]) for row in rows]
-    return tuple(
-        {**row, "filename": file.filename, "sha256": file.sha256}
-        for row, file in zip(rows, files, strict=True)
-    )
+
+    def read(row: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            file = sealed.read_attachment(connection, [row[name] for name in names])
+        except (NotOpened, ValueError):
+            damaged.append(f"attachment.filename {row['id']}")
+            return {**row, "filename": "", "sha256": ""}
+        return {**row, "filename": file.filename, "sha256": file.sha256}
+
+    rows = _rows(connection, ATTACHMENT, ATTACHMENT.c.request_id == request_id)
+    return tuple(read(row) for row in rows)
 
 
-def _answer(connection: Connection, request_id: str, row: Mapping[str, Any]) -> str | None:
+def _answer(
+    connection: Connection, request_id: str, row: Mapping[str, Any], damaged: list[str]
+) -> str | None:
     place = sealed.attempt_answer(row["delivery_id"], row["started_at"], request_id)
-    return sealed.unseal(connection, place, row["answer"])
+    try:
+        return sealed.unseal(connection, place, row["answer"])
+    except NotOpened:
+        damaged.append(f"attempt.answer {row['id']}")
+        return None
 
 
 def record_export(

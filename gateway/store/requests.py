@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, select
 
 from gateway.core.request import EventKind
+from gateway.core.sealing import NotOpened
 from gateway.store import sealed, untold
 from gateway.store.outbox.rows import Delivery
 from gateway.store.reading import (
@@ -182,7 +183,11 @@ def answers(connection: Connection, request_id: str) -> list[StoredAnswer]:
     found = [StoredAnswer(*row) for row in rows]
     for n, one in enumerate(found):
         place = sealed.attempt_answer(one.delivery_id, one.started_at, request_id)
-        found[n] = replace(one, answer=sealed.unseal(connection, place, one.answer) or "")
+        try:
+            text = sealed.unseal(connection, place, one.answer)
+        except NotOpened as error:
+            text = str(error)
+        found[n] = replace(one, answer=text or "")
     return found
 
 

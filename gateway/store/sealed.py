@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from gateway.core import sealing
 from gateway.core.errors import Unavailable
 from gateway.core.messages import Message
 from gateway.core.request import Attachment
-from gateway.core.sealing import Place
+from gateway.core.sealing import NotOpened, Place
 from gateway.store import condemned, installation
 from gateway.store.dialect import among, micros
 from gateway.store.driver_errors import errors_named
@@ -165,7 +166,7 @@ def condemn(connection: Connection, request_ids: Sequence[str]) -> None:
     rows = connection.execute(select(REQUEST.c.key_id, REQUEST.c.sealed_account).where(mine)).all()
     keys = [row.key_id for row in rows if row.key_id is not None]
     # An account may have a key of its own.
-    keys += [sealing.key_id_of(row.sealed_account) for row in rows if row.sealed_account]
+    keys += _key_ids(row.sealed_account for row in rows)
     if keys:
         condemned.condemn(connection, keys)
         connection.execute(update(REQUEST).where(mine).values(key_id=None, sealed_account=None))
@@ -179,10 +180,18 @@ def count_lost(connection: Connection, key_ids: Sequence[str]) -> int:
 
 def condemn_keys_of(connection: Connection, texts: Iterable[str | None]) -> None:
     """As `condemn`, for sealed texts that have keys of their own."""
-    condemned.condemn(
-        connection,
-        [sealing.key_id_of(one) for one in texts if one is not None and is_sealed(one)],
-    )
+    condemned.condemn(connection, _key_ids(texts))
+
+
+def _key_ids(texts: Iterable[str | None]) -> list[str]:
+    """Return the ids of the keys of these texts. One that is damaged so far that it names no key is
+    left out: it must not keep its row from going."""
+    found = []
+    for one in texts:
+        if one is not None and is_sealed(one):
+            with suppress(NotOpened):
+                found.append(sealing.key_id_of(one))
+    return found
 
 
 def address(connection: Connection, request_id: str, sha256: str) -> str:

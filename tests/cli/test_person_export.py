@@ -13,12 +13,15 @@ from sqlmodel import SQLModel
 
 from gateway.cli.setting import load_settings
 from gateway.contracts.person_page import page_head, page_part
+from gateway.flow import sealing
 from gateway.flow.person import HeldPerson
 from gateway.store.engine import Database
 from gateway.store.erasure_tables import ERASURE, SUSPECT
 from gateway.store.person import HeldRequest
+from gateway.store.tables import BLOB
 from tests.builders import NOW
 from tests.cli.conftest import MAPPINGS, Home
+from tests.store.test_damaged import damage
 from tests.store.test_person import ACCOUNT, MARK, PHOTO, marked, planted
 
 BY = ("--by", "Ana Inventée", "--why", "demande 2026-12")
@@ -72,6 +75,32 @@ def _export(home: Home, to: Path) -> dict[str, Any]:
     assert told.exit_code == 0, told.output
     data: dict[str, Any] = json.loads((to / "donnees.json").read_text("utf-8"))
     return data
+
+
+def test_a_file_that_does_not_open_is_named_and_the_rest_is_given(
+    home: Home, template: Path, tmp_path: Path
+) -> None:
+    settings = load_settings(home.config, MAPPINGS).settings
+    settings.data_dir.mkdir(0o700)
+    shutil.copyfile(template, settings.data_dir / "gateway.db")
+    database = Database(settings.database.get_secret_value(), sealing.open_sealer(settings))
+    try:
+        asyncio.run(sealing.bind(database, settings))
+        asyncio.run(planted(database))
+        asyncio.run(database.write(damage, BLOB.c.key))
+    finally:
+        database.close()
+    to = tmp_path / "acces"
+    told = home.run("person", "export", "--account", ACCOUNT, "--to", str(to), "--json", *BY)
+    assert told.exit_code == 1, told.output
+    (place,) = json.loads(told.stdout)["damaged"]
+    assert place in told.stderr
+    data = json.loads((to / "donnees.json").read_text("utf-8"))
+    assert data["requests"][0]["damaged"] == [place]
+    assert MARK in str(data["requests"][0]["event"])
+    page = (to / "donnees.html").read_text("utf-8")
+    assert f"Illisible dans la base (1) :</strong> {place}" in page
+    assert [*(to / "fichiers").iterdir()] == []
 
 
 def _rows(data: dict[str, Any]) -> Keys:
