@@ -57,6 +57,7 @@ class LeavingCommune:
     insee: str
     name: str
     portal: str
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +144,15 @@ def _leaving(
     database: Database, parts: CatalogueParts, config: Path, mappings: Path, insee: str
 ) -> LeavingCommune:
     one = asyncio.run(read_connected(database, parts, config, mappings)).get(insee)
-    return LeavingCommune(one.insee, one.name, one.portal)
+    codes = () if one.commune is None else tuple(sorted(one.commune.codes))
+    return LeavingCommune(one.insee, one.name, one.portal, codes)
 
 
 def _print_plan(
     database: Database, who: LeavingCommune, terms: LeavingTerms, *, plan: bool, as_json: bool
 ) -> None:
     """Say what would happen. With `as_json` only where nothing but the `plan` is wanted."""
-    work = asyncio.run(database.read(departing.count_owed, who.insee, who.portal))
+    work = asyncio.run(database.read(departing.count_owed, who.insee))
     if as_json:
         if plan:
             shown = {"name": who.name, "portal": who.portal, **asdict(terms)}
@@ -208,6 +210,7 @@ def _order(
         stop_at=terms.stop_at or now,
         drain=terms.drain,
         tell=terms.tell,
+        codes=who.codes,
     )
     asyncio.run(ending.announce(database, one))
     if not as_json:
@@ -248,7 +251,7 @@ def _standing(database: Database, one: Decommission) -> Message:
         case DecommissionStep.ANNOUNCED:
             return say("step_announced", at=shown_time(one.stop_at))
         case DecommissionStep.DRAINING:
-            work = asyncio.run(database.read(departing.count_owed, one.commune, one.portal))
+            work = asyncio.run(database.read(departing.count_owed, one.commune))
             left = work.under_way + work.person + work.erasures
             return say("step_draining", at=shown_time(one.drain_until), left=left)
         case DecommissionStep.TELLING:
@@ -261,7 +264,7 @@ def _standing(database: Database, one: Decommission) -> Message:
 
 
 def _left(database: Database, one: Decommission) -> dict[str, int]:
-    rows = asyncio.run(database.read(departed.rows_left, one.commune, one.portal))
+    rows = asyncio.run(database.read(departed.rows_left, one.commune, one.codes))
     return {
         "left": sum(rows.values()),
         "objects": asyncio.run(database.read(departed.objects_left, one.id)),

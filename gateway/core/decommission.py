@@ -48,12 +48,14 @@ GONE = SETTLED - {DecommissionStep.TELLING}
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """A commune that leaves, or has left. `closed_at` is None until nothing is taken any more."""
+    """A commune that leaves, or has left. `closed_at` is None until nothing is taken any more.
+    `codes` are INSEE codes beside `commune` that mean it as well."""
 
     commune: str
     name: str
     step: DecommissionStep
     closed_at: datetime | None = None
+    codes: tuple[str, ...] = ()
 
 
 class Handover(StrEnum):

@@ -88,7 +88,7 @@ async def _judged(
     served = await push_signed(stage, other, None)
     story.say("villeurbanne", say("goes_on_as_before"))
     database = watch.database
-    rows = await database.read(departed.rows_left, BRON, _PORTAL)
+    rows = await database.read(departed.rows_left, BRON)
     one = await database.read(decommissions.current, BRON)
     objects = 0 if one is None else await database.read(departed.objects_left, one.id)
     found = files_with_marker(stage)

@@ -107,7 +107,10 @@ class Decommissioner:
         now = self.environment.now()
         if now < one.stop_at:
             return False
-        return await self.store.write(decommissions.advance, one, DecommissionStep.DRAINING, now)
+        catalogue = self.far_ends.catalogue
+        found = catalogue.communes.get(one.commune) or catalogue.unreleased.get(one.commune)
+        codes = one.codes if found is None else tuple(sorted(found.codes))
+        return await self.store.write(decommission_steps.close, one, codes, now)
 
     async def _write_to(self, one: Decommission) -> None:
         """Tell the commune's contacts by mail, once; a relay that is away is tried again."""
@@ -131,7 +134,7 @@ class Decommissioner:
         now = self.environment.now()
         if not _is_known(one.closed_at, now, self.settle):
             return False
-        owed = await self.store.read(departing.count_owed, one.commune, one.portal)
+        owed = await self.store.read(departing.count_owed, one.commune)
         left = owed.waiting + owed.person + owed.reports + owed.erasures
         if left and now < one.drain_until:
             return False
@@ -153,8 +156,8 @@ class Decommissioner:
 
     async def _settled(self, one: Decommission) -> bool:
         """Drop what did not go, and owe the portal the last words. Is all of it done?"""
-        lane = str(PortalLane(one.portal, one.commune))
         after = ""
+        portals = {one.portal, *await self.store.read(departing.portals_of, one.commune)}
         while True:
             now = self.environment.now()
             done = await self.store.write(
@@ -164,11 +167,12 @@ class Decommissioner:
                 break
             after = done
             self.environment.crash("decommission.settled")
-            self.wake(lane)
+            for portal in portals:
+                self.wake(str(PortalLane(portal, one.commune)))
             await self.environment.sleep(PAUSE)
         if after:
             return False  # some of them may have been passed over
-        return not await self.store.read(departing.unsettled, one.commune, one.portal)
+        return not await self.store.read(departing.unsettled, one.commune)
 
     async def _erase(self, one: Decommission) -> bool:
         now = self.environment.now()
@@ -211,7 +215,7 @@ class Decommissioner:
             found = await search(self.store, self.far_ends.catalogue.settings, texts)
         except OSError as error:
             found = [f"not searched: {type(error).__name__}"]
-        rows = await self.store.read(departed.rows_left, one.commune, one.portal)
+        rows = await self.store.read(departed.rows_left, one.commune, one.codes)
         left = {name: number for name, number in rows.items() if number}
         if left or found:
             log.error("decommission.left", commune=one.commune, rows=left, places=found)

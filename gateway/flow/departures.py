@@ -33,6 +33,7 @@ class Departures:
 
     environment: Environment
     known: Mapping[str, Departure] = field(default_factory=dict)
+    _by_code: Mapping[str, str] = field(default_factory=dict, init=False)
     _read_at: float = field(default=float("-inf"), init=False)
 
     async def refresh(self, store: Store) -> None:
@@ -40,7 +41,15 @@ class Departures:
         begun = self.environment.monotonic()
         found = await store.read(decommissions.every)
         self.known = {one.commune: one.departure for one in found}
+        self._by_code = {code: one.commune for one in found for code in one.codes}
         self._read_at = begun
+
+    def commune_of(self, code: str, catalogue: Catalogue) -> str:
+        """Return the commune of a code, as `Catalogue.insee` does: one that is served, or one that
+        has left and had this code as well; else `code` itself."""
+        found = catalogue.insee(code)
+        served = found != code or found in catalogue.communes or found in catalogue.unreleased
+        return found if served else self._by_code.get(code, code)
 
     async def check(self, store: Store, commune: str) -> None:
         """As `check_open`, by what the database says now or said a moment ago. Raises Rejected,

@@ -157,7 +157,8 @@ class DueReader:
 
     def _routed(self, portal: str, commune: str, teleservice: Teleservice) -> str | None:
         """Return None, or the code of the refusal."""
-        if self.far_ends.departures.is_closed(commune):
+        departures = self.far_ends.departures
+        if departures.is_closed(departures.commune_of(commune, self.catalogue)):
             return LEFT
         try:
             self.catalogue.route(portal, commune, teleservice.slug)

@@ -91,8 +91,10 @@ class Intake:
         """Find the form and route of a call. Raises Rejected as `Catalogue.route` does, and 410 for
         a commune that is gone."""
         catalogue, departures = self.far_ends.catalogue, self.far_ends.departures
-        if commune is not None and departures.is_gone(commune):
-            raise departures.refusal(commune)
+        if commune is not None:
+            one = departures.commune_of(commune, catalogue)
+            if departures.is_gone(one):
+                raise departures.refusal(one)
         route = None if commune is None else catalogue.route(sender.portal, commune, slug)
         return CallTarget(sender, catalogue.teleservice(sender.portal, slug), route, catalogue)
 
@@ -184,6 +186,8 @@ class Intake:
         told = partial(self.far_ends.catalogue.commune_of, teleservice, formdata.document, commune)
         try:
             commune = await beside(formdata.size, told)
+            catalogue = self.far_ends.catalogue
+            commune = self.far_ends.departures.commune_of(commune, catalogue)
             if not sender.may(commune):
                 raise Rejected(403, "other_commune", "Cette clé n'est pas celle de la commune.")
             self.far_ends.departures.check_open(commune)

@@ -65,6 +65,12 @@ class PivotRefusal(Rejected):
         return found
 
 
+def left() -> PivotRefusal:
+    """Return the refusal of a commune that leaves, or has left."""
+    text = "La commune n'est plus raccordée à la passerelle : rien n'est plus pris ni remis."
+    return PivotRefusal(410, "commune_left", text)
+
+
 @dataclass(frozen=True, slots=True)
 class PivotDesk:
     """Serves half-connectors. One per process."""
@@ -88,6 +94,15 @@ class PivotDesk:
         """Return the GRU of this name that is given links to files; None when there is none."""
         found = self._adapter(name)
         return None if found is None or found[1].links is None else (found[0], found[1].links)
+
+    def has_left(self, name: str) -> bool:
+        """Has the commune of this half-connector left? Its secrets prove nothing any more."""
+        return self.far_ends.departures.is_gone(name.partition(".")[0])
+
+    def check_open(self, gru: Gru) -> None:
+        """Raises PivotRefusal 410 when nothing of this commune is taken any more."""
+        if self.far_ends.departures.is_settled(gru.commune):
+            raise left()
 
     def _adapter(self, name: str) -> tuple[Gru, Adapter] | None:
         insee, _, instance = name.partition(".")

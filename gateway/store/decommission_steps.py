@@ -14,13 +14,22 @@ from gateway.store.decommissions import Decommission
 from gateway.store.outbox import lanes
 
 
+def close(connection: Connection, one: Decommission, codes: tuple[str, ...], now: datetime) -> bool:
+    """Move on to taking nothing any more, for none of the commune's codes."""
+    moved = decommissions.advance(connection, one, DecommissionStep.DRAINING, now)
+    if moved:
+        decommissions.note_codes(connection, one, codes)
+    return moved
+
+
 def begin_telling(connection: Connection, one: Decommission, now: datetime) -> bool:
     """Move on to telling the portal: nothing goes to a GRU from here on. The lane to the portal
     goes, also where a person had paused the commune."""
     moved = decommissions.advance(connection, one, DecommissionStep.TELLING, now)
     if moved:
         departing.pause_grus(connection, one.commune)
-        lanes.resume(connection, str(PortalLane(one.portal, one.commune)), now)
+        for portal in {one.portal, *departing.portals_of(connection, one.commune)}:
+            lanes.resume(connection, str(PortalLane(portal, one.commune)), now)
     return moved
 
 
@@ -33,8 +42,7 @@ def settle_some(
     limit: int,
 ) -> str | None:
     """Settle some requests, and count it; return the last id, None for none."""
-    of = (one.commune, one.name, one.portal)
-    done = departing.settle(connection, *of, new_id, now, after, limit)
+    done = departing.settle(connection, one.commune, one.name, new_id, now, after, limit)
     if done is None:
         return None
     decommissions.count(connection, one, done.numbers)
@@ -62,7 +70,7 @@ def delete_some(connection: Connection, one: Decommission, after: str, limit: in
 
 def delete_rest(connection: Connection, one: Decommission) -> None:
     """Delete what is there beside requests, and count it."""
-    numbers = departed.delete_rest(connection, one.commune, one.portal)
+    numbers = departed.delete_rest(connection, one.commune, one.codes)
     decommissions.count(connection, one, numbers)
 
 

@@ -14,7 +14,7 @@ _CURRENT = text("reopened_at IS NULL AND step <> 'cancelled'")
 
 class DecommissionRow(SQLModel, table=True):
     """One commune's end. `drain` and `tell` bound two steps, in seconds. `counts` is JSON. A
-    commune that is connected again has `reopened_at`."""
+    commune that is connected again has `reopened_at`. `codes` are its further INSEE codes."""
 
     __tablename__ = "decommission"
     id: str = Field(primary_key=True)
@@ -35,6 +35,7 @@ class DecommissionRow(SQLModel, table=True):
     reopened_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
     counts: str = Field(default="{}", sa_column=Column(Text, nullable=False))
     markers: str | None = Field(default=None, sa_column=Column(Text))
+    codes: str | None = Field(default=None, sa_column=Column(Text))
 
     __table_args__ = (
         CheckConstraint(

@@ -23,7 +23,8 @@ STREAM = "decommission"
 @dataclass(frozen=True, slots=True)
 class Decommission:
     """One commune's end. `drain` and `tell` bound two steps, in seconds. `counts` are numbers by
-    word. `reopened_at`: the commune is connected again."""
+    word. `reopened_at`: the commune is connected again. `codes` are INSEE codes beside `commune`
+    that mean it as well."""
 
     id: str
     commune: str
@@ -41,6 +42,7 @@ class Decommission:
     erasing_at: datetime | None = None
     ended_at: datetime | None = None
     reopened_at: datetime | None = None
+    codes: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -59,7 +61,7 @@ class Decommission:
 
     @property
     def departure(self) -> Departure:
-        return Departure(self.commune, self.name, self.step, self.closed_at)
+        return Departure(self.commune, self.name, self.step, self.closed_at, self.codes)
 
 
 _COLUMNS = tuple(DECOMMISSION.c[name] for name in Decommission.__slots__)
@@ -83,6 +85,7 @@ def announce(connection: Connection, one: Decommission) -> None:
         raise Conflict(say("leaves_already", commune=one.commune, id=known.id))
     values = {name: getattr(one, name) for name in Decommission.__slots__}
     values |= {"step": one.step.value, "counts": json.dumps(dict(one.counts))}
+    values["codes"] = " ".join(one.codes)
     connection.execute(insert(DECOMMISSION).values(**values))
     data = {
         "decommission": one.id,
@@ -155,6 +158,12 @@ def count(connection: Connection, one: Decommission, more: Mapping[str, int]) ->
     )
 
 
+def note_codes(connection: Connection, one: Decommission, codes: tuple[str, ...]) -> None:
+    """Note the further codes of a commune that leaves, as they are when it closes."""
+    mine = DECOMMISSION.c.id == one.id
+    connection.execute(update(DECOMMISSION).where(mine).values(codes=" ".join(codes)))
+
+
 def cancel(connection: Connection, commune: str, by: str, now: datetime) -> Decommission:
     """Give a decommission up. Raises NotFound, and Conflict once anything was dropped."""
     one = _known(connection, commune)
@@ -223,4 +232,5 @@ def _read(row: Any) -> Decommission:
     values = dict(zip(Decommission.__slots__, row, strict=True))
     values["step"] = DecommissionStep(values["step"])
     values["counts"] = json.loads(values["counts"])
+    values["codes"] = tuple((values["codes"] or "").split())
     return Decommission(**values)

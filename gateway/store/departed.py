@@ -6,11 +6,12 @@ are empty and prove their erasure, and the trail.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, or_, select, update
 
-from gateway.core.lane_name import GruLane, PortalLane
+from gateway.core.lane_name import GruLane, portal_far_end
 from gateway.core.sealing import NotOpened, Place
 from gateway.store import blobs, departing, linked, sealed
 from gateway.store.decommission_tables import DECOMMISSION
@@ -142,18 +143,19 @@ def delete_requests(
     return BatchResult(ids[-1], {"requests": len(ids), "files": len(addresses)})
 
 
-def delete_rest(connection: Connection, commune: str, portal: str) -> dict[str, int]:
-    """Delete what a commune has beside its requests: links, calls about unknown numbers, what its
-    lanes and timers remember."""
+def delete_rest(connection: Connection, commune: str, codes: Sequence[str] = ()) -> dict[str, int]:
+    """Delete what a commune has beside its requests: links, calls about unknown numbers, what was
+    passed over for one of its `codes`, what its lanes and timers remember."""
     early = connection.execute(
         delete(UNTOLD).where(UNTOLD.c.commune == commune).returning(UNTOLD.c.body)
     ).scalars()
     sealed.condemn_keys_of(connection, early.all())
     links = linked.drop_commune(connection, commune)
-    for table in (CONNECTED, PASSED_OVER, APPLIED_FILE):
+    for table in (CONNECTED, APPLIED_FILE):
         connection.execute(delete(table).where(table.c.commune == commune))
+    connection.execute(delete(PASSED_OVER).where(PASSED_OVER.c.commune.in_([commune, *codes])))
     for column in (LANE.c.name, CURSOR.c.name, TICK.c.job):
-        connection.execute(delete(column.table).where(_names(column, commune, portal)))
+        connection.execute(delete(column.table).where(_names(column, commune)))
     own = or_(
         NONCE.c.key.startswith(f"commune:{commune}:", autoescape=True),
         NONCE.c.key.startswith(f"link request {commune} ", autoescape=True),
@@ -163,7 +165,7 @@ def delete_rest(connection: Connection, commune: str, portal: str) -> dict[str, 
     return {"links": links}
 
 
-def rows_left(connection: Connection, commune: str, portal: str) -> dict[str, int]:
+def rows_left(connection: Connection, commune: str, codes: Sequence[str] = ()) -> dict[str, int]:
     """Count the rows about a commune by table, but for those that prove erasures."""
     mine = (REQUEST.c.commune == commune, ~_KEPT)
     counted = {"request": select(func.count()).where(*mine)}
@@ -178,9 +180,10 @@ def rows_left(connection: Connection, commune: str, portal: str) -> dict[str, in
     )
     every = select(func.count())
     for table in (UNTOLD, CONNECTED, PASSED_OVER, ACCOUNT_LINK, APPLIED_FILE):
-        counted[table.name] = every.select_from(table).where(table.c.commune == commune)
+        meant = [commune, *codes] if table is PASSED_OVER else [commune]
+        counted[table.name] = every.select_from(table).where(table.c.commune.in_(meant))
     for column in (LANE.c.name, CURSOR.c.name):
-        named = _names(column, commune, portal)
+        named = _names(column, commune)
         counted[column.table.name] = every.select_from(column.table).where(named)
     return {name: departing.number(connection, one) for name, one in counted.items()}
 
@@ -201,12 +204,14 @@ def objects_left(connection: Connection, name: str) -> int:
     )
 
 
-def _names(column: Any, commune: str, portal: str) -> ColumnElement[bool]:
-    """Does a name of a lane, cursor or timer hold that of one of the commune's lanes?"""
-    lane = str(PortalLane(portal, commune))
+def _names(column: Any, commune: str) -> ColumnElement[bool]:
+    """Does a name of a lane, cursor or timer hold that of one of the commune's lanes, to whichever
+    portal?"""
     return or_(
         column.contains(str(GruLane(commune, "")), autoescape=True),
-        column == lane,
-        column.contains(f" {lane}", autoescape=True),
+        and_(
+            column.contains(portal_far_end(""), autoescape=True),
+            column.endswith(f":{commune}", autoescape=True),
+        ),
         column.in_((f"release:{commune}", f"release:{commune}:former")),
     )

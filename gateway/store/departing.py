@@ -85,25 +85,24 @@ class BatchResult:
     numbers: Mapping[str, int]
 
 
-def count_owed(connection: Connection, commune: str, portal: str) -> OpenWork:
+def count_owed(connection: Connection, commune: str) -> OpenWork:
     """Count what a commune leaves open."""
     mine = REQUEST.c.commune == commune
-    lane = str(PortalLane(portal, commune))
     open_ = (mine, REQUEST.c.status.not_in([one.value for one in ENDED]))
     deliveries = connection.execute(
-        select(DELIVERY.c.lane, DELIVERY.c.kind, DELIVERY.c.state, func.count())
+        select(DELIVERY.c.kind, DELIVERY.c.state, func.count())
         .join(REQUEST, REQUEST.c.id == DELIVERY.c.request_id)
         .where(mine, DELIVERY.c.state.not_in(_SETTLED))
-        .group_by(DELIVERY.c.lane, DELIVERY.c.kind, DELIVERY.c.state)
+        .group_by(DELIVERY.c.kind, DELIVERY.c.state)
     ).all()
     numbers = dict.fromkeys(("waiting", "person", "reports", "erasures"), 0)
-    for to, kind, state, many in deliveries:
+    for kind, state, many in deliveries:
         if kind == Kind.ERASE.value:
             numbers["erasures"] += many
         elif state in _PERSON:
             numbers["person"] += many
         else:
-            numbers["reports" if to == lane else "waiting"] += many
+            numbers["reports" if kind == Kind.REPORT.value else "waiting"] += many
     return OpenWork(
         requests=number(connection, select(func.count()).where(mine, ~proves_erasure())),
         open=number(connection, select(func.count()).where(*open_, REQUEST.c.erased_at.is_(None))),
@@ -143,7 +142,6 @@ def settle(
     connection: Connection,
     commune: str,
     name: str,
-    portal: str,
     new_id: Callable[[], str],
     now: datetime,
     after: str,
@@ -160,7 +158,7 @@ def settle(
         limit,
         REQUEST.c.commune == commune,
         REQUEST.c.id > after,
-        _unsettled(portal, commune),
+        _unsettled(),
         ~_sending(),
     )
     if not ids:
@@ -170,25 +168,33 @@ def settle(
     numbers = {"dropped": 0, "to_tell": 0, "erasures_owed": 0}
     for request_id in ids:
         row = connection.execute(
-            select(REQUEST.c.status, REQUEST.c.gru_reference, REQUEST.c.erased_at).where(
-                REQUEST.c.id == request_id
-            )
+            select(
+                REQUEST.c.status, REQUEST.c.gru_reference, REQUEST.c.erased_at, REQUEST.c.portal
+            ).where(REQUEST.c.id == request_id)
         ).one()
+        # That of the request: the commune may have moved to another portal since.
+        lane = str(PortalLane(row.portal, commune))
         handover = _handover(connection, request_id)
-        dropped, erasures, amended = _drop_deliveries(connection, request_id, portal, commune, now)
+        dropped, erasures, amended = _drop_deliveries(connection, request_id, lane, now)
         numbers["dropped"] += dropped
         numbers["erasures_owed"] += erasures
         if row.erased_at is not None or Status(row.status) in ENDED:
             continue
         last = farewell(name, day, handover, row.gru_reference, dropped=amended)
-        numbers["to_tell"] += _owe(connection, request_id, portal, commune, last, new_id, now)
+        numbers["to_tell"] += _owe(connection, request_id, lane, last, new_id, now)
     return BatchResult(ids[-1], numbers)
 
 
-def unsettled(connection: Connection, commune: str, portal: str) -> int:
+def unsettled(connection: Connection, commune: str) -> int:
     """Count the requests of which something is still to be dropped or said."""
     mine = REQUEST.c.commune == commune
-    return number(connection, select(func.count()).where(mine, _unsettled(portal, commune)))
+    return number(connection, select(func.count()).where(mine, _unsettled()))
+
+
+def portals_of(connection: Connection, commune: str) -> list[str]:
+    """List the portals that a commune's requests came from."""
+    found = select(REQUEST.c.portal).where(REQUEST.c.commune == commune).distinct()
+    return sorted(connection.execute(found).scalars())
 
 
 def untold_reports(connection: Connection, commune: str) -> int:
@@ -242,7 +248,7 @@ def withdraw_release(connection: Connection, commune: str, now: datetime) -> Non
     connection.execute(delete(APPLIED_FILE).where(APPLIED_FILE.c.commune == commune))
 
 
-def _unsettled(portal: str, commune: str) -> ColumnElement[bool]:
+def _unsettled() -> ColumnElement[bool]:
     """Is anything to be dropped of a request, or to be said of it?"""
     last = exists().where(
         EVENT.c.request_id == REQUEST.c.id, EVENT.c.origin == "gateway", EVENT.c.key == LAST
@@ -250,14 +256,12 @@ def _unsettled(portal: str, commune: str) -> ColumnElement[bool]:
     unsaid = and_(
         REQUEST.c.status.not_in([one.value for one in ENDED]), REQUEST.c.erased_at.is_(None), ~last
     )
-    return or_(
-        unsaid, exists().where(DELIVERY.c.request_id == REQUEST.c.id, _droppable(portal, commune))
-    )
+    return or_(unsaid, exists().where(DELIVERY.c.request_id == REQUEST.c.id, _droppable()))
 
 
-def _droppable(portal: str, commune: str) -> ColumnElement[bool]:
+def _droppable() -> ColumnElement[bool]:
     """Everything to the GRU, and what blocks a report to the portal."""
-    to_portal = DELIVERY.c.lane == str(PortalLane(portal, commune))
+    to_portal = DELIVERY.c.kind == Kind.REPORT.value
     stuck = and_(to_portal, DELIVERY.c.state.in_(_PERSON), ~_is_last())
     rest = and_(~to_portal, DELIVERY.c.state.not_in([*_SETTLED, State.SENDING.value]))
     return or_(stuck, rest)
@@ -279,17 +283,17 @@ def _sending() -> ColumnElement[bool]:
 
 
 def _drop_deliveries(
-    connection: Connection, request_id: str, portal: str, commune: str, now: datetime
+    connection: Connection, request_id: str, lane: str, now: datetime
 ) -> tuple[int, int, bool]:
     """Drop deliveries; return how many, how many of them were erasures, and was it something that
     the citizen added?"""
     rows = connection.execute(
         _dropping(now)
-        .where(DELIVERY.c.request_id == request_id, _droppable(portal, commune))
+        .where(DELIVERY.c.request_id == request_id, _droppable())
         .returning(DELIVERY.c.kind)
     ).all()
     kinds = [row.kind for row in rows]
-    promote(connection, [(request_id, str(PortalLane(portal, commune)))])
+    promote(connection, [(request_id, lane)])
     return len(kinds), kinds.count(Kind.ERASE.value), Kind.AMEND.value in kinds
 
 
@@ -320,8 +324,7 @@ def _handover(connection: Connection, request_id: str) -> Handover:
 def _owe(
     connection: Connection,
     request_id: str,
-    portal: str,
-    commune: str,
+    lane: str,
     last: Farewell,
     new_id: Callable[[], str],
     now: datetime,
@@ -337,7 +340,7 @@ def _owe(
         event_id=new_id(),
         delivery_id=new_id(),
         request_id=request_id,
-        lane=str(PortalLane(portal, commune)),
+        lane=lane,
         origin="gateway",
         key=LAST,
         at=now,

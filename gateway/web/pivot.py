@@ -54,7 +54,7 @@ After = Annotated[str, Query(description="The last `seq` that was read; 0 for al
 Limit = Annotated[str, Query(description="So many at most: 1 to 100.")]
 #: Words that these calls never answer, though others of the same status may.
 _NOT_OF_CHANGES = frozenset({"invalid_query", "unknown_file", "not_found", "no_mailbox"})
-_NOT_OF_CLAIMS = frozenset({"invalid_query", "key_conflict", "document_too_large"})
+_NOT_OF_CLAIMS = frozenset({"invalid_query", "key_conflict", "document_too_large", "erased"})
 #: The remedies by the kind of an error in a body; the document has the rest.
 _REMEDIES = {
     "extra_forbidden": "Ce champ n'est pas du contrat : l'ôter, ou corriger son nom.",
@@ -112,7 +112,7 @@ def pivot_router(web: Web) -> APIRouter:
         "/mailbox/claim",
         responses={
             200: {"model": ClaimAnswer},
-            **pivot_failures(400, 401, 408, 409, 413, 503, never=_NOT_OF_CLAIMS),
+            **pivot_failures(400, 401, 408, 409, 410, 413, 503, never=_NOT_OF_CLAIMS),
         },
         openapi_extra=takes_told(PivotClaim),
         operation_id="claim",
@@ -128,7 +128,7 @@ def pivot_router(web: Web) -> APIRouter:
         "/events",
         responses={
             200: {"model": EventsPage},
-            **pivot_failures(400, 401, 503, never={"invalid_body"}),
+            **pivot_failures(400, 401, 410, 503, never={"invalid_body", "erased"}),
         },
         openapi_extra=CALLED,
         operation_id="events",
@@ -143,7 +143,7 @@ def pivot_router(web: Web) -> APIRouter:
         _FILE,
         responses={
             200: FILE_HEADERS,
-            **pivot_failures(403, 404, 410, 503, never={"no_route"}),
+            **pivot_failures(403, 404, 410, 503, never={"no_route", "commune_left"}),
         },
         operation_id="look_at_file",
         openapi_extra=SHOWS_LINK,
@@ -155,7 +155,10 @@ def pivot_router(web: Web) -> APIRouter:
 
     @router.get(
         _FILE,
-        responses={**FILE, **pivot_failures(403, 404, 410, 416, 503, never={"no_route"})},
+        responses={
+            **FILE,
+            **pivot_failures(403, 404, 410, 416, 503, never={"no_route", "commune_left"}),
+        },
         operation_id="read_file",
         openapi_extra=READS_LINK,
         response_class=StreamingResponse,
@@ -197,6 +200,7 @@ class _Calls:
 
     async def change(self, request: Request, reference: str) -> Response:
         gru, _ = self.proven(request)
+        self.desk.check_open(gru)
         told = await self.body(request, gru, PivotChange)
         known = await self.desk.record_change(gru, reference, told)
         receipt = ChangeReceipt(reference=reference, key=told.key, known=known)

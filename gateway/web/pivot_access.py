@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote
 from starlette.requests import Request
 
 from gateway.catalogue.catalogue import Gru
-from gateway.flow.pivot import PivotDesk, PivotRefusal
+from gateway.flow.pivot import PivotDesk, PivotRefusal, left
 from gateway.sdk.links import FileLinks, link_signatures
 from gateway.sdk.pivot import PivotClient
 from gateway.web.body import read_body
@@ -40,9 +40,12 @@ class TokenRefusal(Exception):
 
 
 def client_of(desk: PivotDesk, request: Request, now: datetime) -> tuple[Gru, PivotClient]:
-    """Return the half-connector that a call's token proves. Raises PivotRefusal 401."""
+    """Return the half-connector that a call's token proves. Raises PivotRefusal 401; 410 for one
+    whose commune has left, which proves nothing any more and is told nothing else."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     name, until = _read(token.strip())
+    if desk.has_left(name):
+        raise left()
     found = desk.client(name)
     secrets = _NOBODY if found is None else found[1].secrets
     good = _is_one(token.strip(), [make_token(one, name, until) for one in secrets])

@@ -137,7 +137,7 @@ class _Calls:
 
     async def state(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
         departures = self.engine.far_ends.departures
-        if insee is not None and departures.is_gone(insee):
+        if insee is not None and departures.is_gone(departures.commune_of(insee, self.catalogue)):
             self._check_open(insee, "state")
         target = self.intake.target(self._proven(request, insee, slug), insee, slug)
         state, owed = await self.intake.state(target, ref)
@@ -152,9 +152,12 @@ class _Calls:
         """Raises Rejected 410 for a commune that has left. Its keys prove nothing any more, so it
         is said to anybody, and nothing of the call is read."""
         departures = self.engine.far_ends.departures
-        if insee is not None and departures.is_closed(insee):
+        if insee is None:
+            return
+        commune = departures.commune_of(insee, self.catalogue)
+        if departures.is_closed(commune):
             self.web.metrics.departed(kind)
-            raise departures.refusal(insee)
+            raise departures.refusal(commune)
 
     def _proven(self, request: Request, insee: str | None, slug: str) -> Sender:
         """Return the sender, proven before any of the body is read."""

@@ -124,7 +124,7 @@ async def test_one_that_was_handed_over_one_that_waits_and_one_that_nobody_knows
         assert "ne lui a pas été transmise" in last["message"]
         assert len(rig.told(other)) == 1, "another commune's request is told nothing"
         assert await places_of(rig, MARKER, *known) == []
-        left = await rig.database.read(departed.rows_left, BRON, "toodego")
+        left = await rig.database.read(departed.rows_left, BRON)
         assert set(left.values()) == {0}
         assert (await rig.the(elsewhere)).state is State.DONE
         assert BRON not in rig.engine.catalogue.communes
@@ -183,7 +183,7 @@ async def test_it_does_not_end_while_anything_is_found(rig: Rig, tmp_path: Path)
             await rig.engine.follow_departures(1)
             await rig.engine.decommissioner.advance()
             rig.advance(30)
-            rows = await rig.database.read(departed.rows_left, BRON, "toodego")
+            rows = await rig.database.read(departed.rows_left, BRON)
             return not any(rows.values()) and await step(rig) is DecommissionStep.ERASING
 
         await rig.until(erased)

@@ -9,12 +9,22 @@ import pytest
 from sqlalchemy import Connection, insert, update
 
 from gateway.core.decommission import DecommissionStep
-from gateway.core.delivery import State
+from gateway.core.delivery import Kind, State
 from gateway.core.errors import Conflict, NotFound
 from gateway.flow import decommission
-from gateway.store import accepting, decommissions, departed, departing, marker_search, trail
+from gateway.store import (
+    accepting,
+    decommissions,
+    departed,
+    departing,
+    intake,
+    marker_search,
+    requests,
+    trail,
+)
 from gateway.store.engine import Database
 from gateway.store.erasure_tables import ERASURE, TARGET
+from gateway.store.outbox import lanes
 from gateway.store.tables import REQUEST
 from tests.builders import NOW, incoming, leaving, service_request
 from tests.flow.rig import BRON
@@ -39,23 +49,21 @@ async def test_both_databases(store: Database) -> None:
         await store.write(
             decommissions.announce, leaving(commune=commune, portal=portal, id="DEC-2")
         )
-    work = await store.read(departing.count_owed, commune, portal)
+    work = await store.read(departing.count_owed, commune)
     assert (work.requests, work.open, work.waiting) == (2, 2, 3)
     await store.write(decommissions.advance, one, DecommissionStep.DRAINING, NOW)
     assert await store.read(decommissions.departed) == [commune]
     assert not await store.write(decommissions.advance, one, DecommissionStep.DRAINING, NOW)
     ids = (f"id-{n}" for n in count())
-    settled = await store.write(
-        departing.settle, commune, "Bron", portal, ids.__next__, NOW, "", 10
-    )
+    settled = await store.write(departing.settle, commune, "Bron", ids.__next__, NOW, "", 10)
     assert settled is not None
     assert settled.numbers == {"dropped": 2, "to_tell": 1, "erasures_owed": 0}
-    assert await store.read(departing.unsettled, commune, portal) == 1, "a call is under way"
+    assert await store.read(departing.unsettled, commune) == 1, "a call is under way"
     await settle(store, claimed, State.DONE)
-    again = await store.write(departing.settle, commune, "Bron", portal, ids.__next__, NOW, "", 10)
+    again = await store.write(departing.settle, commune, "Bron", ids.__next__, NOW, "", 10)
     assert again is not None
     assert again.numbers["to_tell"] == 1
-    assert await store.read(departing.unsettled, commune, portal) == 0
+    assert await store.read(departing.unsettled, commune) == 0
     await store.write(departing.drop_reports, commune, NOW)
     assert await store.read(departing.count_told, commune) == {"told": 0, "untold": 2}
     await store.write(departing.pause_grus, commune)
@@ -68,8 +76,8 @@ async def test_both_databases(store: Database) -> None:
     assert gone is not None
     assert gone.numbers == {"requests": 2, "files": 0}
     assert await store.write(departed.delete_requests, commune, "DEC-1", gone.last, 10) is None
-    await store.write(departed.delete_rest, commune, portal)
-    rows = await store.read(departed.rows_left, commune, portal)
+    await store.write(departed.delete_rest, commune)
+    rows = await store.read(departed.rows_left, commune)
     assert set(rows.values()) == {0}
     assert await store.read(departed.kept, commune) == 1
     markers = await store.read(departed.read_markers, "DEC-1")
@@ -83,6 +91,33 @@ async def test_both_databases(store: Database) -> None:
     assert await store.read(departed.read_markers, "DEC-1") == []
     with pytest.raises(Conflict):
         await store.write(decommissions.reopen, commune, "A. Agent", NOW)
+
+
+async def test_a_request_is_told_to_the_portal_that_it_came_from(store: Database) -> None:
+    """The commune has moved to another portal since."""
+    former = await store.write(
+        accepting.accept, incoming(service_request(ref="1", portal="ancien"))
+    )
+    assert former.request is not None
+    commune = former.request.commune
+    await store.write(decommissions.announce, leaving(commune=commune, portal="toodego"))
+    assert await store.read(departing.portals_of, commune) == ["ancien"]
+    ids = (f"id-{n}" for n in count())
+    await store.write(departing.settle, commune, "Bron", ids.__next__, NOW, "", 10)
+    trace = await store.read(requests.trace, former.request.id)
+    assert trace is not None
+    (report,) = [one for one in trace.deliveries if one.kind is Kind.REPORT]
+    assert (report.lane, report.state) == (f"portal:ancien:{commune}", State.WAITING)
+    work = await store.read(departing.count_owed, commune)
+    assert (work.reports, work.waiting) == (1, 0)
+    assert await store.read(departing.unsettled, commune) == 0
+    await store.write(lanes.pause, report.lane, True)
+    await store.write(intake.pass_over, "ancien", "voirie", "9", "no_route", "69999", NOW)
+    await store.write(departed.delete_requests, commune, "DEC-1", "", 10)
+    left = await store.read(departed.rows_left, commune, ("69999",))
+    assert (left["lane"], left["passed_over"]) == (1, 1)
+    await store.write(departed.delete_rest, commune, ("69999",))
+    assert set((await store.read(departed.rows_left, commune, ("69999",))).values()) == {0}
 
 
 def _proves_an_erasure(connection: Connection, request_id: str) -> None:

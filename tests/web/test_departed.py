@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import func, select
 
@@ -14,7 +16,8 @@ from tests.builders import leaving
 from tests.web.harness import Gateway, requests_path, small
 from tests.web.test_senders import kept, refused
 
-ANY = requests_path(None, "signalement-anomalie")
+SLUG = "signalement-anomalie"
+ANY = requests_path(None, SLUG)
 WEBHOOK = "/gru/v1/communes/69029/webhooks/main"
 
 
@@ -100,6 +103,63 @@ async def test_once_it_is_gone_its_keys_webhooks_and_links_prove_nothing(gw: Gat
     refused(await gw.push(small(), ANY), 410, "commune_left")
     assert await gw.database.read(_rows, REQUEST) == 0
     assert await gw.database.read(_rows, EVENT) == 0
+
+
+LYON = ("69123", "Lyon", "autre")
+THEIRS = {"key": "sesame-other", "orig": "autre.exemple.invalid"}
+
+
+async def test_all_the_codes_of_a_commune_have_left_with_it(gw: Gateway) -> None:
+    """Lyon is called by its arrondissements' codes: none of them is an unknown commune now."""
+    for code in ("69123", "69381"):
+        taken = await gw.push(filled_in(code, code), requests_path(code, SLUG), **THEIRS)
+        assert taken.status_code == 201
+    insee, name, portal = LYON
+    now = gw.clock[0]
+    order = leaving(commune=insee, name=name, portal=portal, announced_at=now, stop_at=now)
+    await gw.database.write(decommissions.announce, order)
+    await gw.engine.decommissioner.advance()
+    for step in ("DRAINING", "ENDED"):
+        one = await gw.database.read(decommissions.current, insee)
+        assert one is not None
+        assert one.codes == ("69381", "69383", "69389"), "as they were when it closed"
+        if step == "ENDED":
+            for further in ("TELLING", "ERASING", "ENDED"):
+                await gw.database.write(
+                    decommissions.advance, one, DecommissionStep[further], gw.clock[0]
+                )
+                one = await gw.database.read(decommissions.current, insee)
+                assert one is not None
+        await gw.engine.follow_departures(1)
+        for code in (insee, "69381", "69389"):
+            path = requests_path(code, SLUG)
+            for where in (path, ANY):
+                refused(await gw.push(filled_in(code), where, **THEIRS), 410, "commune_left")
+            refused(await gw.push({"extra": {}}, f"{path}/7/events", **THEIRS), 410, "commune_left")
+        assert await gw.database.read(_rows, PASSED_OVER) == 0, "nobody is to look after it"
+    refused(await gw.get(f"{requests_path('69381', SLUG)}/7", **THEIRS), 410, "commune_left")
+    assert "69123" not in gw.engine.catalogue.communes
+
+
+async def test_a_code_belongs_to_whom_it_serves_now(gw: Gateway) -> None:
+    """Bron leaves and becomes part of Villeurbanne, which has its code from then on."""
+    await leaves(gw, DecommissionStep.ENDED)
+    refused(await gw.push(small()), 410, "commune_left")
+    served = gw.engine.catalogue
+    one = served.communes["69266"]
+    one = dataclasses.replace(one, codes=frozenset({"69029"}))
+    following = dataclasses.replace(served, communes={**served.communes, "69266": one})
+    await gw.engine.follow(following, 1)
+    taken = await gw.push(small())
+    assert taken.status_code == 201, taken.text
+    assert (await gw.push(small(), ANY)).status_code == 200
+    assert (
+        await gw.database.read(lambda c: c.execute(select(REQUEST.c.commune)).scalar()) == "69266"
+    )
+
+
+def filled_in(code: str, ref: str = "7") -> dict[str, Any]:
+    return small(ref, fields={"commune_raw": code, "description": "Un nid de poule"})
 
 
 def _cancel(connection: object, gw: Gateway) -> None:

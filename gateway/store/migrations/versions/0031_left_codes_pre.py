@@ -1,0 +1,16 @@
+"""The further INSEE codes of communes that leave.
+
+Revision ID: 0031
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0031"
+down_revision = "0030"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("decommission", sa.Column("codes", sa.Text(), nullable=True))
