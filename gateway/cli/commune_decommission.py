@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from dataclasses import asdict, dataclass
@@ -35,7 +36,7 @@ from gateway.core.decommission import DecommissionStep
 from gateway.core.messages import Message
 from gateway.flow import decommission as ending
 from gateway.flow.environment import Environment
-from gateway.store import decommissions, departed, departing, trail
+from gateway.store import cursors, decommissions, departed, departing, trail
 from gateway.store.decommissions import Decommission
 from gateway.store.engine import Database
 
@@ -233,13 +234,14 @@ def _tell_cancelled(one: Decommission, *, as_json: bool) -> None:
 
 def _follow(database: Database, one: Decommission, *, wait: bool, as_json: bool) -> Decommission:
     """Tell each step; with `wait` until the end. Return it as it is then."""
-    told: Message | None = None
+    told: list[Message] = []
     while True:
         found = asyncio.run(database.read(decommissions.current, one.commune))
         one = found or one
-        said = _standing(database, one)
+        said = [_standing(database, one), *_waiting(database, one)]
         if not as_json and said != told:
-            print_message(said)
+            for message in said:
+                print_message(message)
             told = said
         if not (wait and one.live):
             return one
@@ -261,6 +263,30 @@ def _standing(database: Database, one: Decommission) -> Message:
             return say("step_erasing", **_left(database, one))
     counts = {name: one.counts.get(name, 0) for name in ("requests", "told", "untold", "markers")}
     return say("step_ended", at=shown_time(one.ended_at or one.announced_at), **counts)
+
+
+def _waits(database: Database, one: Decommission) -> dict[str, Any] | None:
+    """Return what it waits for past its time, by word; None: it is in time."""
+    name = decommissions.waiting_name(one.commune)
+    known = asyncio.run(database.read(cursors.get, name))
+    if not one.live or known is None:
+        return None
+    waits: dict[str, Any] = json.loads(known.value or "{}")
+    return waits
+
+
+def _waiting(database: Database, one: Decommission) -> list[Message]:
+    waits = _waits(database, one)
+    if waits is None:
+        return []
+    what = [
+        say("waits_places", places=tuple(found))
+        if word == "places"
+        else say(f"waits_{word}", count=found)
+        for word, found in waits.items()
+    ]
+    word = "waits_left" if one.step is DecommissionStep.ERASING else "waits"
+    return [say(word, what=tuple(what) or (say("waits_daemon"),), commune=one.commune)]
 
 
 def _left(database: Database, one: Decommission) -> dict[str, int]:
@@ -328,6 +354,7 @@ def _as_json(database: Database, one: Decommission) -> dict[str, Any]:
         "settled_at": one.settled_at,
         "erasing_at": one.erasing_at,
         "ended_at": one.ended_at,
+        "waits": _waits(database, one),
         "drain_until": one.drain_until,
         "tell_until": one.tell_until,
         "counts": dict(one.counts),

@@ -80,6 +80,7 @@ class SymptomWord(StrEnum):
     REFERENCE_UNREAD = "reference_unread"
     RELEASE_REFUSED = "release_refused"
     NOBODY_TOLD = "nobody_told"
+    DECOMMISSION_LATE = "decommission_late"
     REFUSED_SIGNATURES = "refused_signatures"
     REPLAYED_CALLS = "replayed_calls"
     FORGED_WEBHOOKS = "forged_webhooks"

@@ -7,11 +7,13 @@ died. Ordinary deliveries tell the portal.
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -26,6 +28,7 @@ from gateway.flow.far_ends import FarEnds
 from gateway.flow.links import LinkRegister
 from gateway.store import (
     condemned,
+    cursors,
     decommission_steps,
     decommissions,
     departed,
@@ -51,6 +54,10 @@ AGAIN = 60.0
 #: Requests of one transaction, and the pause after it in seconds: others write in between.
 BATCH = 50
 PAUSE = 0.02
+#: The time past which a step that is not over is shown in health, and is an incident.
+GRACE = timedelta(minutes=15)
+#: Places named at once in which something is left.
+_PLACES = 5
 #: The time that what waits for the GRU and for the portal has, where nobody says another: seconds.
 DRAIN = 86400
 TELL = 3 * 86400
@@ -73,6 +80,8 @@ class Decommissioner:
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     #: By id: not before this time is anything looked for again.
     _tries: dict[str, float] = field(default_factory=dict, repr=False)
+    #: By id: the places in which the last search found something.
+    _places: dict[str, list[str]] = field(default_factory=dict, repr=False)
 
     async def advance(self) -> int:
         """Advance every decommission as far as it goes now; return how many steps. A step that
@@ -100,7 +109,30 @@ class Decommissioner:
             one = found
             log.info("decommission.step", commune=one.commune, step=one.step.value)
             self.environment.crash(f"decommission.{one.step.value}")
+        if one.live:
+            await self._note_wait(one)
         return steps
+
+    async def _note_wait(self, one: Decommission) -> None:
+        """Have health show what it waits for past its time. The next step takes it away."""
+        now, places = self.environment.now(), self._places.get(one.id, [])
+        if now < one.due_at + GRACE and not places:
+            return
+        of = one.step, one.commune
+        waits: dict[str, Any] = {**await self.store.read(departing.waits_for, *of)}
+        if one.step is DecommissionStep.ERASING:
+            rows = await self.store.read(departed.rows_left, one.commune, one.codes)
+            waits["rows"] = sum(rows.values())
+            waits["objects"] = await self.store.read(departed.objects_left, one.id)
+            waits["places"] = places[:_PLACES]
+        left = one.step is DecommissionStep.ERASING
+        reason = "decommission_left" if left else "decommission_waits"
+        value = json.dumps({word: what for word, what in waits.items() if what})
+        name = decommissions.waiting_name(one.commune)
+        known = await self.store.read(cursors.get, name)
+        if known is None or (known.value, known.failure) != (value, reason):
+            log.warning("decommission.waits", commune=one.commune, step=one.step.value, what=value)
+            await self.store.write(cursors.move, name, value, now, reason)
 
     async def _close(self, one: Decommission) -> bool:
         await self._write_to(one)
@@ -217,6 +249,7 @@ class Decommissioner:
             found = [f"not searched: {type(error).__name__}"]
         rows = await self.store.read(departed.rows_left, one.commune, one.codes)
         left = {name: number for name, number in rows.items() if number}
+        self._places[one.id] = found
         if left or found:
             log.error("decommission.left", commune=one.commune, rows=left, places=found)
             self._tries[one.id] = self.environment.monotonic() + AGAIN

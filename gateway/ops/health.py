@@ -46,7 +46,7 @@ from gateway.ops.shapes import (
 )
 from gateway.ops.stored_parts import drift_part, incidents_part
 from gateway.ops.why import who_acts
-from gateway.store import cursors, erasures, intake, object_gc, requests, ticks
+from gateway.store import cursors, decommissions, erasures, intake, object_gc, requests, ticks
 from gateway.store.outbox import backlog
 from gateway.store.outbox import lanes as memory
 
@@ -59,7 +59,13 @@ FULL = 64 * 1024 * 1024
 LATE = 3
 _TOLD = 5  # names listed at once
 #: Cursors that are shown while they fail.
-_FAILING = (warning.NAME, erasure_reminders.NAME, anonymised.NAME, retention.NAME)
+_FAILING = (
+    warning.NAME,
+    erasure_reminders.NAME,
+    anonymised.NAME,
+    retention.NAME,
+    decommissions.WAITING,
+)
 _BELIEVED = {
     ENTRIES_SKIPPED: "entries of the provider's list could not be read and were passed over",
     BRAKED: "the last run found more accounts gone at once than the brake allows",
@@ -136,6 +142,7 @@ async def commune_health(engine: Engine, insee: str, *, started_at: datetime) ->
     lanes = {name: part for name, part in lanes.items() if name in own or name == portal}
     asked = {f"poll:{name}" for name in own} | {heartbeat_name(name) for name in own}
     warned = tuple(f"{kind}{name}:" for kind in _FAILING for name in own)
+    warned = (*warned, decommissions.waiting_name(insee))
     timers = {
         name: part for name, part in timers.items() if name in asked or name.startswith(warned)
     }

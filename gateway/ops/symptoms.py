@@ -17,6 +17,7 @@ from gateway.core.lane_name import PortalLane, parse_lane, portal_far_end, porta
 from gateway.core.reasons import Who
 from gateway.flow.engine import grus
 from gateway.ops.shapes import Health, LanePart, LaneState, Overall, TimerPart
+from gateway.store import decommissions
 from gateway.store.erasures import CURSOR as GLC
 from gateway.store.outbox.backlog import LanePressure
 
@@ -123,6 +124,9 @@ class _Reader:
             # A poll that is late and did not fail was not made: that is our own fault.
             party = self._party(rest, why) if why else Party.GATEWAY
             yield Symptom(rest, SymptomWord.POLL_FAILS, communes, party, why)
+        elif name.startswith(decommissions.WAITING):
+            # Nobody but us can help: the commune itself is told nothing.
+            yield Symptom(name, SymptomWord.DECOMMISSION_LATE, reason=why)
         elif kind == "reconcile":
             portal, _, slug = rest.partition(":")
             communes = frozenset(

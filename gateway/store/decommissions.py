@@ -12,12 +12,14 @@ from sqlalchemy import Connection, insert, select, update
 
 from gateway.core.decommission import CLOSED, GONE, OVER, REVOCABLE, DecommissionStep, Departure
 from gateway.core.errors import Conflict, NotFound
-from gateway.store import trail
+from gateway.store import cursors, trail
 from gateway.store.decommission_tables import DECOMMISSION
 from gateway.store.texts import say
 
 #: The trail of decommissions: who, why, when, and counts.
 STREAM = "decommission"
+#: Names in the cursors what a decommission waits for past its time.
+WAITING = "decommission:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,18 @@ class Decommission:
         return (self.settled_at or self.drain_until) + timedelta(seconds=self.tell)
 
     @property
+    def due_at(self) -> datetime:
+        """The time by which the present step should be over."""
+        match self.step:
+            case DecommissionStep.ANNOUNCED:
+                return self.stop_at
+            case DecommissionStep.DRAINING:
+                return self.drain_until
+            case DecommissionStep.TELLING:
+                return self.tell_until
+        return self.erasing_at or self.tell_until
+
+    @property
     def live(self) -> bool:
         return self.step not in OVER
 
@@ -75,6 +89,10 @@ _TIMES = {
     DecommissionStep.ERASING: "erasing_at",
     DecommissionStep.ENDED: "ended_at",
 }
+
+
+def waiting_name(commune: str) -> str:
+    return WAITING + commune
 
 
 def announce(connection: Connection, one: Decommission) -> None:
@@ -140,6 +158,7 @@ def advance(
     known = json.dumps({**json.loads(text), **(counts or {})})
     values = {"step": step.value, "counts": known, _TIMES[step]: now}
     connection.execute(update(DECOMMISSION).where(mine).values(**values))
+    cursors.forget(connection, waiting_name(one.commune))
     data: dict[str, Any] = {"decommission": one.id, "commune": one.commune, **(counts or {})}
     trail.append(connection, STREAM, step.value, data, now)
     return True
@@ -174,6 +193,7 @@ def cancel(connection: Connection, commune: str, by: str, now: datetime) -> Deco
         .where(DECOMMISSION.c.id == one.id)
         .values(step=DecommissionStep.CANCELLED.value)
     )
+    cursors.forget(connection, waiting_name(commune))
     data = {"decommission": one.id, "commune": commune, "by": by}
     trail.append(connection, STREAM, "cancelled", data, now)
     return one

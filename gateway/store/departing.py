@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from gateway.core.decommission import Farewell, Handover, farewell
+from gateway.core.decommission import DecommissionStep, Farewell, Handover, farewell
 from gateway.core.delivery import FINAL, Kind, State
 from gateway.core.erasure import Phase
 from gateway.core.lane_name import GruLane, PortalLane, parse_lane
@@ -195,6 +195,27 @@ def portals_of(connection: Connection, commune: str) -> list[str]:
     """List the portals that a commune's requests came from."""
     found = select(REQUEST.c.portal).where(REQUEST.c.commune == commune).distinct()
     return sorted(connection.execute(found).scalars())
+
+
+def under_way(connection: Connection, commune: str) -> int:
+    """Count the requests of which a call to the GRU is under way, or that the commune holds."""
+    mine = REQUEST.c.commune == commune
+    return number(connection, select(func.count()).where(mine, _sending()))
+
+
+def waits_for(connection: Connection, step: DecommissionStep, commune: str) -> dict[str, int]:
+    """Count what holds a step up, by word; nothing in those that wait for no delivery."""
+    if step is DecommissionStep.DRAINING:
+        work = count_owed(connection, commune)
+        names = ("waiting", "person", "reports", "erasures")
+        return {"under_way": under_way(connection, commune)} | {n: getattr(work, n) for n in names}
+    if step is DecommissionStep.TELLING:
+        return {
+            "under_way": under_way(connection, commune),
+            "reports": untold_reports(connection, commune),
+            "people": unfinished_erasures(connection, commune),
+        }
+    return {}
 
 
 def untold_reports(connection: Connection, commune: str) -> int:

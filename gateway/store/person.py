@@ -43,7 +43,7 @@ class HeldRequest:
     attempt: Rows
     passed_over: Rows
     erasure_target: Rows
-    #: What does not open, as `table.column id`: it was altered, and is empty here.
+    #: Values that do not open, as `table.column id`: they were altered, and are empty here.
     damaged: tuple[str, ...] = ()
 
 

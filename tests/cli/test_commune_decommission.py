@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.decommission import DecommissionStep
-from gateway.store import accepting, decommissions
+from gateway.store import accepting, cursors, decommissions
 from tests.builders import NOW, incoming, service_request
 from tests.cli.conftest import Home
 from tests.cli.test_commune import written
@@ -82,6 +82,13 @@ def test_from_the_order_to_the_certificate(made: Home) -> None:
     place = made.folder / "certificat.html"
     done = made.run("commune", "decommission", "69029", "--html", str(place))
     assert (done.exit_code, place.exists()) == (1, False)
+    waits = '{"under_way": 2, "places": ["/srv/copie.db"]}'
+    written(made, cursors.move, "decommission:69029", waits, NOW, "decommission_waits")
+    done = made.run("commune", "decommission", "69029", "--no-wait")
+    assert "past its time for: 2 deliveries that its GRU is taking" in done.stdout
+    assert "/srv/copie.db" in done.stdout
+    told = json.loads(made.run("commune", "decommission", "69029", "--json").stdout)
+    assert told["waits"] == {"under_way": 2, "places": ["/srv/copie.db"]}
     assert made.run("commune", "decommission", "69029", "--cancel", *ORDER[:2]).exit_code == 0
     assert made.run("commune", "decommission", "69029", *ORDER, "--confirm", "69029").exit_code == 1
     done = made.run("commune", "decommission", "69029", "--settle-now", *ORDER[:2])

@@ -4,6 +4,7 @@ each step, the next process goes on."""
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -17,11 +18,15 @@ from pydantic import SecretStr
 from gateway.core.decommission import DecommissionStep
 from gateway.core.delivery import State
 from gateway.core.errors import Rejected
+from gateway.core.incident import IncidentRules, SymptomWord
 from gateway.core.outcome import Accepted, Outcome, TryLater
 from gateway.flow import decommission
 from gateway.flow.crash_points import CRASH_POINTS
 from gateway.flow.intake import Sender
-from gateway.store import decommissions, departed, trail
+from gateway.ops.health import health
+from gateway.ops.shapes import Overall
+from gateway.ops.symptoms import Evidence, symptoms_of
+from gateway.store import cursors, decommissions, departed, trail
 from gateway.store.decommissions import Decommission
 from gateway.store.engine import Database
 from tests.builders import leaving
@@ -191,8 +196,19 @@ async def test_it_does_not_end_while_anything_is_found(rig: Rig, tmp_path: Path)
             rig.advance(30)
             await rig.engine.decommissioner.advance()
         assert await step(rig) is DecommissionStep.ERASING
+        # Health says so, and it is an incident.
+        name = decommissions.waiting_name(BRON)
+        known = await rig.database.read(cursors.get, name)
+        assert known is not None
+        assert json.loads(known.value or "") == {"places": [str(copy)]}
+        seen = await health(rig.engine, ready=True, started_at=rig.clock.now)
+        assert (seen.status, seen.timers[name].failure) == (Overall.DEGRADED, "decommission_left")
+        evidence = Evidence(seen, {}, {}, (), None)
+        found = symptoms_of(evidence, rig.engine.catalogue, IncidentRules())
+        assert [one.cause for one in found if one.word is SymptomWord.DECOMMISSION_LATE] == [name]
         copy.unlink()
         assert (await to_its_end(rig)).counts["markers_found"] == 0
+        assert await rig.database.read(cursors.get, name) is None
         assert rig.told(item)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from gateway.core.linking import AccountLink
 from gateway.flow.links import LinkRegister
 from gateway.store import linked, person, requests, sealed
 from gateway.store.engine import Database
-from gateway.store.linked_tables import ACCOUNT_LINK
+from gateway.store.linked_tables import ACCOUNT_LINK, LINK_SESSION
 from gateway.store.tables import ATTACHMENT, ATTEMPT, CONDEMNED_KEY, EVENT, REQUEST, UNTOLD
 from tests.builders import NOW
 from tests.store.test_linked import any_one, link, propose, session
@@ -58,10 +59,12 @@ async def test_a_person_is_given_the_rest_and_told_what_does_not_open(
     assert whole.damaged == ()
     sealed_answer = update(ATTEMPT).values(answer=select(UNTOLD.c.body).scalar_subquery())
     await store.write(lambda c: c.execute(sealed_answer))
+    held = whole
     for n, column in enumerate(COLUMNS, 1):
-        await store.write(lambda c, column=column: damage(c, column, wholly=wholly))
-        held = await store.read(person.held, request_id)
-        assert held is not None
+        await store.write(partial(damage, column=column, wholly=wholly))
+        found = await store.read(person.held, request_id)
+        assert found is not None
+        held = found
         assert len(held.damaged) >= n, (column, held.damaged)
     places = {place.partition(" ")[0] for place in held.damaged}
     assert places == {f"{c.table.name}.{c.name}" for c in COLUMNS[:4]} | {"request.account"}
@@ -95,7 +98,7 @@ async def test_a_damaged_link_hides_no_other_and_ends_as_they_do(
     assert len(await store.read(linked.find, ["account 69029"])) == 2
     await store.write(linked.open_session, session("x"))
     await store.write(linked.open_session, session("y"))
-    await store.write(lambda c: damage(c, linked.LINK_SESSION.c.sealed, wholly=wholly))
+    await store.write(lambda c: damage(c, LINK_SESSION.c.sealed, wholly=wholly))
     assert len(await store.read(linked.open_sessions)) == 1
     assert await store.read(linked.session, "x", NOW) is None, "it is over"
     assert await store.write(linked.drop_commune, "69029") == 3

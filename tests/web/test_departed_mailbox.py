@@ -8,7 +8,7 @@ from gateway.core.decommission import DecommissionStep
 from gateway.core.delivery import Kind, State
 from gateway.flow import decommission
 from gateway.flow.decommission import AGAIN
-from gateway.store import decommissions, departed
+from gateway.store import cursors, decommissions, departed
 from gateway.store.decommissions import Decommission
 from tests.builders import leaving
 from tests.web import test_mailbox
@@ -124,4 +124,9 @@ async def test_who_extends_its_lease_for_ever_keeps_nobody(gw: Gateway) -> None:
         await claim(gw, max=0, lease=3600, settled=[{"token": item["token"], "result": "extend"}])
         await ended(gw)
         await gw.engine.decommissioner.advance()
+        if hours == 3:  # past the hour to tell the portal
+            wait = await gw.database.read(cursors.get, decommissions.waiting_name(INSEE))
+            assert wait is not None
+            assert wait.failure == "decommission_waits"
+            assert wait.value == '{"under_way": 1, "reports": 1}'
     assert await look(gw) is not DecommissionStep.DRAINING
