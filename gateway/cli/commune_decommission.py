@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
 from dataclasses import asdict, dataclass
@@ -36,7 +35,7 @@ from gateway.core.decommission import DecommissionStep
 from gateway.core.messages import Message
 from gateway.flow import decommission as ending
 from gateway.flow.environment import Environment
-from gateway.store import cursors, decommissions, departed, departing, trail
+from gateway.store import decommissions, departed, departing, trail
 from gateway.store.decommissions import Decommission
 from gateway.store.engine import Database
 
@@ -266,13 +265,7 @@ def _standing(database: Database, one: Decommission) -> Message:
 
 
 def _waits(database: Database, one: Decommission) -> dict[str, Any] | None:
-    """Return what it waits for past its time, by word; None: it is in time."""
-    name = decommissions.waiting_name(one.commune)
-    known = asyncio.run(database.read(cursors.get, name))
-    if not one.live or known is None:
-        return None
-    waits: dict[str, Any] = json.loads(known.value or "{}")
-    return waits
+    return asyncio.run(database.read(decommissions.waits, one.commune)) if one.live else None
 
 
 def _waiting(database: Database, one: Decommission) -> list[Message]:

@@ -95,6 +95,15 @@ def waiting_name(commune: str) -> str:
     return WAITING + commune
 
 
+def waits(connection: Connection, commune: str) -> dict[str, Any] | None:
+    """Return what a decommission waits for past its time, by word; None: it is in time."""
+    known = cursors.get(connection, waiting_name(commune))
+    if known is None:
+        return None
+    found: dict[str, Any] = json.loads(known.value or "{}")
+    return found
+
+
 def announce(connection: Connection, one: Decommission) -> None:
     """Record that a commune will leave. Raises Conflict when it leaves, or has left, already."""
     trail.lock_trail(connection)

@@ -1,13 +1,13 @@
 """The further INSEE codes of communes that leave.
 
-Revision ID: 0031
+Revision ID: 0032
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0031"
-down_revision = "0030"
+revision = "0032"
+down_revision = "0031"
 branch_labels = None
 depends_on = None
 
