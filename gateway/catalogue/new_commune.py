@@ -15,6 +15,8 @@ import yaml
 from gateway.core.mapping import RequestMapping
 from gateway.sdk import Adapter
 
+#: Letters of a name in that of a file.
+_NAME = 60
 #: Bytes of a secret that is made here.
 _ENTROPY = 32
 _HEAD = "# yaml-language-server: $schema=../commune.schema.json\n\n"
@@ -73,7 +75,7 @@ def commune_file_name(insee: str, name: str) -> str:
     """Return the name of a commune's file: `69029-bron.yaml`."""
     bare = unicodedata.normalize("NFD", name.casefold().replace("œ", "oe"))
     letters = "".join(c if c.isascii() and c.isalnum() else " " for c in bare if not _is_accent(c))
-    return "-".join([insee, *letters.split()]) + ".yaml"
+    return "-".join([insee, *letters[:_NAME].split()]) + ".yaml"
 
 
 def needed_options(adapter: type[Adapter]) -> list[AdapterOption]:
@@ -104,10 +106,22 @@ def write_secret(folder: Path, name: str, value: str | None) -> Path:
     FileExistsError for one that is there, and OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     place = (folder / name).absolute()
-    number = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(number, "w", encoding="utf-8") as file:
-        file.write((secrets.token_urlsafe(_ENTROPY) if value is None else value) + "\n")
+    write_whole(place, (secrets.token_urlsafe(_ENTROPY) if value is None else value) + "\n", 0o600)
     return place
+
+
+def write_whole(place: Path, text: str, mode: int) -> None:
+    """Write a new file: all of it is there, or nothing, whenever one is killed. Raises
+    FileExistsError for one that is there, and OSError."""
+    aside = place.with_name(f".{place.name}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(aside, place)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _is_accent(letter: str) -> bool:
@@ -129,4 +143,5 @@ __all__ = [
     "needed_options",
     "secret_options",
     "write_secret",
+    "write_whole",
 ]

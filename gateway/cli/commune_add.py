@@ -13,11 +13,13 @@ from typing import Annotated
 import typer
 
 from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.insee import france
 from gateway.catalogue.new_commune import (
     CommuneDraft,
     commune_file_name,
     commune_text,
     write_secret,
+    write_whole,
 )
 from gateway.catalogue.own_secrets import commune_file_of
 from gateway.catalogue.parts import CatalogueParts
@@ -190,9 +192,8 @@ def _writing(
             key = references.pop(KEY, None)
             options = {**draft.options, **references}
             file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("x", encoding="utf-8") as opened:
-                made.append(file)
-                opened.write(commune_text(replace(draft, options=options, key=key)))
+            write_whole(file, commune_text(replace(draft, options=options, key=key)), 0o644)
+            made.append(file)
         yield file, kept
     except BaseException:
         for place in made:
@@ -235,6 +236,8 @@ def _report(
         )
     else:
         print_message(say("added", name=commune.name, commune=insee, file=str(file)))
+        if insee not in france():
+            print_message(say("not_of_insee", commune=insee))
         for name, place in kept.items():
             print_message(say("secret_kept", name=name, file=str(place)))
         if not offline:

@@ -211,6 +211,19 @@ def _value(text: str) -> Any:
         return text
 
 
+def _asked_routes(forms: Sequence[str], fitting: Sequence[str]) -> list[str]:
+    """Return the teleservices that a person names, with a mapping or not; asked until all are
+    known."""
+    while forms:
+        print_message(say("there_are", known=tuple(fitting) or say("no_secret")))
+        asked = ask_text(say("ask_routes")).replace(",", " ").split()
+        unknown = [one for one in asked if one.partition("=")[0] not in forms]
+        if not unknown:
+            return asked
+        print_message(say("none_of", given=unknown[0][:80], known=tuple(fitting)))
+    return []
+
+
 def _routes(
     answers: Answers, catalogue: Catalogue, portal: str, kind: str, given: Several
 ) -> dict[str, str]:
@@ -218,8 +231,7 @@ def _routes(
     fitting = {slug: mappings_for(catalogue.mappings, slug, kind) for slug in forms}
     asked = list(given or ())
     if not asked and answers.asks:
-        print_message(say("there_are", known=tuple(slug for slug in forms if fitting[slug])))
-        asked = ask_text(say("ask_routes")).replace(",", " ").split()
+        asked = _asked_routes(forms, [slug for slug in forms if fitting[slug]])
     if not asked:
         answers.fault("--route", say("option_due"))
     routes = {}

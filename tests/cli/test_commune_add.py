@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import resource
 import shutil
 import stat
 from pathlib import Path
@@ -10,7 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gateway.catalogue.new_commune import commune_file_name
+from gateway.catalogue.new_commune import (
+    CommuneDraft,
+    commune_file_name,
+    commune_text,
+    write_secret,
+)
 from gateway.cli.root import app
 from gateway.core.decommission import DecommissionStep
 from gateway.store import decommissions
@@ -20,6 +27,7 @@ from tests.cli.conftest import Home
 from tests.cli.test_commune import written
 from tests.command import CliRunner
 
+SLUG = "signalement-anomalie"
 ADDED = (
     *("commune", "add", "69275", "--no-input", "--adapter", "open311"),
     *("--route", "signalement-anomalie=signalement-anomalie/open311"),
@@ -154,6 +162,89 @@ def test_one_that_has_left_comes_again_only_when_somebody_says_so(
     with database.engine.connect() as connection:
         assert decommissions.every(connection) == []
     database.close()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        '$(touch pwn); `id` "x": [y] # z',
+        "- !!python/name:os.system",
+        "null",
+        "=cmd|' /C calc'!A0",
+        "é" * 90,
+        "..%2f\u2028../../etc",
+    ],
+)
+def test_a_hostile_name_is_a_name_in_its_file(name: str) -> None:
+    draft = CommuneDraft(
+        "69275", name, "toodego", "main", "open311", False, {name: name}, {"voirie": "voirie/x"}
+    )
+    value = yaml.safe_load(commune_text(draft))
+    assert (value["commune"], value["name"]) == ("69275", name)
+    assert value["gru"]["main"]["options"] == {name: name}
+    file = commune_file_name("69275", name)
+    assert re.fullmatch(r"69275[a-z0-9-]{0,70}\.yaml", file), file
+
+
+@pytest.mark.parametrize("gru", ["../x: y", "main:\n  evil", "", "É"])
+def test_a_hostile_name_of_a_gru_leaves_nothing(home: Home, gru: str) -> None:
+    done = home.run(*ADDED, "--gru", gru)
+    assert done.exit_code == 3, done.output
+    assert not [one for one in files(home) if "69275" in one]
+
+
+def test_a_code_that_insee_does_not_know_is_told(home: Home) -> None:
+    given = [one if one != "69275" else "69998" for one in ADDED]
+    done = home.run(*given, "--name", "Nulle-Part")
+    assert (done.exit_code, "69998 is in no list of Insee's" in done.stdout) == (0, True)
+
+
+def test_who_is_asked_for_teleservices_is_asked_again(home: Home) -> None:
+    answers = [
+        "",
+        "open311",
+        "-",
+        "http://127.0.0.1:9/x",
+        "",
+        "rien-de-tel",
+        "signalement-anomalie",
+    ]
+    done = CliRunner().invoke(
+        app,
+        ["commune", "add", "69275", "--offline", *home.where],
+        input="\n".join(answers) + "\n",
+        prog_name="gru-gateway",
+    )
+    assert done.exit_code == 0, done.output
+    assert "rien-de-tel is none of: " in done.output
+    for cut in range(len(answers) - 1):  # a terminal that is closed, or no terminal at all
+        home.config.joinpath("communes/69275-decines-charpieu.yaml").unlink(missing_ok=True)
+        shutil.rmtree(home.config / "secrets", ignore_errors=True)
+        done = CliRunner().invoke(
+            app,
+            ["commune", "add", "69275", "--offline", *home.where],
+            input="".join(f"{one}\n" for one in answers[:cut]),
+            prog_name="gru-gateway",
+        )
+        assert done.exit_code == 1, done.output
+        assert not [one for one in files(home) if "69275" in one]
+
+
+def test_a_file_is_there_wholly_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    place = write_secret(folder, "one", None)
+    with pytest.raises(FileExistsError):
+        write_secret(folder, "one", "another")
+    assert len(place.read_text()) > 40
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))  # as a disk that is full
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write_secret(folder, "two", "x" * 4000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [one.name for one in folder.iterdir()] == ["one"]
+    assert stat.S_IMODE(place.stat().st_mode) == 0o600
 
 
 def _advance(connection: object, step: DecommissionStep) -> None:
