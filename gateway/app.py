@@ -201,12 +201,23 @@ async def _serve(
                 if source is not None:
                     following = Following(engine, source, asked, renew)
                 with _notices(engine, alone):
-                    app = application(engine, condition, metrics, intake=role is not Role.DISPATCH)
+                    app = _application(engine, condition, metrics, role)
                     await _run(engine, app, condition, following, role, listener, ready, stop)
         finally:
             for number in signals:
                 loop.remove_signal_handler(number)
     log.info("gateway.stopped")
+
+
+def _application(
+    engine: Engine, condition: DaemonCondition, metrics: Metrics, role: Role
+) -> FastAPI:
+    intake = role is not Role.DISPATCH
+    if engine.console is None:
+        return application(engine, condition, metrics, intake=intake)
+    from gateway.console.opening import console_application  # few have it
+
+    return console_application(engine, engine.console, condition, metrics, intake=intake)
 
 
 async def _run(

@@ -250,3 +250,5 @@ async def _forget_nonces(engine: Engine) -> None:
     await engine.store.write(nonces.forget, engine.environment.now())
     await engine.store.write(intake.forget, engine.environment.now())
     await engine.store.write(linked.forget, engine.environment.now())
+    if engine.console is not None:
+        await engine.console.sessions.forget()

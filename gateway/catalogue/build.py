@@ -22,6 +22,7 @@ from gateway.catalogue.catalogue import (
 )
 from gateway.catalogue.communes import CommuneContext, CommuneReader, declared
 from gateway.catalogue.config_faults import validate_all
+from gateway.catalogue.console import read_console
 from gateway.catalogue.glc import read_glc
 from gateway.catalogue.mail import read_mail
 from gateway.catalogue.mapping_files import load_mappings
@@ -230,6 +231,9 @@ class _Builder:
             trail_kept=trail_delay(entry.retention.trail_years),
             incidents=entry.incidents.rules(),
             announcements=entry.announcements.rules(),
+            console=None
+            if entry.console is None
+            else read_console(entry.console, entry.public_url, located, self.networks),
             sealing=None
             if entry.sealing is None
             else read_sealing(entry.sealing, located, self.secrets, self.faults),

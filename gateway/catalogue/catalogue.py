@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 
 from pydantic import SecretStr
 
 from gateway.core.announcement import AnnouncementRules
+from gateway.core.console import Grant
 from gateway.core.erasure import Brake
 from gateway.core.errors import Fault, Rejected
 from gateway.core.expression import Expression, ExpressionError
@@ -92,6 +94,47 @@ class SealingKeys:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsoleProgram:
+    """A program with a token by secret reference: two while one is replaced."""
+
+    name: str
+    tokens: tuple[SecretStr, ...]
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimGrant:
+    """The grant of the people whose `claim` is, or has, `value`."""
+
+    claim: str
+    value: str
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleOpenId:
+    """The provider where the console's people sign in; `timeout` is in seconds."""
+
+    client: OpenIdClient
+    label: str
+    timeout: float
+    network: Network | None
+    roles: tuple[ClaimGrant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleSettings:
+    """The console. A session ends after `idle` without an act, and after `longest` in any case."""
+
+    idle: timedelta
+    longest: timedelta
+    accounts: bool
+    forwarded: bool
+    openid: ConsoleOpenId | None
+    programs: tuple[ConsoleProgram, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The daemon's own settings. `database` is an SQLAlchemy address; times are seconds. `glc`
     None: deleted accounts are not followed. `erasure_key` None: it is in the data directory."""
@@ -125,6 +168,8 @@ class Settings:
     sealing: SealingKeys | None = None
     incidents: IncidentRules = field(default_factory=IncidentRules)
     announcements: AnnouncementRules = field(default_factory=AnnouncementRules)
+    #: None: there is none.
+    console: ConsoleSettings | None = None
 
 
 def self_contained(catalogue: Catalogue) -> Catalogue:

@@ -32,7 +32,8 @@ def unfit_for_pages(public_url: str, located: LocatedData) -> list[Fault]:
     return found
 
 
-def _issuer(value: str) -> str:
+def issuer_address(value: str) -> str:
+    """Refuse an address that is no issuer's."""
     address_parts(value)
     if "?" in value or "#" in value or without_tls(value):
         raise refuse(say("bad_issuer"))
@@ -43,7 +44,7 @@ class OpenIdEntry(StrictModel):
     """We are registered there as a relying party, with the redirect address
     PUBLIC_URL/lien/retour."""
 
-    issuer: Annotated[str, AfterValidator(_issuer)] = Field(
+    issuer: Annotated[str, AfterValidator(issuer_address)] = Field(
         description="To the letter as the provider says it, a final slash included."
     )
     client_id: Text

@@ -13,6 +13,7 @@ from pydantic_core import core_schema
 
 from gateway.catalogue.announcements import AnnouncementsEntry
 from gateway.catalogue.catalogue import DueMark
+from gateway.catalogue.console import ConsoleEntry
 from gateway.catalogue.glc import GlcEntry
 from gateway.catalogue.incidents import IncidentsEntry
 from gateway.catalogue.linking import LinkingEntry
@@ -301,6 +302,9 @@ class SettingsFile(StrictModel):
     retention: RetentionEntry = RetentionEntry()
     incidents: IncidentsEntry = IncidentsEntry()
     announcements: AnnouncementsEntry = AnnouncementsEntry()
+    console: ConsoleEntry | None = Field(
+        None, description="Pages for operators, communes' agents and auditors; null: none."
+    )
     glc: GlcEntry | None = Field(
         None, description="Accounts deleted at GrandLyon Connect; null: they are not followed."
     )

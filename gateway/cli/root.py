@@ -15,6 +15,7 @@ from gateway.cli import (
     commune_add,
     commune_decommission,
     config,
+    console,
     contract,
     db,
     demo,
@@ -127,6 +128,7 @@ incident.app.command("notified")(incident_acts.notified)
 incident.app.command("close")(incident_acts.close)
 app.add_typer(incident.app, name="incident", cls=CommandGroup)
 app.add_typer(maintenance.app, name="maintenance", cls=CommandGroup)
+app.add_typer(console.app, name="console", cls=CommandGroup)
 app.add_typer(retention.app, name="retention", cls=CommandGroup)
 app.add_typer(person.app, name="person", cls=CommandGroup)
 app.add_typer(register.app, name="personal-data", cls=CommandGroup)

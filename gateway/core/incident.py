@@ -84,6 +84,8 @@ class SymptomWord(StrEnum):
     REFUSED_SIGNATURES = "refused_signatures"
     REPLAYED_CALLS = "replayed_calls"
     FORGED_WEBHOOKS = "forged_webhooks"
+    REFUSED_SIGN_INS = "refused_sign_ins"
+    FORGED_FORMS = "forged_forms"
     MASS_DELETION = "mass_deletion"
     BROKEN_TRAIL = "broken_trail"
 
@@ -94,6 +96,8 @@ SECURITY = frozenset(
         SymptomWord.REFUSED_SIGNATURES,
         SymptomWord.REPLAYED_CALLS,
         SymptomWord.FORGED_WEBHOOKS,
+        SymptomWord.REFUSED_SIGN_INS,
+        SymptomWord.FORGED_FORMS,
         SymptomWord.MASS_DELETION,
         SymptomWord.BROKEN_TRAIL,
     }

@@ -22,6 +22,7 @@ from gateway.flow.anonymised import AnonymisationWatch
 from gateway.flow.antivirus import Antivirus
 from gateway.flow.attachments import Attachments, open_attachments, open_objects
 from gateway.flow.changes import ChangeReceiver
+from gateway.flow.console.access import ConsoleAccess, open_access
 from gateway.flow.decommission import Decommissioner
 from gateway.flow.deliver import Deliverer
 from gateway.flow.environment import Environment
@@ -101,6 +102,8 @@ class Engine:
     identity: IdentityWatch | None = None
     #: None when accounts are not linked.
     linking: LinkDesk | None = None
+    #: None where there is no console.
+    console: ConsoleAccess | None = None
     alone: bool = True
     secrets: SecretsRead = field(default_factory=SecretsRead)
 
@@ -290,6 +293,9 @@ async def open_engine(
         linking = await opened.enter_async_context(
             open_linking(register, far_ends, environment, hasher, observer, transport)
         )
+        console = await opened.enter_async_context(
+            open_access(far_ends, store, environment, transport)
+        )
         yield Engine(
             far_ends,
             store,
@@ -340,5 +346,6 @@ async def open_engine(
             announcements,
             identity,
             linking,
+            console,
             alone,
         )

@@ -17,13 +17,16 @@ _UNPROVEN: Final = frozenset(
 )
 #: A call that was good once.
 _REPLAYED: Final = frozenset({"replayed", "stale"})
+#: The console's: a wrong password or token, and a form of another site, or sent twice.
+_SIGN_INS: Final = frozenset({"bad_login", "bad_console_token", "bad_setup", "foreign_sign_in"})
+_FORGED: Final = frozenset({"forged_form"})
 #: Routes that far ends call, which an adapter or a provider's keys prove.
 _WEBHOOKS: Final = ("/gru/", "/glc/")
 
 
 @dataclass(frozen=True, slots=True)
 class RefusalMeter:
-    """Counts in memory until `store_counts`. One per process. Bounded: it knows three kinds."""
+    """Counts in memory until `store_counts`. One per process. Bounded: it knows five kinds."""
 
     store: Store
     environment: Environment
@@ -36,6 +39,10 @@ class RefusalMeter:
             kind = SymptomWord.FORGED_WEBHOOKS
         elif code in _REPLAYED:
             kind = SymptomWord.REPLAYED_CALLS
+        elif code in _SIGN_INS:
+            kind = SymptomWord.REFUSED_SIGN_INS
+        elif code in _FORGED:
+            kind = SymptomWord.FORGED_FORMS
         elif code in _UNPROVEN:
             kind = SymptomWord.REFUSED_SIGNATURES
         if kind is not None:

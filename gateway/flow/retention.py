@@ -15,7 +15,7 @@ from gateway.core.retention import NEVER, Cutoffs, RetentionPolicy, cutoff
 from gateway.flow import links
 from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
-from gateway.store import condemned, cursors, erasures, person, retention, trail
+from gateway.store import condemned, console, cursors, erasures, person, retention, trail
 from gateway.store.engine import Store
 from gateway.store.retention import HeldContent, Purgeable, Purged
 
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 #: The streams of the trail that name people who acted, and lose their beginning. Releases are made
 #: of theirs.
-STREAMS: Final = (erasures.STREAM, person.STREAM, links.STREAM)
+STREAMS: Final = (erasures.STREAM, person.STREAM, links.STREAM, console.STREAM)
 #: The last run, among the cursors.
 NAME: Final = "retention"
 #: After so long without a run a clock may have been set forward, by years even, and all would be

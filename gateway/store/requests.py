@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -98,9 +98,12 @@ def listing(
     return [to_request(row) for row in connection.execute(statement)]
 
 
-def search(connection: Connection, text: str) -> list[StoredRequest]:
-    """Find requests by our id, the portal's id or number, or the GRU's reference."""
-    rows = connection.execute(
+def search(
+    connection: Connection, text: str, communes: Collection[str] | None = None
+) -> list[StoredRequest]:
+    """Find requests by our id, the portal's id or number, or the GRU's reference; with `communes`
+    theirs alone."""
+    statement = (
         select(*REQUEST_COLUMNS)
         .where(
             (REQUEST.c.id == text)
@@ -111,7 +114,9 @@ def search(connection: Connection, text: str) -> list[StoredRequest]:
         .order_by(REQUEST.c.received_at.desc())
         .limit(20)
     )
-    return [to_request(row) for row in rows]
+    if communes is not None:
+        statement = statement.where(REQUEST.c.commune.in_(sorted(communes)))
+    return [to_request(row) for row in connection.execute(statement)]
 
 
 def deliveries(connection: Connection, request_id: str) -> list[Delivery]:

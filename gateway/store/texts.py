@@ -252,5 +252,16 @@ say = Messages(
          "give --post-mortem FILE: what happened, why, what is done against it",
          "{id} est bloquant : il lui faut un retour d'expérience",
          "donner --post-mortem FICHIER : ce qui s'est passé, pourquoi, ce qui est fait contre"),
+    # --- the console -----------------------------------------------------------------------
+    Text("console_account_there", "there is an account {name} already",
+         "`console user reset {name}` gives it a new link",
+         "il y a déjà un compte {name}", "`console user reset {name}` lui donne un nouveau lien"),
+    Text("no_console_account", "there is no account {name}", "see `console user list`",
+         "il n'y a pas de compte {name}", "voir `console user list`"),
+    Text("console_token_there", "there is a token {name} already",
+         "choose another name, or remove it first",
+         "il y a déjà un jeton {name}", "choisir un autre nom, ou le retirer d'abord"),
+    Text("no_console_token", "there is no token {name}", "see `console token list`",
+         "il n'y a pas de jeton {name}", "voir `console token list`"),
 )
 # fmt: on

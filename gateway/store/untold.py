@@ -343,9 +343,12 @@ def waiting_by_lane(connection: Connection) -> dict[str, tuple[int, datetime]]:
     return {str(GruLane(commune, gru)): (count, oldest) for commune, gru, count, oldest in rows}
 
 
+def find(connection: Connection, untold_id: str) -> Untold | None:
+    return next(iter(_all(connection, select(*_COLUMNS).where(UNTOLD.c.id == untold_id))), None)
+
+
 def is_there(connection: Connection, untold_id: str) -> bool:
-    found = connection.execute(select(UNTOLD.c.id).where(UNTOLD.c.id == untold_id)).first()
-    return found is not None
+    return find(connection, untold_id) is not None
 
 
 def judge_again(connection: Connection, untold_id: str) -> Untold:

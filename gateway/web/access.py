@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from gateway.flow.refusals import RefusalMeter
 from gateway.ops.metrics import Metrics
 from gateway.telemetry import sparingly
-from gateway.web.problems import problem_of, response_of
+from gateway.web.problems import ErrorPages, problem_of, response_of
 from gateway.web.state import CallInProgress
 
 log = structlog.get_logger()
@@ -27,9 +27,15 @@ class AccessLog:
     """Logs `http.answered` with the route's template, never with raw paths or queries."""
 
     def __init__(
-        self, app: ASGIApp, metrics: Metrics, refusals: RefusalMeter, fixed: frozenset[str]
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        refusals: RefusalMeter,
+        fixed: frozenset[str],
+        pages: ErrorPages,
     ) -> None:
         """`fixed`: paths that are their own template, served by the framework itself."""
+        self.pages = pages
         self.app = app
         self.metrics = metrics
         self.refusals = refusals
@@ -63,7 +69,8 @@ class AccessLog:
                 if not status:
                     problem = problem_of(error, exchange.correlation)
                     exchange.code = problem.code
-                    failed = response_of(problem, scope["path"], exchange.correlation)
+                    correlation = exchange.correlation
+                    failed = response_of(problem, scope["path"], correlation, self.pages)
                     await failed(scope, receive, sending)
             finally:
                 self._log(scope, exchange, status, time.perf_counter() - clock)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import structlog
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -24,7 +26,7 @@ from gateway.web.models import EventBody, PushBody
 from gateway.web.operations import operations_router
 from gateway.web.pivot import pivot_router
 from gateway.web.portal import portal_router
-from gateway.web.problems import problem_of, response_of
+from gateway.web.problems import ErrorPages, problem_of, response_of
 from gateway.web.room import BodyBudget
 from gateway.web.state import DaemonCondition, Web, exchange_of
 
@@ -43,11 +45,27 @@ NAMED: tuple[type[Exception], ...] = (
 CONTRACT = "/contract/v1/openapi.json"
 
 
+#: Makes routers of a room above.
+MoreRouters = Callable[[Web], Sequence[APIRouter]]
+
+
 def application(
-    engine: Engine, condition: DaemonCondition, metrics: Metrics, *, intake: bool = True
+    engine: Engine,
+    condition: DaemonCondition,
+    metrics: Metrics,
+    *,
+    intake: bool = True,
+    more: MoreRouters | None = None,
+    error_pages: ErrorPages | None = None,
 ) -> FastAPI:
     """Build the HTTP side over a running engine, whose observer `metrics` are. Without `intake` it
-    serves operators alone, and takes nothing from portals and GRUs."""
+    serves operators alone, and takes nothing from portals and GRUs. `more` gives routers of a room
+    above, `error_pages` its failures."""
+    pages = error_pages or {}
+
+    async def named(request: Request, error: Exception) -> Response:
+        return await _named(request, error, pages)
+
     # The largest webhook must fit, and no second one beside it.
     largest = largest_webhook(engine.catalogue)
     web = Web(engine, condition, metrics, BodyBudget(largest), BodyBudget(2 * largest, largest))
@@ -58,10 +76,12 @@ def application(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        exception_handlers=dict.fromkeys(NAMED, _named),
+        exception_handlers=dict.fromkeys(NAMED, named),
     )
     app.state.web = web
     app.include_router(operations_router(web))
+    for router in () if more is None else more(web):
+        app.include_router(router)
     if intake:
         portal = portal_router(web)
         app.include_router(portal)
@@ -76,14 +96,16 @@ def application(
             app.include_router(linking_router(web, engine.linking))
             app.include_router(linking_api_router(web, engine.linking))
         publish(app, PushBody, EventBody)
-        app.add_middleware(Direct, routes=portal.routes, errors=NAMED, answer=_named)
+        app.add_middleware(Direct, routes=portal.routes, errors=NAMED, answer=named)
     fixed = frozenset({CONTRACT})
     # The outermost:
-    app.add_middleware(AccessLog, metrics=metrics, refusals=engine.refusals, fixed=fixed)
+    app.add_middleware(
+        AccessLog, metrics=metrics, refusals=engine.refusals, fixed=fixed, pages=pages
+    )
     return app
 
 
-async def _named(request: Request, error: Exception) -> Response:
+async def _named(request: Request, error: Exception, pages: ErrorPages) -> Response:
     exchange = exchange_of(request.scope)
     problem = problem_of(error, exchange.correlation)
     exchange.code = problem.code
@@ -91,4 +113,4 @@ async def _named(request: Request, error: Exception) -> Response:
         log.warning("http.unavailable", error=type(error).__name__)
     elif problem.status >= 500:
         sparingly(log.warning, "http.unavailable", error=type(error).__name__)
-    return response_of(problem, request.url.path, exchange.correlation)
+    return response_of(problem, request.url.path, exchange.correlation, pages)

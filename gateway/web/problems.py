@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -83,8 +83,17 @@ def problem_of(error: BaseException, correlation: str) -> Problem:
     return Problem(500, "internal_error", f"Erreur interne. Référence : {correlation}")
 
 
-def response_of(problem: Problem, path: str, correlation: str) -> Response:
+#: Makes the pages of failures below a path, from the problem and its correlation.
+ErrorPages = Mapping[str, Callable[[Problem, str], Response]]
+
+
+def response_of(
+    problem: Problem, path: str, correlation: str, pages: ErrorPages | None = None
+) -> Response:
     """Return the answer in the form of that part of the surface."""
+    for place, page in (pages or {}).items():
+        if path == place or path.startswith(place + "/"):
+            return page(problem, correlation)
     french, english = TITLES.get(problem.status, ("Erreur", "Error"))
     if path == PEOPLE or path.startswith(PEOPLE + "/"):
         from gateway.web.linking_pages import problem_page  # which needs this module

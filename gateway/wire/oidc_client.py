@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import SecretStr
@@ -17,13 +17,14 @@ class OpenIdClient:
 
     `secret` is the client secret, or the private key (PEM) of `private_key_jwt`. `account_claim`
     names the claim that holds the account as the portal's formdata name it. `link_key` is the key
-    of links (`gateway.core.linking`). `logo` is the provider's, an SVG, for our pages.
+    of links (`gateway.core.linking`), empty where nothing is linked. `logo` is the provider's, an
+    SVG, for our pages.
     """
 
     issuer: str
     client_id: str
     secret: SecretStr
-    link_key: SecretStr
+    link_key: SecretStr = field(default_factory=lambda: SecretStr(""))
     client_auth: OpenIdClientAuth = "client_secret_basic"
     scopes: tuple[str, ...] = ("openid", "profile")
     algorithms: tuple[str, ...] = ("RS256", "PS256", "ES256")

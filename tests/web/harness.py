@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from adapters.pivot import PivotAdapter
 from gateway.catalogue.build import build
 from gateway.catalogue.catalogue import AttachmentStore
+from gateway.console.opening import console_application
 from gateway.core.outcome import Accepted, Finding, Found, Outcome, Refused
 from gateway.core.reasons import About, Reason, Who
 from gateway.core.request import EventKind
@@ -363,7 +364,11 @@ async def gateway(
             transport=lambda lane: far,
             observer=metrics,
         ) as engine:
-            app = application(engine, condition, metrics)
+            app = (
+                application(engine, condition, metrics)
+                if engine.console is None
+                else console_application(engine, engine.console, condition, metrics)
+            )
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
                 yield Gateway(engine, database, client, portal, condition, clock, app)

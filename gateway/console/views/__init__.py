@@ -1,0 +1,17 @@
+"""Views as data: each is a function that gives a page's data as its reader may see them.
+
+A page of the console and a call of `/api/v1` are made of one row: HTML by its template, JSON of the
+same value.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.console.views.commune import COMMUNE
+from gateway.console.views.today import TODAY
+from gateway.console.views.view import View
+
+#: Every view. Add a row, and the console, its navigation and the API have it. Fixed addresses come
+#: before those with a part in braces.
+VIEWS: Final[tuple[View, ...]] = (TODAY, COMMUNE)

@@ -1,0 +1,1 @@
+"""The console's people: accounts, sign-in, sessions, tokens."""

@@ -1,0 +1,24 @@
+"""A town with a console per test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.console.browser import ServedTown, served_town
+from tests.console.town import ConsoleTown, console_town
+
+
+@pytest.fixture
+async def town(tmp_path: Path, template: Path) -> AsyncIterator[ConsoleTown]:
+    async with console_town(tmp_path, template) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[ServedTown]:
+    """A town before a real browser, for all tests of the process: leave it as it was."""
+    with served_town(tmp_path_factory.mktemp("console"), template) as running:
+        yield running

@@ -1,0 +1,85 @@
+"""Each page in a real browser: at 320 and 1440 px, light and dark, by keyboard, without a fault of
+accessibility that axe finds."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.core.console import ConsoleRole
+from tests.console.browser import ServedTown, assert_accessible, tab_to
+from tests.console.town import BRON, VILLEURBANNE
+
+
+def test_sign_in(served: ServedTown) -> None:
+    with served.page(None) as page:
+        page.goto("/console")
+        assert page.title().startswith("Connexion à la console")
+        assert_accessible(page, "connexion")
+        page.fill("#identifiant", "amelie")
+        page.fill("#mot_de_passe", "mauvais")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("[role=alert]")
+        assert_accessible(page, "connexion-refusee")
+
+
+@pytest.mark.parametrize("role", [ConsoleRole.OPERATOR, ConsoleRole.AGENT])
+def test_today(served: ServedTown, role: ConsoleRole) -> None:
+    communes = [BRON] if role is ConsoleRole.AGENT else []
+    with served.page(role, *communes) as page:
+        page.goto("/console")
+        assert page.locator(".todo li").count() >= 2
+        assert ("Villeurbanne" in page.content()) is (role is ConsoleRole.OPERATOR)
+        assert_accessible(page, f"aujourdhui-{role}")
+
+
+def test_commune(served: ServedTown) -> None:
+    with served.page(ConsoleRole.OPERATOR) as page:
+        page.goto(f"/console/communes/{BRON}")
+        assert page.locator("h1").inner_text() == "Bron"
+        assert_accessible(page, "commune")
+
+
+def test_news_come_without_a_reload(served: ServedTown) -> None:
+    with served.page(ConsoleRole.OPERATOR) as page:
+        page.goto("/console")
+        page.evaluate("window.kept = true")
+        with page.expect_response(lambda one: one.request.headers.get("hx-request") == "true"):
+            page.evaluate("htmx.ajax('GET', '/console', '#vivant')")
+        page.wait_for_function("window.kept === true")
+        page.goto("/console?fige=1")
+        assert page.locator("[hx-get]").count() == 0
+
+
+def test_an_act_by_keyboard_alone(served: ServedTown) -> None:
+    with served.page(ConsoleRole.OPERATOR) as page:
+        page.goto(f"/console/communes/{VILLEURBANNE}")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        assert page.url.endswith("#contenu")
+        tab_to(page, "Mettre en pause")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/actes/commune.pause**")
+        assert_accessible(page, "acte")
+        tab_to(page, "motif")
+        page.keyboard.type("travaux annoncés")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("[role=status]")
+        assert_accessible(page, "acte-fait")
+        tab_to(page, "Continuer")
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/communes/{VILLEURBANNE}")
+
+
+@pytest.mark.parametrize(
+    ("role", "path", "title"),
+    [
+        (ConsoleRole.OPERATOR, "/console/rien", "Introuvable"),
+        (ConsoleRole.AGENT, f"/console/communes/{VILLEURBANNE}", "Introuvable"),
+        (ConsoleRole.AUDITOR, "/console/actes/commune.pause?cible=69029", "Accès refusé"),
+    ],
+)
+def test_failures(served: ServedTown, role: ConsoleRole, path: str, title: str) -> None:
+    with served.page(role, BRON) as page:
+        page.goto(path)
+        assert page.locator("h1").inner_text() == title
+        assert_accessible(page, f"erreur-{title}")

@@ -1,0 +1,145 @@
+"""A gateway with a console and two communes, each with a request that waits for a person."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from sqlalchemy import update
+
+from gateway.core.console import ConsoleRole, Grant, granted
+from gateway.flow.console.access import ConsoleAccess
+from gateway.flow.console.sessions import form_token
+from gateway.store import requests, trail
+from gateway.store.console import STREAM
+from gateway.store.outbox import backlog
+from gateway.store.tables import DELIVERY
+from gateway.store.trail import TrailEntry
+from tests.web.harness import ENVIRON, Gateway, bundle, gateway, requests_path, small
+
+BRON, VILLEURBANNE = "69029", "69266"
+ORIGIN = "https://passerelle.exemple.invalid"
+TOKENS = {"operator": "jeton-d-exploitation-" + 20 * "x", "bron": "jeton-de-bron-" + 26 * "x"}
+CONSOLE = """\
+console:
+  tokens:
+    - {name: exploitation, token: env:CONSOLE_OPERATOR, role: operator}
+    - {name: bron, token: env:CONSOLE_BRON, role: agent, communes: ["69029"]}
+"""
+
+
+def console_bundle(
+    data_dir: Path, public_url: str = ORIGIN + "/", more: str = ""
+) -> dict[str, str]:
+    """Return the harness's configuration with a console."""
+    files = bundle(data_dir)
+    text = files["config/gateway.yaml"].replace(ORIGIN + "/", public_url)
+    return files | {"config/gateway.yaml": text + CONSOLE + more}
+
+
+@dataclass
+class ConsoleTown:
+    """The gateway, and browsers of its people. `parked`: by commune, a delivery that waits for a
+    person; `asked`: one whose question does; `requests`: theirs."""
+
+    gw: Gateway
+    requests: dict[str, str] = field(default_factory=dict)
+    parked: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def access(self) -> ConsoleAccess:
+        access = self.gw.engine.console
+        assert access is not None
+        return access
+
+    @asynccontextmanager
+    async def browser(
+        self, role: ConsoleRole | None = None, *communes: str
+    ) -> AsyncIterator[Browser]:
+        """A browser; of somebody who has signed in, with a `role`."""
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(self.gw.app), base_url=ORIGIN
+        ) as client:
+            browser = Browser(client)
+            if role is not None:
+                await browser.enter(self.access, granted(role, communes), role.value)
+            yield browser
+
+    async def told(self) -> list[TrailEntry]:
+        """Return the acts of people in the trail."""
+        return await self.gw.database.read(trail.entries, STREAM)
+
+
+@dataclass
+class Browser:
+    """A browser: it says where its forms come from, and keeps cookies."""
+
+    client: httpx.AsyncClient
+    form_token: str = ""
+
+    async def enter(self, access: ConsoleAccess, grant: Grant, name: str) -> None:
+        """Sign in, without a password."""
+        token = await access.sessions.open(f"openid:{name}", name, grant)
+        self.client.cookies.set("__Host-console-session", token)
+        self.form_token = form_token(token)
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        return await self.client.get(path, headers=headers)
+
+    async def post(
+        self, path: str, fields: dict[str, Any], headers: dict[str, str] | None = None
+    ) -> httpx.Response:
+        told = {"jeton": self.form_token} | fields
+        given = {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"} if headers is None else headers
+        return await self.client.post(path, data=told, headers=given)
+
+
+@asynccontextmanager
+async def console_town(
+    folder: Path, template: Path, public_url: str = ORIGIN + "/", more: str = ""
+) -> AsyncIterator[ConsoleTown]:
+    """Run it."""
+    environ = ENVIRON | {
+        "CONSOLE_OPERATOR": TOKENS["operator"],
+        "CONSOLE_BRON": TOKENS["bron"],
+        "CONSOLE_SECRET": "secret-du-fournisseur",
+    }
+    files = console_bundle(folder, public_url, more)
+    async with gateway(folder, template, files=files, environ=environ) as gw:
+        town = ConsoleTown(gw)
+        await fill(town)
+        yield town
+
+
+async def fill(town: ConsoleTown) -> None:
+    """Give each commune two requests: one is parked, of the other the GRU cannot be asked."""
+    gw, slug = town.gw, "signalement-anomalie"
+    for n, insee in enumerate((BRON, VILLEURBANNE)):
+        for m, state in enumerate(("parked", "question")):
+            formdata = small(str(10 * n + m + 1))
+            formdata["fields"]["commune_raw"] = insee
+            answer = await gw.push(formdata, requests_path(insee, slug))
+            assert answer.status_code < 300, answer.text
+            (latest, *_) = await gw.database.read(requests.listing, commune=insee, limit=1)
+            (one,) = await gw.database.read(requests.deliveries, latest.id)
+            reason = "unmappable" if state == "parked" else "lost_reply"
+            await gw.database.write(_put, one.id, state, reason)
+            (town.parked if state == "parked" else town.asked)[insee] = one.id
+            town.requests.setdefault(insee, latest.id)
+
+
+def _put(connection: Any, delivery: str, state: str, reason: str) -> None:
+    values = {"state": state, "reason": reason, "failures": 1}
+    connection.execute(update(DELIVERY).where(DELIVERY.c.id == delivery).values(**values))
+
+
+async def state_of(town: ConsoleTown, delivery: str) -> str:
+    """Return the state of a delivery."""
+    found = await town.gw.database.read(backlog.find_delivery, delivery)
+    assert found is not None
+    return found.state.value
