@@ -878,5 +878,37 @@ FRENCH_HELP: Final[Mapping[str, str]] = {
     "courriel.",
     "The commune that has read it.":
     "La commune qui l'a lue.",
+    "The console: who gets in.":
+    "La console : qui y entre.",
+    "Local accounts.":
+    "Comptes locaux.",
+    "Tokens of programs, for /api/v1.":
+    "Jetons de programmes, pour /api/v1.",
+    "Small letters, digits, . _ and -.":
+    "Minuscules sans accent, chiffres, . _ et -.",
+    "What it may do.":
+    "Ce qu'il peut faire.",
+    "Of an agent, and of an auditor of some.":
+    "D'un agent, et d'un auditeur de quelques-unes.",
+    "Who does it; else the login name.":
+    "Qui le fait ; à défaut, le nom de session.",
+    "Add an account. Prints its link, by which its password is chosen, once, within a day.":
+    "Ajouter un compte. Affiche son lien, par lequel son mot de passe est choisi, une "
+    "fois, dans la journée.",
+    "Print a new link for an account: its password, its sessions and its locks end.":
+    "Afficher un nouveau lien pour un compte : son mot de passe, ses sessions et ses "
+    "blocages prennent fin.",
+    "Let nobody in by an account any more; its sessions end at once.":
+    "Ne plus laisser entrer personne par un compte ; ses sessions finissent aussitôt.",
+    "List the accounts.":
+    "Lister les comptes.",
+    "It is good for so long.":
+    "Il vaut si longtemps.",
+    "Make a token. It is printed once: nobody can show it again.":
+    "Faire un jeton. Il est affiché une fois : personne ne peut le montrer de nouveau.",
+    "Make a token worthless.":
+    "Ôter toute valeur à un jeton.",
+    "List the tokens, without their secrets.":
+    "Lister les jetons, sans leurs secrets.",
 }
 # fmt: on
