@@ -9,9 +9,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
@@ -72,7 +74,7 @@ def open_database_engine(
     except (ArgumentError, ValueError):
         raise BadAddress(say("address_form")) from None
     if parsed.get_backend_name() == "sqlite":
-        made_here = _open_sqlite(parsed.set(drivername="sqlite"), reader=reader)
+        made_here = _open_sqlite(parsed, reader=reader)
         return made_here.execution_options(compiled_cache=_COMPILED)
     raise BadAddress(say("database_kind", kind=parsed.get_backend_name()))
 
@@ -98,7 +100,7 @@ def _open_sqlite(url: URL, *, reader: bool) -> Engine:
         why = system_error(error)
         raise BadAddress(say("folder_not_made", place=place, error=why)) from None
     engine = create_engine(
-        url,
+        url.set(drivername="sqlite+reading" if reader else "sqlite+writing"),
         poolclass=QueuePool,
         pool_size=READERS if reader else 1,
         max_overflow=0,
@@ -114,7 +116,7 @@ def _open_sqlite(url: URL, *, reader: bool) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _set_up(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
+        connection.isolation_level = None  # the dialect's BEGIN is the only one
         _to_wal(connection)
         for pragma in (
             f"busy_timeout = {LOCK_MS}",
@@ -126,11 +128,32 @@ def _open_sqlite(url: URL, *, reader: bool) -> Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if reader else "BEGIN IMMEDIATE")
-
     return engine
+
+
+class _Reading(SQLiteDialect_pysqlite):
+    """SQLite with transactions begun as SQLAlchemy says, and not by the driver at the first change.
+
+    A listener for `begin` would do it as well, but an engine with one asks for listeners some
+    fifteen times a statement.
+    """
+
+    supports_statement_cache = True
+    begin: ClassVar[str] = "BEGIN"
+
+    def do_begin(self, dbapi_connection: Any) -> None:
+        dbapi_connection.execute(self.begin)
+
+
+class _Writing(_Reading):
+    """Such that a writer waits for others before it reads."""
+
+    supports_statement_cache = True
+    begin = "BEGIN IMMEDIATE"
+
+
+registry.register("sqlite.reading", __name__, _Reading.__name__)
+registry.register("sqlite.writing", __name__, _Writing.__name__)
 
 
 def _to_wal(connection: sqlite3.Connection) -> None:
