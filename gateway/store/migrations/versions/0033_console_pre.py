@@ -1,13 +1,13 @@
 """The console: accounts, sessions, browsers and tokens.
 
-Revision ID: 0032
+Revision ID: 0033
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0032"
-down_revision = "0031"
+revision = "0033"
+down_revision = "0032"
 branch_labels = None
 depends_on = None
 
