@@ -21,6 +21,7 @@ from gateway.flow import (
     erasure_reminders,
     incidents,
     retention,
+    tickets,
     warning,
 )
 from gateway.flow.certificates import ending
@@ -105,6 +106,11 @@ def _watch(engine: Engine, scheduler: AsyncIOScheduler) -> None:
         _guarded, Every(seconds=int(every)), args=("incidents", watch.observe), id="incidents"
     )
     _every(engine, scheduler, incidents.EVERY, "incident notes", engine.incidents.send_notes)
+    ticketing = engine.catalogue.settings.ticketing
+    if ticketing is not None:
+        _every(engine, scheduler, tickets.EVERY, "tickets", engine.tickets.send)
+        if ticketing.tool.poll is not None:
+            _every(engine, scheduler, ticketing.tool.poll, "ticket answers", engine.tickets.poll)
     every = incident_watch.TRAIL_EVERY
     _every(engine, scheduler, every, "trail", watch.check_trail, first=300)
 

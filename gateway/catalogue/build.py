@@ -38,6 +38,7 @@ from gateway.catalogue.settings import (
     SettingsFile,
 )
 from gateway.catalogue.texts import say
+from gateway.catalogue.ticketing import with_ticketing
 from gateway.catalogue.yaml_reader import LocatedData, load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.retention import DEFAULT_RETENTION, trail_delay
@@ -148,7 +149,10 @@ class _Builder:
             public_url="" if entry is None else entry.public_url,
             openid=settings is not None and _links(settings),
         )
-        communes = self._communes(bundle, context)
+        reader = CommuneReader(context, self.secrets, self.networks, self.faults, self.warnings)
+        if settings is not None and entry is not None and located is not None:
+            settings = with_ticketing(settings, entry.ticketing, located, reader.grus)
+        communes = self._communes(bundle, reader)
         self._unrouted(portals, communes, located)
         if self.faults or settings is None:
             raise ConfigurationFault(self.faults)
@@ -171,7 +175,8 @@ class _Builder:
             public_url=known.settings.public_url,
             openid=_links(known.settings),
         )
-        communes = self._communes(bundle, context)
+        reader = CommuneReader(context, self.secrets, self.networks, self.faults, self.warnings)
+        communes = self._communes(bundle, reader)
         if self.faults:
             raise ConfigurationFault(self.faults)
         warnings = tuple(sorted(set(self.warnings)))
@@ -343,8 +348,7 @@ class _Builder:
                     self.faults.append(located.fault(path, said))
                 seen.setdefault((word, value), line)
 
-    def _communes(self, bundle: Mapping[str, str], context: CommuneContext) -> dict[str, Commune]:
-        reader = CommuneReader(context, self.secrets, self.networks, self.faults, self.warnings)
+    def _communes(self, bundle: Mapping[str, str], reader: CommuneReader) -> dict[str, Commune]:
         found: dict[str, Commune] = {}
         where: dict[str, str] = {}
         codes: list[tuple[LocatedData, CommuneFile, int]] = []

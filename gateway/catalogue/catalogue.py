@@ -31,6 +31,7 @@ from gateway.core.retention import (
 )
 from gateway.core.retry import RetryPolicy
 from gateway.core.sealing import MasterKey
+from gateway.core.ticket import TicketRules
 from gateway.sdk import Adapter, Capabilities, Options
 from gateway.wire.clamav import Clamd
 from gateway.wire.deletions import DeletionsShape
@@ -170,6 +171,8 @@ class Settings:
     announcements: AnnouncementRules = field(default_factory=AnnouncementRules)
     #: None: there is none.
     console: ConsoleSettings | None = None
+    #: None: incidents have no tickets.
+    ticketing: TicketTool | None = None
 
 
 def self_contained(catalogue: Catalogue) -> Catalogue:
@@ -286,8 +289,16 @@ class Gru:
 
     @property
     def lane_name(self) -> str:
-        """The name of the lane to this GRU."""
-        return str(GruLane(self.commune, self.name))
+        """The name of the lane to this GRU; of the tool of the tickets, its own."""
+        return str(GruLane(self.commune, self.name)) if self.commune else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class TicketTool:
+    """The tool of the tickets, as a far end without a commune, and what is told to it."""
+
+    tool: Gru
+    rules: TicketRules
 
 
 @dataclass(frozen=True, slots=True)

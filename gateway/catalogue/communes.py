@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import NoReturn
-
-import httpx
 
 from gateway.catalogue.catalogue import Commune, CommuneLinking, Gru, Portal, Route
-from gateway.catalogue.config_faults import nearest, validate
+from gateway.catalogue.config_faults import nearest
+from gateway.catalogue.gru_reading import GruReader
 from gateway.catalogue.linking import read_linking
 from gateway.catalogue.network import NetworkReader
 from gateway.catalogue.secrets import SecretSource
 from gateway.catalogue.settings import CommuneFile, GruEntry, RouteEntry
 from gateway.catalogue.texts import say
 from gateway.catalogue.yaml_reader import LocatedData
-from gateway.core.error_place import error_place
-from gateway.core.errors import ConfigurationFault, Fault
+from gateway.core.errors import Fault
 from gateway.core.mapping import RequestMapping
 from gateway.core.messages import Message
 from gateway.core.retry import RetryPolicy
-from gateway.sdk import Adapter, Capabilities, Context, Options, texts_in
+from gateway.sdk import Adapter
 
 Path = tuple[str | int, ...]
 
@@ -49,13 +45,6 @@ class CommuneContext:
     openid: bool = False
 
 
-class _NoNetwork(httpx.AsyncBaseTransport):
-    """Return a context for instances that only tell their capabilities."""
-
-    async def handle_async_request(self, request: httpx.Request) -> NoReturn:
-        raise httpx.ConnectError("an adapter makes no call while it is being checked")
-
-
 @dataclass(slots=True)
 class CommuneReader:
     """Reads communes one by one; adds to `faults` and `warnings`."""
@@ -65,9 +54,12 @@ class CommuneReader:
     networks: NetworkReader
     faults: list[Fault]
     warnings: list[Fault]
-    client: httpx.AsyncClient = field(
-        default_factory=lambda: httpx.AsyncClient(transport=_NoNetwork(), trust_env=False)
-    )
+    grus: GruReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        context = self.context
+        known = context.adapters, context.adapters_broken, context.public_url
+        self.grus = GruReader(*known, self.secrets, self.networks, self.faults)
 
     def read(self, entry: CommuneFile, located: LocatedData) -> Commune:
         """Read the commune. What is at fault is missing from it, with its fault added."""
@@ -131,78 +123,10 @@ class CommuneReader:
     def _gru(
         self, entry: CommuneFile, name: str, one: GruEntry, located: LocatedData
     ) -> Gru | None:
-        here: Path = ("gru", name)
-        adapter = self.context.adapters.get(one.adapter)
-        if adapter is None and one.adapter in self.context.adapters_broken:
-            return None
-        if adapter is None:
-            known = tuple(sorted(self.context.adapters)) or say("none")
-            said = say("no_adapter", kind=one.adapter, known=known)
-            self._fault(located, (*here, "adapter"), said)
-            return None
-        options = self._options(adapter, name, located)
-        if options is None:
-            return None
-        misplaced = options.misplaced(self.context.public_url)
-        if misplaced is not None:
-            said = say("of_options", name=name, said=misplaced.said, cure=misplaced.said.cure)
-            self._fault(located, (*here, "options", *misplaced.path), said)
-            return None
-        production = one.environment == "production"
-        context = Context(
-            commune=entry.commune,
-            instance=name,
-            client=self.client,
-            now=lambda: datetime.now(UTC),
-            production=production,
-        )
-        try:
-            capabilities: Capabilities = adapter(options, context).capabilities
-        except Exception as error:
-            place = f"{type(error).__name__}, {error_place(error)}"
-            said = say("adapter_fails", kind=one.adapter, error=place)
-            self._fault(located, (*here, "options"), said)
-            return None
-        poll = one.poll
-        if not capabilities.statuses:
-            if "poll" in one.model_fields_set and poll is not None:
-                self._fault(located, (*here, "poll"), say("no_polling", kind=one.adapter))
-            poll = None
         retry = self.context.retry if one.retry is None else one.retry.over(self.context.retry)
-        return Gru(
-            commune=entry.commune,
-            name=name,
-            adapter=one.adapter,
-            options=options,
-            production=production,
-            lane=one.lane.policy(one.timeout, retry),
-            poll=poll,
-            capabilities=capabilities,
-            follow=one.follow_after_end,
-            network=self.networks.read(
-                one.network,
-                located,
-                (*here, "network"),
-                texts_in(options.model_dump(), most=100_000),
-            ),
-        )
-
-    def _options(self, adapter: type[Adapter], name: str, located: LocatedData) -> Options | None:
-        here: Path = ("gru", name)
-        if "options" in located.value["gru"][name]:
-            raw = located.at((*here, "options"))
-        else:
-            raw = LocatedData({}, located.file, {(): located.line(here)})
-
-        def of_options(said: Message) -> Message:
-            said = self.secrets.scrubbed(said)
-            return say("of_options", name=name, said=said, cure=said.cure)
-
-        try:
-            return validate(adapter.Options, raw, self.secrets, of_options)
-        except ConfigurationFault as error:
-            self.faults += error.faults
-            return None
+        lane = one.lane.policy(one.timeout, retry)
+        owner = entry.commune, name
+        return self.grus.read(owner, one, lane, one.follow_after_end, located, ("gru", name))
 
     def _route(
         self,

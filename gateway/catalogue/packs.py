@@ -42,6 +42,12 @@ class Pack:
     def readme(self) -> str:
         return (self.folder / "README.md").read_text("utf-8")
 
+    @property
+    def ticketing(self) -> str | None:
+        """The part of `gateway.yaml` by which incidents have tickets there; None: it has none."""
+        file = self.folder / "ticketing.yaml"
+        return file.read_text("utf-8") if file.is_file() else None
+
     def files(self, insee: str, commune: str) -> dict[str, str]:
         """Return the files of a configuration that begins from it, for one commune, by their path
         as in a bundle."""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, GetPydanticSchema, ValidationInfo, model_validator
 from pydantic_core import core_schema
 
+from gateway.catalogue.adapter_entries import AdapterEntry, TicketingEntry
 from gateway.catalogue.announcements import AnnouncementsEntry
 from gateway.catalogue.catalogue import DueMark
 from gateway.catalogue.console import ConsoleEntry
@@ -311,6 +312,9 @@ class SettingsFile(StrictModel):
     mail: MailEntry | None = Field(
         None, description="The relay by which communes are told; null: health alone tells of them."
     )
+    ticketing: TicketingEntry | None = Field(
+        None, description="The tool in which each incident has a ticket; null: none has."
+    )
     erasure_key: WholeSecret | None = Field(
         None,
         description="Key of the hashes by which erased accounts are refused; null: made in"
@@ -324,18 +328,8 @@ class SettingsFile(StrictModel):
     portals: dict[Name, PortalEntry] = Field(min_length=1)
 
 
-class GruEntry(StrictModel):
-    adapter: Slug
-    environment: Literal["production", "test"] = "production"
-    options: dict[str, Any] = Field(
-        default_factory=dict, description="The adapter's own; see its documentation."
-    )
+class GruEntry(AdapterEntry):
     lane: LaneEntry = LaneEntry()
-    timeout: Duration = Field(TIMEOUT, description="Of one call to the GRU, as a whole.")
-    network: NetworkEntry = NetworkEntry()
-    poll: Duration | None = Field(
-        60.0, description="How often statuses are asked for, where the adapter can; null: never."
-    )
     follow_after_end: Duration | None = Field(
         90 * 86400.0,
         description="So long after its end a request is still asked about, every six hours, as the"

@@ -29,6 +29,7 @@ from gateway.cli.check_own import (
     check_database,
     check_mail,
     check_sealing,
+    check_ticketing,
 )
 from gateway.cli.check_places import placed_lines
 from gateway.cli.faults import Exit
@@ -81,7 +82,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check configuration, mappings, adapters, then every GRU and portal (reads only), and the
-    object store of the attachments, the virus scanner and the mail relay.
+    object store of the attachments, the virus scanner, the mail relay and the tool of the
+    tickets.
 
     --offline holds the mappings against the forms saved beside them (`portal form`), and the
     settings against the files that they name, as a WSDL. Exit code 3
@@ -286,7 +288,7 @@ async def _far_ends(catalogue: Catalogue) -> list[CheckLine]:
         checks += [_portal(far_ends, portal) for portal in catalogue.portals.values()]
         checks += [check_glc(far_ends), check_openid(far_ends), check_attachments(catalogue)]
         checks += [check_antivirus(catalogue), check_mail(far_ends), check_database(catalogue)]
-        checks += [check_sealing(catalogue)]
+        checks += [check_sealing(catalogue), check_ticketing(far_ends)]
         return [line for lines in await asyncio.gather(*checks) for line in lines]
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.ticketing import TICKETING
 from gateway.cli.keys_texts import places
 from gateway.cli.texts import say
 from gateway.core.errors import GatewayError, Unavailable
@@ -83,6 +84,15 @@ async def check_mail(far_ends: FarEnds) -> list[CheckLine]:
     return [CheckLine(MAIL, "fault", note.said, (at,))]
 
 
+async def check_ticketing(far_ends: FarEnds) -> list[CheckLine]:
+    """Ask the tool of the tickets."""
+    tool = far_ends.ticketing
+    if tool is None:
+        return []
+    notes = await tool.check()
+    return [CheckLine(TICKETING, one.level, one.said, ("options", *one.at)) for one in notes]
+
+
 async def check_database(catalogue: Catalogue) -> list[CheckLine]:
     url = catalogue.settings.database.get_secret_value()
     if not url.startswith("postgres"):
@@ -110,4 +120,5 @@ __all__ = [
     "check_database",
     "check_mail",
     "check_sealing",
+    "check_ticketing",
 ]

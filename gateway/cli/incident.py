@@ -28,8 +28,9 @@ from gateway.core.incident import IncidentKind, IncidentRules
 from gateway.core.messages import Message
 from gateway.flow.incident_notes import security_notice
 from gateway.flow.incident_texts import parties, symptoms
-from gateway.store import incident_notices, incidents, trail
+from gateway.store import incident_notices, incident_tickets, incidents, trail
 from gateway.store.incident_notices import IncidentNotice
+from gateway.store.incident_tickets import IncidentTicket
 from gateway.store.incidents import Incident
 
 app = typer.Typer(help="Incidents, by the convention's clock.", no_args_is_help=True)
@@ -92,14 +93,22 @@ def show(
     with open_database(settings) as database:
         one = asyncio.run(database.read(incidents.get, incident))
         notes = asyncio.run(database.read(incident_notices.of_incident, one.id))
+        ticket = asyncio.run(database.read(incident_tickets.get, one.id))
+        answers = asyncio.run(database.read(incident_tickets.answers, one.id))
         ledger = asyncio.run(database.read(trail.entries, incidents.STREAM))
         problems = asyncio.run(database.read(trail.verify, incidents.STREAM))
     mine = [entry for entry in ledger if entry.data.get("incident") == one.id]
     if as_json:
         told = as_json_(one, settings.incidents, now)
-        emit(told | {"notes": notes, "trail": mine, "problems": problems})
+        told |= {"notes": notes, "ticket": ticket, "answers": answers}
+        emit(told | {"trail": mine, "problems": problems})
     else:
-        _print(one, notes, settings, now)
+        _print(one, settings, now)
+        _print_ticket(ticket)
+        _print_notes(notes)
+        for answer in answers:
+            print_text("")
+            print_message(say("answer", at=shown_time(answer.at), text=answer.text))
         print_text("")
         table(
             ("n", "at", "kind", "what"),
@@ -124,7 +133,7 @@ def notice(incident: WhichIncident, config: Config = CONFIG, mappings: Mappings 
     print_text(security_notice(one, settings.incidents))
 
 
-def _print(one: Incident, notes: list[IncidentNotice], settings: Settings, now: datetime) -> None:
+def _print(one: Incident, settings: Settings, now: datetime) -> None:
     rules = settings.incidents
     for name, value in (
         ("id", one.id),
@@ -151,13 +160,25 @@ def _print(one: Incident, notes: list[IncidentNotice], settings: Settings, now: 
         ("post-mortem", one.post_mortem),
     ):
         print_value(name, value)
+
+
+def _print_ticket(ticket: IncidentTicket | None) -> None:
+    if ticket is None:
+        return
+    print_value("ticket", ticket.number or say("no_ticket_yet"))
+    print_value("ticket link", ticket.link)
+    print_value("ticket state", ticket.word)
+    print_value("ticket over", ticket.over_at)
+
+
+def _print_notes(notes: list[IncidentNotice]) -> None:
     print_text("")
     table(
         ("told", "step", "state", "time", "tried", "reason"),
         [
             (
-                note.audience or say("operators"),
-                say(note.step),
+                _audience(note),
+                say(f"did_{note.step}" if _of_tool(note) else note.step),
                 say(note.state),
                 note.sent_at or note.created_at,
                 note.attempts,
@@ -167,6 +188,14 @@ def _print(one: Incident, notes: list[IncidentNotice], settings: Settings, now: 
         ],
         say("no_note"),
     )
+
+
+def _audience(note: IncidentNotice) -> str | Message:
+    return say("tool") if _of_tool(note) else note.audience or say("operators")
+
+
+def _of_tool(note: IncidentNotice) -> bool:
+    return note.audience == incident_tickets.TOOL
 
 
 def _rest(data: Any) -> dict[str, Any]:

@@ -139,6 +139,29 @@ def resume(
     )
 
 
+def comment(
+    incident: WhichIncident,
+    text: Annotated[
+        str, typer.Option("--text", metavar="TEXT", help="A word, without naming a citizen.")
+    ],
+    by: By,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Add a word to it. Its ticket gets it as well."""
+    _act(
+        config,
+        mappings,
+        lambda one, _: say("commented_now", id=one.id),
+        as_json,
+        incident_acts.comment,
+        incident,
+        _line(text, "empty_text"),
+        _line(by, "empty_by"),
+    )
+
+
 def notified(
     incident: WhichIncident,
     to: Annotated[str, typer.Option("--to", metavar="NAME", help="Who was notified.")],

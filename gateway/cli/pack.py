@@ -39,6 +39,16 @@ def show(name: Named) -> None:
     print_text(_named(name).readme)
 
 
+@app.command()
+def ticketing(name: Named) -> None:
+    """The part of gateway.yaml by which incidents have tickets in this product (in French)."""
+    text = _named(name).ticketing
+    if text is None:
+        known = tuple(sorted(one.name for one in read_packs().values() if one.ticketing))
+        raise NotFound(say("no_pack", name=name, known=known))
+    print_text(text.rstrip())
+
+
 @app.command("copy")
 def begin(
     name: Named,

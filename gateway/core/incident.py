@@ -81,6 +81,7 @@ class SymptomWord(StrEnum):
     RELEASE_REFUSED = "release_refused"
     NOBODY_TOLD = "nobody_told"
     DECOMMISSION_LATE = "decommission_late"
+    TICKETS_WAIT = "tickets_wait"
     REFUSED_SIGNATURES = "refused_signatures"
     REPLAYED_CALLS = "replayed_calls"
     FORGED_WEBHOOKS = "forged_webhooks"
@@ -111,7 +112,12 @@ _BLOQUANT = (
     SymptomWord.BROKEN_TRAIL,
     SymptomWord.MASS_DELETION,
 )
-_MINEUR = (SymptomWord.NOT_FETCHED, SymptomWord.CERTIFICATE_ENDS, SymptomWord.DISK_LOW)
+_MINEUR = (
+    SymptomWord.NOT_FETCHED,
+    SymptomWord.CERTIFICATE_ENDS,
+    SymptomWord.DISK_LOW,
+    SymptomWord.TICKETS_WAIT,
+)
 #: *bloquant*: the service or an essential function is down. *majeur*: a function that is not
 #: essential, or there is a way around it: what a dead GRU is owed waits here, and nothing is lost.
 SEVERITIES: Mapping[SymptomWord, Severity] = MappingProxyType(
@@ -138,6 +144,7 @@ _AFTER: Mapping[SymptomWord, timedelta] = {
     SymptomWord.OBJECTS_AWAY: _FIVE,
     SymptomWord.ANTIVIRUS_AWAY: _FIVE,
     SymptomWord.NOBODY_TOLD: _HOUR,
+    SymptomWord.TICKETS_WAIT: _HOUR,
 }
 
 
@@ -184,7 +191,8 @@ class IncidentRules:
     `late`: the age at which a delivery that goes by itself is late. `parked`: so many deliveries of
     one lane wait for a person. `burst`: refused calls of one kind within ten minutes.
     `settle`: how long symptoms are gone before it is over. `warn`: so long before the deadline
-    people are warned. `operators` are mail addresses of the Métropole.
+    people are warned. `operators` are mail addresses of the Métropole. `ticketing`: each has a
+    ticket in its tool.
     """
 
     severities: Mapping[SymptomWord, Severity] = field(default_factory=lambda: SEVERITIES)
@@ -195,6 +203,7 @@ class IncidentRules:
     warn: timedelta = 2 * _HOUR
     working: WorkingTime = field(default_factory=WorkingTime)
     operators: tuple[str, ...] = ()
+    ticketing: bool = False
 
     def severity(self, symptom: Symptom) -> Severity:
         """Return how grave a symptom is."""

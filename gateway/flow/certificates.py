@@ -48,5 +48,8 @@ def _networks(far_ends: FarEnds) -> Iterator[tuple[str, Network | None]]:
     for commune in catalogue.communes.values():
         for gru in commune.grus.values():
             yield gru.lane_name, gru.network
+    ticketing = catalogue.settings.ticketing
+    if ticketing is not None:
+        yield ticketing.tool.lane_name, ticketing.tool.network
     if catalogue.settings.glc is not None:
         yield GLC, catalogue.settings.glc.network

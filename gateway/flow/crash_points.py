@@ -40,6 +40,7 @@ CRASH_POINTS: Final = (
     "decommission.rest_deleted",
     "decommission.cleaned",
     "decommission.ended",
+    "incident.ticketed",
 )
 
 _passed: dict[str, int] = {}

@@ -48,6 +48,7 @@ from gateway.flow.receive import Receiver, References
 from gateway.flow.reconcile import SETTLE, Reconciler
 from gateway.flow.refusals import RefusalMeter
 from gateway.flow.retention import Retention
+from gateway.flow.tickets import TicketDesk
 from gateway.flow.warning import CommuneWarner
 from gateway.sdk import Adapter
 from gateway.store.engine import Store
@@ -96,6 +97,7 @@ class Engine:
     identity_events: IdentityEvents
     decommissioner: Decommissioner
     incidents: IncidentDesk
+    tickets: TicketDesk
     refusals: RefusalMeter
     announcements: AnnouncementDesk
     #: None when GLC is not configured.
@@ -342,6 +344,7 @@ async def open_engine(
                 None if relay is None else relay.send,
                 announcements,
             ),
+            TicketDesk(store, far_ends, environment),
             RefusalMeter(store, environment),
             announcements,
             identity,

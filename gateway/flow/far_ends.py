@@ -79,6 +79,8 @@ class FarEnds:
         self.portals: dict[str, PortalClient] = {}
         #: None when GLC is not configured.
         self.identity: IdentitySource | None = None
+        #: The tool of the tickets; None: there is none.
+        self.ticketing: Adapter | None = None
         #: Expiry of the certificate that each far end showed last.
         self.served: dict[str, datetime] = {}
         self.shared = shared
@@ -224,9 +226,12 @@ class FarEnds:
         for commune in self.catalogue.communes.values():
             for name, gru in _grus(commune).items():
                 self._sides[name], self.adapters[name] = self._opened(gru)
-        glc = self.catalogue.settings.glc
-        if glc is not None:
-            self._sides[GLC], self.identity = self._opened_glc(glc)
+        settings = self.catalogue.settings
+        if settings.glc is not None:
+            self._sides[GLC], self.identity = self._opened_glc(settings.glc)
+        if settings.ticketing is not None:
+            tool = settings.ticketing.tool
+            self._sides[tool.lane_name], self.ticketing = self._opened(tool)
 
     async def aclose(self) -> None:
         for task in self.closing:

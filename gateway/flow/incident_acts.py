@@ -40,6 +40,11 @@ async def resume(store: Store, incident: str, by: str, *, now: datetime) -> Inci
     return await store.write(incident_acts.resume, incident, by, now=now)
 
 
+async def comment(store: Store, incident: str, text: str, by: str, *, now: datetime) -> Incident:
+    """Add a word to it, which its ticket gets as well."""
+    return await store.write(incident_acts.comment, incident, text, by, now=now)
+
+
 async def note_notified(
     store: Store, incident: str, to: str, by: str, *, now: datetime
 ) -> Incident:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from gateway.catalogue.catalogue import Catalogue
 from gateway.core.incident import IncidentRules, Party
+from gateway.core.ticket import OPENED as BEGUN
+from gateway.core.ticket import TicketField, TicketRules
 from gateway.core.working_time import PARIS
 from gateway.flow.incident_texts import (
     ACT,
@@ -15,10 +18,13 @@ from gateway.flow.incident_texts import (
     OPENED,
     OPERATORS,
     RESOLVED,
+    TICKET_ENTRIES,
     parties,
     symptoms,
 )
+from gateway.store.incident_notices import OPERATORS as OPERATORS_OF_ALL
 from gateway.store.incident_notices import IncidentNotice
+from gateway.store.incident_tickets import OwedEntry
 from gateway.store.incidents import Incident
 
 #: Communes named in one note.
@@ -46,6 +52,45 @@ def note_of(
         deadline=paris_time(one.deadline(rules)),
     )
     return f"Toodego, incident {one.severity.value} {one.id} : {heading}", text
+
+
+def ticket_payload(
+    one: Incident, entry: OwedEntry, catalogue: Catalogue, rules: TicketRules
+) -> dict[str, str]:
+    """Return what the tool is told of an entry, under its own names."""
+    deadline = one.deadline(catalogue.settings.incidents)
+    notice = entry.notice
+    creates = entry.ticket.taken_at is None
+    what = symptoms(one.worst).what("fr")
+    if creates:
+        opened = replace(notice, audience=OPERATORS_OF_ALL, step=BEGUN)
+        _, text = note_of(one, opened, catalogue, catalogue.settings.incidents)
+    else:
+        text = _entry(one, entry)
+    told = {
+        TicketField.TITLE: f"Toodego, incident {one.severity.value} {one.id} : {what}",
+        TicketField.TEXT: text,
+        TicketField.INCIDENT: one.id,
+        TicketField.STEP: notice.step,
+        TicketField.KIND: one.kind.value,
+        TicketField.SEVERITY: one.severity.value,
+        TicketField.PARTY: one.party.value,
+        TicketField.STATE: one.state.value,
+        TicketField.CAUSE: one.cause,
+        TicketField.COMMUNES: ", ".join(commune_named(c, catalogue) for c in one.communes[:_MOST]),
+        TicketField.SINCE: one.begun_at.isoformat(),
+        TicketField.DEADLINE: "" if deadline is None else deadline.isoformat(),
+    }
+    return {name: told[field] for name, field in rules.fields}
+
+
+def _entry(one: Incident, entry: OwedEntry) -> str:
+    """Return an entry of the trail for the ticket, without the names of those who act."""
+    said = TICKET_ENTRIES.get(entry.notice.step, entry.notice.step)
+    data = entry.data
+    lines = [said.format(severity=data.get("to") or data.get("severity") or one.severity.value)]
+    lines += [str(data[name]) for name in ("text", "commune", "because") if data.get(name)]
+    return "\n".join(lines)
 
 
 def security_notice(one: Incident, rules: IncidentRules) -> str:
@@ -96,4 +141,4 @@ def paris_time(value: datetime | None) -> str:
     return "aucune" if value is None else f"{value.astimezone(PARIS):%d/%m/%Y à %H:%M}"
 
 
-__all__ = ["commune_named", "note_of", "paris_time", "security_notice"]
+__all__ = ["commune_named", "note_of", "paris_time", "security_notice", "ticket_payload"]

@@ -46,6 +46,8 @@ symptoms = Messages(
          "commune decommission INSEE says for what",
          "une commune sur le départ attend au-delà de son délai",
          "commune decommission INSEE dit de quoi"),
+    Text("tickets_wait", "the tool of the tickets does not take them", "check, incident show",
+         "l'outil de tickets ne les accepte pas", "check, incident show"),
     Text("refused_signatures", "a burst of calls that prove nothing",
          "look who calls: it may be a key that was changed on one side alone",
          "une rafale d'appels sans preuve valable",
@@ -150,6 +152,23 @@ HEADINGS = {
     "warned": "l'échéance approche",
     "breached": "l'échéance est dépassée",
     "resolved": "résolu",
+}
+#: The words of a ticket for each entry of the trail.
+TICKET_ENTRIES = {
+    "opened": "Ouvert.",
+    "worse": "Aggravé : {severity}.",
+    "severity": "La gravité est maintenant : {severity}.",
+    "reopened": "De nouveau en cours.",
+    "warned": "L'échéance approche.",
+    "breached": "L'échéance est dépassée.",
+    "acknowledged": "Pris en charge.",
+    "assigned": "Attribué.",
+    "paused": "Délai suspendu : une commune doit agir.",
+    "resumed": "Le délai court de nouveau.",
+    "notified": "Notifié.",
+    "commented": "Commentaire :",
+    "resolved": "Résolu.",
+    "closed": "Clos.",
 }
 NOTICE = """\
 Objet : notification d'un incident de sécurité, {id}

@@ -44,7 +44,7 @@ from gateway.ops.shapes import (
     TimerPart,
     parts,
 )
-from gateway.ops.stored_parts import drift_part, incidents_part
+from gateway.ops.stored_parts import drift_part, incidents_part, ticketing_part
 from gateway.ops.why import who_acts
 from gateway.store import cursors, decommissions, erasures, intake, object_gc, requests, ticks
 from gateway.store.outbox import backlog
@@ -127,6 +127,7 @@ async def health(
         antivirus=await _antivirus(engine),
         passed_over=await _passed_over(engine) if answers else None,
         incidents=await _in_time(incidents_part(engine, now)) if answers else None,
+        ticketing=await _in_time(ticketing_part(engine, now)) if answers else None,
     )
     return replace(found, status=_worst(found))
 

@@ -240,9 +240,23 @@ class IncidentsPart:
 
 
 @dataclass(frozen=True, slots=True)
+class TicketingPart:
+    """The tool of the tickets: entries that wait for it, since when, and why; `poll` is why its
+    answers could not be read."""
+
+    state: Overall
+    detail: str
+    waiting: int
+    since: datetime | None
+    reason: str | None
+    poll: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentSummary:
     """An incident, without the people who act on it. `symptom` is a constant word, `says` what it
-    means; `deadline` is None without one, and while its clock stands still (`paused`)."""
+    means; `deadline` is None without one, and while its clock stands still (`paused`). `ticket` is
+    its number in the Métropole's tool."""
 
     id: str
     kind: str
@@ -257,6 +271,7 @@ class IncidentSummary:
     deadline: datetime | None
     paused: bool
     overdue: bool
+    ticket: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +299,7 @@ class Health:
     antivirus: AntivirusPart | None = None
     passed_over: PassedOverPart | None = None
     incidents: IncidentsPart | None = None
+    ticketing: TicketingPart | None = None
 
 
 def lane_state(lane: LanePart) -> Overall:

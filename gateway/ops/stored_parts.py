@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from gateway.catalogue.ticketing import TICKETING
 from gateway.core.incident import IncidentKind
 from gateway.flow.engine import Engine
 from gateway.flow.incident_texts import symptoms
-from gateway.ops.shapes import DriftedForm, DriftPart, IncidentsPart, IncidentSummary, Overall
-from gateway.store import forms, incidents
+from gateway.ops.shapes import (
+    DriftedForm,
+    DriftPart,
+    IncidentsPart,
+    IncidentSummary,
+    Overall,
+    TicketingPart,
+)
+from gateway.store import cursors, forms, incident_tickets, incidents
 
 #: Incidents listed at once.
 _LISTED = 200
+#: An entry that waits for so long shows that the tool takes none.
+BEHIND = timedelta(minutes=15)
 
 
 async def drift_part(engine: Engine) -> DriftPart:
@@ -38,6 +48,7 @@ async def drift_part(engine: Engine) -> DriftPart:
 async def incident_summaries(engine: Engine) -> list[IncidentSummary]:
     """List the incidents that want a person, the last one first. Raises Unavailable."""
     rules, now = engine.incidents.rules, engine.environment.now()
+    numbers = await engine.store.read(incident_tickets.numbers)
     return [
         IncidentSummary(
             id=one.id,
@@ -53,6 +64,7 @@ async def incident_summaries(engine: Engine) -> list[IncidentSummary]:
             deadline=(due := one.deadline(rules)),
             paused=one.paused is not None,
             overdue=due is not None and due < (one.solved_at or now),
+            ticket=numbers.get(one.id),
         )
         for one in await engine.store.read(incidents.opened, limit=_LISTED)
     ]
@@ -76,3 +88,20 @@ async def incidents_part(engine: Engine, now: datetime) -> IncidentsPart:
         dict(sorted(counts.items())),
         len(overdue),
     )
+
+
+async def ticketing_part(engine: Engine, now: datetime) -> TicketingPart | None:
+    """Return how the tool of the tickets is; None where there is none. Raises Unavailable."""
+    if engine.catalogue.settings.ticketing is None:
+        return None
+    waiting, since, reason = await engine.store.read(incident_tickets.waiting_since)
+    known = await engine.store.read(cursors.get, TICKETING)
+    poll = None if known is None else known.failure
+    behind = since is not None and now - since >= BEHIND
+    told = []
+    if behind:
+        told.append(f"{waiting} entries wait: {reason or 'not tried yet'}")
+    if poll is not None:
+        told.append(f"its answers cannot be read: {poll}")
+    state = Overall.DEGRADED if told else Overall.OK
+    return TicketingPart(state, "; ".join(told), waiting, since, reason, poll)

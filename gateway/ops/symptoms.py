@@ -10,12 +10,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from gateway.catalogue.catalogue import Catalogue
+from gateway.catalogue.ticketing import TICKETING
 from gateway.core import reasons
 from gateway.core.erasure import BRAKED
 from gateway.core.incident import SECURITY, IncidentRules, Party, Symptom, SymptomWord
 from gateway.core.lane_name import PortalLane, parse_lane, portal_far_end, portal_of
 from gateway.core.reasons import Who
 from gateway.flow.engine import grus
+from gateway.flow.far_ends import MAIL
 from gateway.ops.shapes import Health, LanePart, LaneState, Overall, TimerPart
 from gateway.store import decommissions
 from gateway.store.erasures import CURSOR as GLC
@@ -159,6 +161,10 @@ class _Reader:
         if self.evidence.untold is not None:
             yield Symptom("notes", SymptomWord.NOBODY_TOLD, since=self.evidence.untold)
 
+        tickets = health.ticketing
+        if tickets is not None and tickets.since is not None and tickets.state is not Overall.OK:
+            yield Symptom(TICKETING, SymptomWord.TICKETS_WAIT, since=tickets.since)
+
     def _far(self) -> Iterator[Symptom]:
         """Look at what changes slowly at far ends: forms and certificates."""
         health = self.evidence.health
@@ -208,6 +214,8 @@ class _Reader:
             return Party.GATEWAY
         if far_end == "glc":
             return Party.GLC
+        if far_end in (MAIL, TICKETING):
+            return Party.GATEWAY
         return Party.COMMUNE if portal_of(far_end) is None else Party.PORTAL
 
     def _pulled(self, lane: str) -> bool:

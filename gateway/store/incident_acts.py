@@ -9,9 +9,10 @@ from sqlalchemy import Connection, and_, insert, select, update
 
 from gateway.core.errors import Conflict
 from gateway.core.incident import IncidentKind, IncidentState, Party, Severity
-from gateway.store import incident_notices, incidents, trail
+from gateway.core.ticket import COMMENTED
+from gateway.store import incident_notices, incident_tickets, incidents, trail
 from gateway.store.incident_tables import INCIDENT, PAUSE
-from gateway.store.incidents import STREAM, Incident
+from gateway.store.incidents import Incident
 from gateway.store.texts import say
 
 
@@ -135,6 +136,15 @@ def close(
     return _act(connection, one, "closed", by, now, values, **told)
 
 
+def comment(
+    connection: Connection, incident_id: str, text: str, by: str, *, now: datetime
+) -> Incident:
+    """Add a word to it, which its ticket gets as well. Raises NotFound."""
+    trail.lock_trail(connection)
+    one = incidents.get(connection, incident_id)
+    return _act(connection, one, COMMENTED, by, now, {}, text=text)
+
+
 def end_pause(connection: Connection, incident_id: str, at: datetime) -> bool:
     """End the pause that lasts, not before it began; return whether there was one."""
     lasts = and_(PAUSE.c.incident_id == incident_id, PAUSE.c.ended_at.is_(None))
@@ -174,5 +184,5 @@ def _act(
     if values:
         mine = INCIDENT.c.id == one.id
         connection.execute(update(INCIDENT).where(mine).values(**values))
-    trail.append(connection, STREAM, kind, {"incident": one.id, "by": by, **told}, now)
+    incident_tickets.record(connection, one.id, kind, {"by": by, **told}, now)
     return incidents.get(connection, one.id)

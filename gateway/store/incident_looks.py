@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from gateway.core.incident import IncidentKind, IncidentRules, IncidentState, Observation
-from gateway.store import incident_notices, incidents, trail
+from gateway.store import incident_notices, incident_tickets, incidents, trail
 from gateway.store.conditions import LIVE_INCIDENT
 from gateway.store.dialect import add
 from gateway.store.incident_acts import end_pause
 from gateway.store.incident_tables import COMMUNE, INCIDENT, PAUSE
-from gateway.store.incidents import STREAM, Incident
+from gateway.store.incidents import Incident
 
 #: A cause that comes back so soon after its incident was resolved goes on with it.
 AGAIN = timedelta(hours=1)
@@ -152,6 +152,8 @@ class _Look:
 
     def _open(self, incident_id: str) -> None:
         self._update(incident_id, state=IncidentState.OPEN.value, opened_at=self.now)
+        if self.rules.ticketing:
+            incident_tickets.begin(self.connection, incident_id, self.now)
         one = self._record("opened", incident_id)
         self._owe(one, "opened", one.communes)
 
@@ -217,14 +219,10 @@ class _Look:
     def _record(self, kind: str, incident_id: str) -> Incident:
         """Add an entry to the trail. Return the incident as it is now."""
         one = incidents.get(self.connection, incident_id)
-        told: dict[str, Any] = {
-            "incident": one.id,
-            "cause": one.cause,
-            "severity": one.severity.value,
-        }
+        told: dict[str, Any] = {"cause": one.cause, "severity": one.severity.value}
         if one.communes:
             told["communes"] = list(one.communes)
-        trail.append(self.connection, STREAM, kind, told, self.now)
+        incident_tickets.record(self.connection, one.id, kind, told, self.now)
         self.moves.append(IncidentMove(kind, one))
         return one
 
@@ -258,8 +256,8 @@ def mark_deadlines(
         values = {"warned_at": one.warned_at or now} | ({"breached_at": now} if past else {})
         mine = INCIDENT.c.id == one.id
         connection.execute(update(INCIDENT).where(mine).values(**values))
-        data = {"incident": one.id, "severity": one.severity.value}
-        trail.append(connection, STREAM, kind, data, now)
+        data = {"severity": one.severity.value}
+        incident_tickets.record(connection, one.id, kind, data, now)
         if rules.operators:
             audience = [incident_notices.OPERATORS]
             incident_notices.owe(connection, one.id, audience, kind, one.returns, now)

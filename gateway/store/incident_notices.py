@@ -31,7 +31,8 @@ _OVER = {
 
 @dataclass(frozen=True, slots=True)
 class IncidentNotice:
-    """A note: `audience` is a commune, or `OPERATORS`. `n`: how often the incident came back."""
+    """A note: `audience` is a commune, `OPERATORS`, or the tool of the tickets. `n`: how often the
+    incident came back; of a ticket, the number of the trail's entry."""
 
     incident_id: str
     audience: str
@@ -43,6 +44,7 @@ class IncidentNotice:
     attempts: int
     failure: str | None
     sent_at: datetime | None
+    unsure: bool
 
     @property
     def name(self) -> str:
@@ -81,13 +83,14 @@ def owe(
 
 def claim(connection: Connection, now: datetime, limit: int) -> list[IncidentNotice]:
     """Take the notes that are due, the oldest first. They are nobody else's for `LEASE`."""
-    due = and_(NOTICE.c.state == WAITING, NOTICE.c.next_at <= now)
+    mail = NOTICE.c.audience.not_like("@%")
+    due = and_(NOTICE.c.state == WAITING, NOTICE.c.next_at <= now, mail)
     rows = connection.execute(
         select(NOTICE).where(due).order_by(NOTICE.c.created_at, NOTICE.c.audience).limit(limit)
     ).all()
     claimed = []
     for row in rows:
-        mine = and_(_is(row), due)
+        mine = and_(is_notice(row), due)
         values = {"next_at": now + LEASE, "attempts": row.attempts + 1}
         taken = update(NOTICE).where(mine).values(**values).returning(*NOTICE.c)
         found = connection.execute(taken).first()
@@ -99,18 +102,19 @@ def claim(connection: Connection, now: datetime, limit: int) -> list[IncidentNot
 def sent(connection: Connection, one: IncidentNotice, now: datetime) -> None:
     """Note that a claimed note was handed over."""
     values = {"state": SENT, "sent_at": now, "failure": None}
-    connection.execute(update(NOTICE).where(_is(one)).values(**values))
+    mine = and_(is_claim(one), NOTICE.c.state == WAITING)
+    connection.execute(update(NOTICE).where(mine).values(**values))
 
 
 def failed(connection: Connection, one: IncidentNotice, failure: str, next_at: datetime) -> None:
     """Note why a claimed note could not be handed over, and when it is tried again."""
-    mine = and_(_is(one), NOTICE.c.state == WAITING)
+    mine = and_(is_claim(one), NOTICE.c.state == WAITING)
     connection.execute(update(NOTICE).where(mine).values(failure=failure, next_at=next_at))
 
 
 def drop(connection: Connection, one: IncidentNotice) -> None:
     """Give up a claimed note that nobody can get."""
-    mine = and_(_is(one), NOTICE.c.state == WAITING)
+    mine = and_(is_claim(one), NOTICE.c.state == WAITING)
     connection.execute(update(NOTICE).where(mine).values(state=SUPERSEDED))
 
 
@@ -129,13 +133,15 @@ def failing_since(connection: Connection) -> datetime | None:
     there is no relay, or no address, is a gap in the files, and shown with the incident."""
     found: datetime | None = connection.execute(
         select(func.min(NOTICE.c.created_at)).where(
-            NOTICE.c.state == WAITING, NOTICE.c.failure.not_in(NOBODY)
+            NOTICE.c.state == WAITING,
+            NOTICE.c.failure.not_in(NOBODY),
+            NOTICE.c.audience.not_like("@%"),
         )
     ).scalar()
     return found
 
 
-def _is(one: Any) -> ColumnElement[bool]:
+def is_notice(one: Any) -> ColumnElement[bool]:
     """Return the condition of one note, by a row or an IncidentNotice."""
     return and_(
         NOTICE.c.incident_id == one.incident_id,
@@ -143,3 +149,8 @@ def _is(one: Any) -> ColumnElement[bool]:
         NOTICE.c.step == one.step,
         NOTICE.c.n == one.n,
     )
+
+
+def is_claim(one: IncidentNotice) -> ColumnElement[bool]:
+    """Return the condition of a note that nobody has claimed since."""
+    return and_(is_notice(one), NOTICE.c.attempts == one.attempts)

@@ -4,7 +4,7 @@ data but the names of the people who act."""
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Column, Index, Table, Text
+from sqlalchemy import CheckConstraint, Column, Index, Table, Text, false
 from sqlmodel import Field, SQLModel
 
 from gateway.core.incident import IncidentKind, IncidentState, Party, Severity
@@ -100,8 +100,9 @@ class IncidentPauseRow(SQLModel, table=True):
 
 
 class IncidentNoticeRow(SQLModel, table=True):
-    """A note owed to a commune, or to the operators (`audience` empty): one for each step. `n`
-    counts how often the incident came back. superseded: a later step says it all.
+    """A note owed to a commune, to the operators (`audience` empty), or to the tool of the tickets:
+    one for each step. `n` counts how often the incident came back; of a ticket it is the number of
+    the trail's entry. superseded: a later step says it all. `unsure`: it may have been taken.
 
     `incident_id` is that of an incident, or of an announcement: one queue sends both."""
 
@@ -116,6 +117,7 @@ class IncidentNoticeRow(SQLModel, table=True):
     attempts: int = 0
     failure: str | None = None
     sent_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    unsure: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
 
     __table_args__ = (
         CheckConstraint("state IN ('waiting', 'sent', 'superseded')", name="ck_notice_state"),
@@ -127,6 +129,33 @@ class IncidentNoticeRow(SQLModel, table=True):
             postgresql_where=OWED_NOTICE,
         ),
     )
+
+
+class IncidentTicketRow(SQLModel, table=True):
+    """The ticket of an incident in the Métropole's tool. `number`: None until the tool has it.
+    `word` is the tool's own for its state; `over_at`: when it was over there."""
+
+    __tablename__ = "incident_ticket"
+    incident_id: str = Field(primary_key=True, foreign_key="incident.id")
+    reference: str = Field(unique=True)
+    number: str | None = None
+    link: str | None = None
+    word: str | None = None
+    begun_at: datetime = Field(sa_column=moment_column())
+    taken_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+    over_at: datetime | None = Field(default=None, sa_column=moment_column(nullable=True))
+
+    __table_args__ = (Index("ix_incident_ticket_number", "number"),)
+
+
+class IncidentAnswerRow(SQLModel, table=True):
+    """A text that a person wrote in the tool, under the tool's `key` for it; masked and cut."""
+
+    __tablename__ = "incident_answer"
+    incident_id: str = Field(primary_key=True, foreign_key="incident.id")
+    key: str = Field(primary_key=True)
+    at: datetime = Field(sa_column=moment_column())
+    text: str = Field(sa_column=Column(Text, nullable=False))
 
 
 class RefusalRow(SQLModel, table=True):
@@ -142,4 +171,6 @@ INCIDENT: Table = SQLModel.metadata.tables["incident"]
 COMMUNE: Table = SQLModel.metadata.tables["incident_commune"]
 PAUSE: Table = SQLModel.metadata.tables["incident_pause"]
 NOTICE: Table = SQLModel.metadata.tables["incident_notice"]
+TICKET: Table = SQLModel.metadata.tables["incident_ticket"]
+ANSWER: Table = SQLModel.metadata.tables["incident_answer"]
 REFUSAL: Table = SQLModel.metadata.tables["refusal"]

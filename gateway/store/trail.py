@@ -87,6 +87,13 @@ def entries(connection: Connection, stream: str) -> list[TrailEntry]:
     ]
 
 
+def data_of(connection: Connection, stream: str, n: int) -> Mapping[str, Any]:
+    """Return what the entry of this number says; nothing where there is none."""
+    mine = TRAIL.c.stream == stream, TRAIL.c.n == n
+    body = connection.execute(select(TRAIL.c.data).where(*mine)).scalar()
+    return {} if body is None else _read(body)
+
+
 def last_entry(connection: Connection, stream: str) -> int:
     """Return the number of the last entry, 0 for none: every new entry changes it."""
     found: int | None = connection.execute(

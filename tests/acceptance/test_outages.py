@@ -19,8 +19,8 @@ from tests.acceptance.plays import Outcomes, Play, asked_for, long, played, tell
 from tests.acceptance.town import TIMEOUT, Town, until
 from tests.files import edit
 
-#: Those of erasures and of a commune's end have tests of their own.
-ELSEWHERE = ("erase.", "attachments.", "decommission.")
+#: Those of erasures, tickets and of a commune's end have tests of their own.
+ELSEWHERE = ("erase.", "attachments.", "decommission.", "incident.")
 POINTS = [point for point in CRASH_POINTS if not point.startswith(ELSEWHERE)]
 AT_ONCE = 6
 #: A claim is held for so long.

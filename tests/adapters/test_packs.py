@@ -40,11 +40,16 @@ def test_the_packs_of_the_issue_are_there() -> None:
     assert set(packs.NAMES) == wanted
 
 
+#: Those in which incidents may have tickets: tests/flow/test_tickets.py.
+TOOLS = ("glpi", "redmine", "rt", "zammad")
+
+
 @pytest.mark.parametrize("name", packs.NAMES)
 def test_a_pack_is_yaml_and_says_what_was_tried(name: str) -> None:
     folder = packs.PACKS / name
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     own = {"README.md", "commune.yaml", "mapping.yaml", "quality.yaml", "recorded.json"}
+    own |= {"ticketing.yaml"} if name in TOOLS else set()
     assert files == own | {"cases/bench.yaml", "cases/cas.yaml"}
     told, readme = quality(name), packs.text(name, "README.md")
     assert tuple(told["rows"]) == ROWS

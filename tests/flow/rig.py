@@ -212,13 +212,15 @@ def catalogue(
     gru: Mapping[str, Any] | None = None,
     portal: Mapping[str, Any] | None = None,
     commune: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
     mapping: Callable[[str], str] = lambda text: text,
     adapter: str = "rest",
     adapters: Mapping[str, type[Adapter]] | None = None,
     data_dir: Path = Path("var"),
 ) -> Catalogue:
     """Build a configuration of two communes, each with a GRU of its own."""
-    settings: dict[str, Any] = {
+    written: dict[str, Any] = {
+        **(settings or {}),
         "data_dir": str(data_dir),
         "retry": {"delays": [5, 60], "jitter": 0, "limit": 3600},
         "portals": {
@@ -237,7 +239,7 @@ def catalogue(
     open311 = REST.with_name("open311.yaml")
     bundle = {
         # JSON is YAML, too, and faster to write.
-        "config/gateway.yaml": json.dumps(settings, ensure_ascii=False),
+        "config/gateway.yaml": json.dumps(written, ensure_ascii=False),
         f"mappings/{SLUG}/{adapter}.yaml": mapping(
             (open311 if adapter == "open311" else REST).read_text()
         ),
