@@ -27,7 +27,8 @@ from gateway.flow import (
 from gateway.flow.certificates import ending
 from gateway.flow.engine import Engine, grus
 from gateway.flow.identity import IdentityWatch
-from gateway.ops import incident_watch
+from gateway.ops import availability_watch, incident_watch
+from gateway.ops.availability_watch import AvailabilityWatch
 from gateway.ops.incident_watch import IncidentWatch
 from gateway.store import intake, linked, nonces, ticks
 
@@ -105,6 +106,13 @@ def _watch(engine: Engine, scheduler: AsyncIOScheduler) -> None:
     scheduler.add_job(
         _guarded, Every(seconds=int(every)), args=("incidents", watch.observe), id="incidents"
     )
+    minutes = AvailabilityWatch(watch)
+    every = Every(seconds=int(availability_watch.EVERY))
+    begin = datetime.now(UTC) + timedelta(seconds=1)  # a short stop costs no minute
+    args = ("availability", minutes.observe)
+    scheduler.add_job(_guarded, every, args=args, id="availability", next_run_time=begin)
+    budget = availability_watch.BURNS_EVERY
+    _every(engine, scheduler, budget, "availability budget", minutes.check_budget)
     _every(engine, scheduler, incidents.EVERY, "incident notes", engine.incidents.send_notes)
     ticketing = engine.catalogue.settings.ticketing
     if ticketing is not None:

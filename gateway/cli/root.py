@@ -46,6 +46,7 @@ from gateway.cli import (
     sandbox,
     secrets,
     serve,
+    sla,
 )
 from gateway.cli.faults import RootGroup
 from gateway.cli.language import InLanguage
@@ -128,6 +129,7 @@ incident.app.command("comment")(incident_acts.comment)
 incident.app.command("notified")(incident_acts.notified)
 incident.app.command("close")(incident_acts.close)
 app.add_typer(incident.app, name="incident", cls=CommandGroup)
+app.add_typer(sla.app, name="sla", cls=CommandGroup)
 app.add_typer(maintenance.app, name="maintenance", cls=CommandGroup)
 app.add_typer(console.app, name="console", cls=CommandGroup)
 app.add_typer(retention.app, name="retention", cls=CommandGroup)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -163,6 +163,11 @@ def render_page(template: str, **values: object) -> str:
     page = environment.get_template(template).render(**values)
     head, style, body = page.partition("</style>")
     return head + style + _UNBROKEN.sub("\u00a0", body)
+
+
+def month_name(month: date) -> str:
+    """Return a month in French."""
+    return f"{_MONTHS[month.month - 1]} {month.year}"
 
 
 def french(at: datetime) -> str:

@@ -82,6 +82,7 @@ class SymptomWord(StrEnum):
     NOBODY_TOLD = "nobody_told"
     DECOMMISSION_LATE = "decommission_late"
     TICKETS_WAIT = "tickets_wait"
+    AVAILABILITY_BURNS = "availability_burns"
     REFUSED_SIGNATURES = "refused_signatures"
     REPLAYED_CALLS = "replayed_calls"
     FORGED_WEBHOOKS = "forged_webhooks"
@@ -117,6 +118,7 @@ _MINEUR = (
     SymptomWord.CERTIFICATE_ENDS,
     SymptomWord.DISK_LOW,
     SymptomWord.TICKETS_WAIT,
+    SymptomWord.AVAILABILITY_BURNS,
 )
 #: *bloquant*: the service or an essential function is down. *majeur*: a function that is not
 #: essential, or there is a way around it: what a dead GRU is owed waits here, and nothing is lost.

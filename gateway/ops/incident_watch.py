@@ -25,6 +25,8 @@ EVERY = 30.0
 TRAIL_EVERY = 6 * 3600.0
 #: Names in the cursors what of the trail does not verify.
 BROKEN = "trail:"
+#: The same of the services whose availability burns its budget.
+BURNS = "availability:"
 #: The time between two readings of what weighs on lanes, as a multiple of what one took.
 _SHARE = 50
 
@@ -92,20 +94,28 @@ class IncidentWatch:
         self.away_since = None
 
     async def _observe(self) -> None:
+        evidence = await self.evidence()
+        found = self.symptoms(evidence)
+        await self.engine.incidents.observe(found, complete=evidence.complete)
+
+    def symptoms(self, evidence: Evidence) -> list[Symptom]:
+        """Return all that is amiss."""
+        return symptoms_of(evidence, self.engine.catalogue, self.engine.incidents.rules)
+
+    async def evidence(self) -> Evidence:
+        """Look at everything. Raises Unavailable."""
         engine, store = self.engine, self.engine.store
         seen = await health(engine, ready=True, started_at=self.started_at, counting=False)
         now = seen.now
         positions = await store.read(cursors.get_all)
-        rules = engine.incidents.rules
-        evidence = Evidence(
+        return Evidence(
             health=seen,
             pressure=await self._pressure(),
             refused=await store.read(refusals.since, now - BURST_WITHIN),
             broken=[name.removeprefix(BROKEN) for name in positions if name.startswith(BROKEN)],
             untold=await store.read(incident_notices.failing_since),
+            burning=[name.removeprefix(BURNS) for name in positions if name.startswith(BURNS)],
         )
-        found = symptoms_of(evidence, engine.catalogue, rules)
-        await engine.incidents.observe(found, complete=evidence.complete)
 
 
-__all__ = ["EVERY", "TRAIL_EVERY", "IncidentWatch"]
+__all__ = ["BURNS", "EVERY", "TRAIL_EVERY", "IncidentWatch"]

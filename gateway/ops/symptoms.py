@@ -33,13 +33,15 @@ _OURS = frozenset({Who.OPERATOR, Who.INTEGRATOR})
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """The evidence of one look. `pressure` is by lane, `refused` counts of late by kind, `broken`
-    are streams of the trail that do not verify, `untold` since when notes cannot be sent."""
+    are streams of the trail that do not verify, `untold` since when notes cannot be sent, `burning`
+    are services whose month's budget goes too fast."""
 
     health: Health
     pressure: Mapping[str, LanePressure]
     refused: Mapping[str, int]
     broken: Collection[str]
     untold: datetime | None
+    burning: Collection[str] = ()
 
     @property
     def complete(self) -> bool:
@@ -160,6 +162,8 @@ class _Reader:
             yield Symptom(f"release:{insee}", SymptomWord.RELEASE_REFUSED, communes)
         if self.evidence.untold is not None:
             yield Symptom("notes", SymptomWord.NOBODY_TOLD, since=self.evidence.untold)
+        for service in self.evidence.burning:
+            yield Symptom(f"availability:{service}", SymptomWord.AVAILABILITY_BURNS)
 
         tickets = health.ticketing
         if tickets is not None and tickets.since is not None and tickets.state is not Overall.OK:

@@ -70,6 +70,11 @@ class Announcement:
         """Was this commune told soon enough?"""
         return in_time(self.starts_at, self.notice, one.told_at, one.read_at)
 
+    @property
+    def in_time(self) -> tuple[str, ...]:
+        """The communes that were told soon enough."""
+        return tuple(one.commune for one in self.communes if self.told_in_time(one))
+
     def state(self, now: datetime) -> AnnouncementState:
         """Return where it stands."""
         if self.cancelled_at is not None:

@@ -148,6 +148,12 @@ def opened(
     return read(connection, wanted, limit=limit)
 
 
+def begun_between(connection: Connection, since: datetime, until: datetime) -> list[Incident]:
+    """List the incidents of a time that were ever open, by their first symptom."""
+    begun = and_(INCIDENT.c.first_seen_at >= since, INCIDENT.c.first_seen_at < until)
+    return read(connection, and_(OPENED, begun))
+
+
 def going_on(connection: Connection) -> list[Incident]:
     """List the open incidents."""
     return read(connection, INCIDENT.c.state == IncidentState.OPEN.value)

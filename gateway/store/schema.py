@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
 import gateway.store.announcement_tables  # part of the metadata, as the next ones
+import gateway.store.availability_tables
 import gateway.store.console_tables
 import gateway.store.decommission_tables
 import gateway.store.erasure_tables
