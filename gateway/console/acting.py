@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from gateway.console.acts import LONGEST, ActInHand, ActTarget, ConsoleAct
 from gateway.console.delivery_acts import DELIVERY_ACTS
+from gateway.console.request_acts import REQUEST_ACTS
 from gateway.console.sight import Sight
 from gateway.core.errors import Conflict, NotFound, Rejected
 from gateway.core.messages import Message
@@ -15,7 +16,7 @@ from gateway.store.console import PersonalAct
 from gateway.store.recording import RecordingStore
 
 #: Every act, by name. Add a row, and the console and the API have it.
-ACTS: Final[Mapping[str, ConsoleAct]] = {one.name: one for one in (*DELIVERY_ACTS,)}
+ACTS: Final[Mapping[str, ConsoleAct]] = {one.name: one for one in (*DELIVERY_ACTS, *REQUEST_ACTS)}
 #: Targets of one bulk act.
 AT_ONCE: Final = 100
 

@@ -40,6 +40,7 @@ def _environment() -> Environment:
         day=words.day,
         moment=words.day_and_time,
         lasting=words.lasting,
+        sentence=lambda text: text[:1].upper() + text[1:],
         iso=lambda moment: "" if moment is None else moment.isoformat(),
     )
     made.globals.update(words=words)

@@ -56,6 +56,21 @@ STATUSES: Final[Mapping[str, str]] = {
     "refused": "refusée",
     "cancelled": "annulée",
 }
+EVENTS: Final[Mapping[str, str]] = {
+    "creation": "Demande déposée",
+    "message": "Message",
+    "document": "Document",
+    "change": "Modification",
+    "cancellation": "Annulation",
+    "status": "Changement d'état",
+    "note": "Note",
+}
+ORIGINS: Final[Mapping[str, str]] = {
+    "portal": "du portail",
+    "gru": "de la GRU",
+    "gateway": "de la passerelle",
+}
+ACTIONS: Final[Mapping[str, str]] = {"send": "envoi", "find": "question « l'avez-vous ? »"}
 OUTCOMES: Final[Mapping[str, str]] = {
     "accepted": "pris",
     "refused": "refusé",
@@ -64,6 +79,7 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "misconfigured": "mal configuré",
     "found": "trouvé",
     "absent": "absent",
+    "cannot_tell": "sans réponse utilisable",
 }
 SEVERITIES: Final[Mapping[str, str]] = {
     "bloquant": "bloquant",

@@ -42,6 +42,10 @@ class RecordingStore:
         self.noted = True
         return done
 
+    async def note(self) -> None:
+        """Note an act that changes nothing else."""
+        await self.write(lambda connection: None)
+
     async def read(
         self, unit: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, or_, select, text
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select, text
 
 from gateway.core.errors import Fault
 from gateway.core.messages import Message
@@ -81,10 +81,22 @@ def entries(connection: Connection, stream: str) -> list[TrailEntry]:
     rows = connection.execute(
         select(TRAIL).where(TRAIL.c.stream == stream).order_by(TRAIL.c.n)
     ).all()
-    return [
-        TrailEntry(row.stream, row.n, row.at, row.kind, _read(row.data), row.previous, row.hash)
-        for row in rows
-    ]
+    return [_entry(row) for row in rows]
+
+
+def about(
+    connection: Connection, stream: str, targets: Collection[str], limit: int
+) -> list[TrailEntry]:
+    """Return the last entries of a stream that name one of these as their `target`, the last one
+    first."""
+    named = [TRAIL.c.data.contains(f'"target":"{one}"', autoescape=True) for one in targets]
+    rows = connection.execute(
+        select(TRAIL)
+        .where(TRAIL.c.stream == stream, or_(*named))
+        .order_by(TRAIL.c.n.desc())
+        .limit(limit)
+    )
+    return [_entry(row) for row in rows]
 
 
 def data_of(connection: Connection, stream: str, n: int) -> Mapping[str, Any]:
@@ -164,6 +176,11 @@ def verify(connection: Connection, stream: str) -> list[Fault]:
 def seal_of(stream: str, n: int, at: datetime, kind: str, body: str, previous: str) -> str:
     sealed = json.dumps([stream, n, micros(at), kind, body, previous], ensure_ascii=False)
     return hashlib.sha256(sealed.encode("utf-8")).hexdigest()
+
+
+def _entry(row: Row[Any]) -> TrailEntry:
+    data = _read(row.data)
+    return TrailEntry(row.stream, row.n, row.at, row.kind, data, row.previous, row.hash)
 
 
 def _read(body: str) -> Mapping[str, Any]:

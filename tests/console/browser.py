@@ -118,14 +118,14 @@ def _axe() -> str:
 
 
 def tab_to(page: Page, text: str, most: int = 80) -> None:
-    """Go by the tabulator key to the element with this text. Fails where it cannot be reached, or
-    where it is not seen that something has the focus."""
+    """Go by the tabulator key to the element with this text, value or id. Fails where it cannot be
+    reached, or where it is not seen that something has the focus."""
     for _ in range(most):
         page.keyboard.press("Tab")
         told = page.evaluate(
             """() => { const one = document.activeElement;
             const outline = getComputedStyle(one).outlineStyle;
-            return [one.innerText || one.value || one.id || '', outline, one.tagName]; }"""
+            return [`${one.innerText || one.value || ''} ${one.id}`, outline, one.tagName]; }"""
         )
         assert told[1] != "none" or told[2] == "BODY", f"no focus is seen on {told[0]!r}"
         if text in told[0]:

@@ -83,3 +83,56 @@ def test_failures(served: ServedTown, role: ConsoleRole, path: str, title: str) 
         page.goto(path)
         assert page.locator("h1").inner_text() == title
         assert_accessible(page, f"erreur-{title}")
+
+
+@pytest.mark.parametrize("role", [ConsoleRole.OPERATOR, ConsoleRole.AUDITOR])
+def test_requests(served: ServedTown, role: ConsoleRole) -> None:
+    with served.page(role) as page:
+        page.goto("/console/demandes")
+        assert page.locator("tbody tr").count() == 4
+        assert_accessible(page, f"demandes-{role}")
+        page.fill("#numero", "rien-de-tel")
+        page.keyboard.press("Enter")
+        page.get_by_text("n'a ce numéro").wait_for()
+        assert_accessible(page, "demandes-aucune")
+        page.goto(f"/console/demandes/{served.town.requests[BRON]}")
+        assert_accessible(page, f"demande-{role}")
+
+
+def test_nobody_sees_values_without_saying_why(served: ServedTown) -> None:
+    with served.page(ConsoleRole.AGENT, BRON) as page:
+        page.goto(f"/console/demandes/{served.town.requests[BRON]}")
+        assert "Un nid de poule" not in page.content()
+        tab_to(page, "Voir les valeurs")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/actes/request.reveal**")
+        page.evaluate("document.querySelector('#motif').removeAttribute('required')")
+        page.get_by_role("button", name="Voir les valeurs").click()
+        page.wait_for_selector("[role=alert]")
+        assert "Un nid de poule" not in page.content()
+        assert_accessible(page, "valeurs-sans-motif")
+        page.fill("#motif", "le citoyen a appelé")
+        page.keyboard.press("Enter")
+        page.get_by_text("Un nid de poule").wait_for()
+        assert_accessible(page, "valeurs")
+
+
+def test_a_dead_delivery_is_found_and_replayed_by_keyboard(served: ServedTown) -> None:
+    """From the first page to the replay, without a mouse, and back: the walk of an operator."""
+    with served.page(ConsoleRole.OPERATOR) as page:
+        page.goto("/console")
+        tab_to(page, "Corriger le mapping")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/a-traiter?motif=unmappable")
+        assert_accessible(page, "a-traiter-motif")
+        tab_to(page, "c-")
+        page.keyboard.press("Space")
+        tab_to(page, "Rejouer")
+        page.keyboard.press("Enter")
+        page.get_by_text("1 sur 1 peut l'être").wait_for()
+        tab_to(page, "Rejouer")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("[role=status]")
+        assert "1 sur 1 fait" in page.content()
+        page.goto("/console/a-traiter")
+        assert_accessible(page, "a-traiter")

@@ -127,14 +127,15 @@ async def fill(town: ConsoleTown) -> None:
             assert answer.status_code < 300, answer.text
             (latest, *_) = await gw.database.read(requests.listing, commune=insee, limit=1)
             (one,) = await gw.database.read(requests.deliveries, latest.id)
-            reason = "unmappable" if state == "parked" else "lost_reply"
-            await gw.database.write(_put, one.id, state, reason)
+            reason = "unmappable" if state == "parked" else "timeout"
+            await gw.database.write(put, one.id, state, reason)
             (town.parked if state == "parked" else town.asked)[insee] = one.id
             town.requests.setdefault(insee, latest.id)
 
 
-def _put(connection: Any, delivery: str, state: str, reason: str) -> None:
-    values = {"state": state, "reason": reason, "failures": 1}
+def put(connection: Any, delivery: str, state: str, reason: str) -> None:
+    """Put a delivery into a state."""
+    values = {"state": state, "reason": reason, "failures": 9}
     connection.execute(update(DELIVERY).where(DELIVERY.c.id == delivery).values(**values))
 
 
