@@ -44,7 +44,7 @@ class RequestOrigins:
 
 @dataclass(frozen=True, slots=True)
 class ActOnRequest:
-    """What a person did with a request or a delivery of its own, as the trail has it."""
+    """An act of a person on a request or a delivery of its own, as the trail has it."""
 
     at: datetime
     kind: str

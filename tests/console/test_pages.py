@@ -9,6 +9,8 @@ from gateway.core.console import ConsoleRole
 from tests.console.browser import ServedTown, assert_accessible, tab_to
 from tests.console.town import BRON, VILLEURBANNE
 
+pytestmark = pytest.mark.slow
+
 
 def test_sign_in(served: ServedTown) -> None:
     with served.page(None) as page:

@@ -1,4 +1,4 @@
-"""What pages say, and to whom: JSON of the same values."""
+"""Pages say the same to people and, in JSON, to programs: of their communes alone."""
 
 from __future__ import annotations
 
