@@ -150,13 +150,16 @@ def test_both_pages_have_the_same_sections_and_commands() -> None:
         assert english == french, title
 
 
+def anchors(page: str) -> set[str]:
+    titles = [title.lower() for _, title in _HEADING.findall(prose(page))]
+    return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_each_link_leads_somewhere(page: str) -> None:
-    titles = [title.lower() for _, title in _HEADING.findall(prose(page))]
-    anchors = {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in titles}
     links = re.findall(r"\]\(#([^)]+)\)", text(page))
     assert len(links) > 10
-    assert set(links) <= anchors
+    assert set(links) <= anchors(page)
 
 
 @pytest.mark.parametrize("page", PAGES)
