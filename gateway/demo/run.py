@@ -8,6 +8,7 @@ from typing import Any
 import gateway.demo.outages  # noqa: F401  (its scenarios)
 from gateway.core.errors import NotFound
 from gateway.demo import (  # noqa: F401 - register their scenarios
+    availability,
     forgetting,
     hostile,
     leaving,

@@ -32,6 +32,9 @@ say = Messages(*(Text(word, en, "", fr, "") for word, en, fr in (
     ("commune_leaves",
      "A commune leaves: its citizens are told, and nothing of it stays.",
      "Une commune s'en va : ses usagers sont prévenus, et il n'en reste rien."),
+    ("availability",
+     "An outage of ours, one of Bron's GRU and an announced one: whose each minute is.",
+     "Une panne de la passerelle, une de la GRU de Bron, une annoncée : à qui est chaque minute."),
     ("hostile",
      "Citizens, strangers, a commune's key, GRUs and the identity provider attack at once; honest"
      " requests pass, and nobody speaks for another.",
@@ -56,6 +59,17 @@ say = Messages(*(Text(word, en, "", fr, "") for word, en, fr in (
      "Bron's GRU is down while {count} requests come; it returns, and they leave in order.",
      "La GRU de Bron est arrêtée quand {count} demandes arrivent ; elle revient, et elles partent"
      " dans l'ordre."),
+    ("two_days_told", "A maintenance is announced four days before; both communes have read of it.",
+     "Une maintenance est annoncée quatre jours avant ; les deux communes l'ont lue."),
+    ("minutes_up", "{count} minutes are up", "{count} minutes disponibles"),
+    ("stopped_for", "is stopped for {count} minutes, which nobody was told of",
+     "est arrêtée {count} minutes, ce dont nul n'était avisé"),
+    ("stopped_as_announced", "is stopped for {count} minutes, as announced",
+     "est arrêtée {count} minutes, comme annoncé"),
+    ("gru_failed_for", "its GRU was away for {count} minutes",
+     "sa GRU était absente pendant {count} minutes"),
+    ("gru_is_back", "its GRU is back, and has what waited",
+     "sa GRU est revenue, et a ce qui attendait"),
     ("no_scenario", "no scenario {name}; there is: {known}",
      "pas de scénario {name} ; il y a : {known}"),
     # --- its frame -------------------------------------------------------------------------

@@ -57,6 +57,15 @@ def takes_all_that_was_missed(told: dict[str, Any]) -> None:
     assert told["not_due_taken"] == told["lost"] == told["duplicates"] == 0
 
 
+@judged("availability")
+def tells_whose_each_minute_is(told: dict[str, Any]) -> None:
+    assert (told["gateway_minutes"], told["excluded_minutes"]) == (10, 8)
+    # The GRU is away for six; the lane tries again by its own pace.
+    assert 6 <= told["commune_minutes"] <= 12
+    counted = told["minutes"] - 8
+    assert told["availability"] == round((counted - 10) / counted, 5)
+
+
 @judged("dead-commune")
 def delays_no_other(told: dict[str, Any]) -> None:
     assert told["requests"] == told["delivered"] == told["reported"] == 68
