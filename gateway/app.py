@@ -14,15 +14,14 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
 
 import structlog
-import uvicorn
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from fastapi import FastAPI
 
@@ -31,7 +30,7 @@ from gateway.catalogue.catalogue import Catalogue, Settings
 from gateway.contracts.running import CatalogueSource
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.core.system_errors import system_error
-from gateway.flow import departures
+from gateway.flow import departures, masters
 from gateway.flow.departures import without
 from gateway.flow.engine import Engine, open_engine
 from gateway.flow.reconcile import SETTLE
@@ -45,15 +44,20 @@ from gateway.store import decommissions, installation, renewals, schema
 from gateway.store.engine import Database
 from gateway.store.notices import MEMORY, Notices
 from gateway.store.postgres import require_sessions
+from gateway.store.sealer import Sealer
+from gateway.telemetry import sparingly
 from gateway.web import connection
 from gateway.web.application import application
-from gateway.web.connection import BoundedConnection
+from gateway.web.serving import come_again, listening, serving_http
 from gateway.web.state import DaemonCondition
 from gateway.wire.budget import raise_file_limit
 from gateway.wire.spool import Spool
+from gateway.wire.vault import VaultFailure
 
 log = structlog.get_logger()
 
+#: Seconds between two questions to a key service that is away at the start.
+WAIT = 5.0
 #: Seconds after which a thread yields to the loop, which asks several times in one turn while
 #: others read large bodies. Python's default is 5 ms.
 SWITCH = 0.0005
@@ -141,7 +145,9 @@ async def serve(
             raise GatewayError(say("data_dir", place=place, error=error.said)) from None
         if not alone:
             await asyncio.to_thread(require_sessions, url)
-        sealer = await asyncio.to_thread(open_sealer, catalogue.settings)
+        sealer = await _open_sealer(catalogue.settings, stop)
+        if sealer is None:
+            return
         if (await asyncio.to_thread(schema.status, url)).current is None:
             # Shows an operator who mistyped the place of another database.
             log.warning(
@@ -163,6 +169,36 @@ async def serve(
             database.close()
 
 
+async def _open_sealer(settings: Settings, stop: asyncio.Event | None) -> Sealer | None:
+    """Return the Sealer once its keys can be had. Until then every call is answered 503, and what
+    was pushed comes again. None: stopped while it waited."""
+    try:
+        return await asyncio.to_thread(open_sealer, settings)
+    except VaultFailure as error:
+        away = [error]
+    stop, loop = stop or asyncio.Event(), asyncio.get_running_loop()
+    ends = (signal.SIGTERM, signal.SIGINT)
+    for number in ends:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        with listening(settings) as listener:
+            async with serving_http(come_again(lambda: away[0]), listener):
+                supervisor.notify_supervisor(supervisor.READY)
+                while True:
+                    sparingly(log.error, "sealing.waiting", why=str(away[0]))
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(WAIT):
+                            await stop.wait()
+                        return None
+                    try:
+                        return await asyncio.to_thread(open_sealer, settings)
+                    except VaultFailure as error:
+                        away[0] = error
+    finally:
+        for number in ends:
+            loop.remove_signal_handler(number)
+
+
 async def _serve(
     catalogue: Catalogue,
     source: CatalogueSource | None,
@@ -182,7 +218,7 @@ async def _serve(
     catalogue = without(catalogue, await database.read(decommissions.gone))
     loop = asyncio.get_running_loop()
     signals = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: renew}
-    with _listening(catalogue.settings) as listener:
+    with listening(catalogue.settings) as listener:
         for number, event in signals.items():
             loop.add_signal_handler(number, event.set)
         try:
@@ -232,7 +268,7 @@ async def _run(
 ) -> None:
     """Run the timers, the lanes and HTTP until `stop`."""
     settings = engine.catalogue.settings
-    async with _http(app, listener) as port, asyncio.TaskGroup() as group:
+    async with serving_http(app, listener) as port, asyncio.TaskGroup() as group:
         work: asyncio.Task[None] | None = None
         sealing: asyncio.Task[None] | None = None
         scheduler = timers.schedule_counts(engine)
@@ -241,6 +277,7 @@ async def _run(
             sealing = group.create_task(_seal(engine), name="sealing")
             scheduler = timers.schedule(engine)
             engine.lanes.supervisor.on_clock_step = lambda: timers.restart(scheduler)
+        keeping = group.create_task(_keep_masters(engine), name="masters")
         leaving = group.create_task(_follow_departures(engine, scheduler), name="departures")
         scheduler.start()
         spare_the_collector()
@@ -269,7 +306,7 @@ async def _run(
         supervisor.notify_supervisor(supervisor.STOPPING)
         timers.end(scheduler)
         await engine.lanes.stop(settings.shutdown_grace)
-        for task in (work, sealing, leaving):
+        for task in (work, sealing, keeping, leaving):
             if task is not None:
                 task.cancel()
 
@@ -281,6 +318,19 @@ async def _follow_departures(engine: Engine, scheduler: AsyncIOScheduler) -> Non
         with suppress(Unavailable):  # health reports it
             if await engine.follow_departures(engine.catalogue.settings.shutdown_grace):
                 timers.plan_polls(engine, scheduler)
+
+
+async def _keep_masters(engine: Engine) -> None:
+    """Learn the keys of periods that others make, and look whether the key service is there."""
+    keeper = engine.masters
+    while keeper is not None:
+        await engine.environment.sleep(masters.REFRESH)
+        try:
+            await keeper.refresh_or_log()
+        except Unavailable:
+            pass  # health reports it
+        except Exception as error:  # what runs goes on
+            log.error("sealing.failed", error=type(error).__name__)
 
 
 async def _seal(engine: Engine) -> None:
@@ -308,49 +358,6 @@ def spare_the_collector() -> None:
 
 
 @contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
-    async def nothing(*_: object) -> None: ...
-
-    config = uvicorn.Config(nothing, host=settings.host, port=settings.port, log_config=None)
-    try:
-        listener = config.bind_socket()
-    except SystemExit:
-        raise GatewayError(say("not_listening", host=settings.host, port=settings.port)) from None
-    try:
-        yield listener
-    finally:
-        listener.close()
-
-
-@asynccontextmanager
-async def _http(app: FastAPI, listener: socket.socket) -> AsyncIterator[int]:
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        timeout_graceful_shutdown=5,
-        http=BoundedConnection,
-        ws="none",
-        proxy_headers=False,  # no decision hangs on a claimed caller
-        server_header=False,
-    )
-    server = uvicorn.Server(config)
-    # The gateway handles signals itself, to stop in its own order.
-    server.capture_signals = _no_signals  # type: ignore[method-assign]
-    task = asyncio.create_task(server.serve(sockets=[listener.dup()]), name="http")
-    while not server.started:
-        if task.done():
-            task.result()
-        await asyncio.sleep(0.01)
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        await task
-
-
-@contextmanager
 def _notices(engine: Engine, alone: bool) -> Iterator[None]:
     """On PostgreSQL, wake a lane when any replica queues a delivery on it."""
     if alone:
@@ -371,8 +378,3 @@ def _notices(engine: Engine, alone: bool) -> Iterator[None]:
         yield
     finally:
         notices.close()
-
-
-@contextmanager
-def _no_signals() -> Any:
-    yield

@@ -45,6 +45,8 @@ class Following:
         #: The last releases to run: some may still be on their way.
         self._followed = engine.catalogue
         self._answered: datetime | None = None
+        #: The master keys of the last answer.
+        self._told: tuple[str, ...] = ()
         self._scheduler: AsyncIOScheduler | None = None
         #: Changes under way.
         self.taking: set[asyncio.Task[None]] = set()
@@ -88,7 +90,7 @@ class Following:
             await self._renew()
             self._asked = asked
             await self._record_answer()
-        elif self._silent():
+        elif self._silent() or self._masters() != self._told:
             await self._record_answer()
         try:
             # Compared with the target, since a commune may still be on its way there.
@@ -179,13 +181,16 @@ class Following:
             faults += one.faults
         refused = both(*(one.message for one in faults)) or None
         now, owner = self.engine.environment.now(), self.engine.lanes.owner
-        sealer = self.engine.store.sealer
-        masters = () if sealer is None else [master.id for master in sealer.masters]
+        masters = self._masters()
         with suppress(Unavailable):
             await self.engine.store.write(
                 renewals.record_answer, owner, self._asked, refused, now, masters
             )
-            self._answered = now
+            self._answered, self._told = now, masters
+
+    def _masters(self) -> tuple[str, ...]:
+        sealer = self.engine.store.sealer
+        return () if sealer is None else tuple(master.id for master in sealer.masters)
 
 
 def log_refused(catalogue: Catalogue, before: Catalogue | None = None) -> None:

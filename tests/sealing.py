@@ -31,7 +31,7 @@ class MemoryKeys:
     def read(self, ids: Sequence[str]) -> list[WrappedKey]:
         return [self.rows[one] for one in ids if one in self.rows]
 
-    def add(self, keys: Sequence[WrappedKey]) -> None:
+    def add(self, keys: Sequence[WrappedKey], period: str = "") -> None:
         for one in keys:
             self.rows.setdefault(one.id, one)
 
@@ -49,10 +49,18 @@ class MemoryKeys:
         rows = sorted(self.rows.values())
         return [one for one in rows if one.master != master and one.id > after][:limit]
 
-    def rewrap(self, old: Sequence[WrappedKey], new: Sequence[WrappedKey]) -> None:
+    def rewrap(
+        self, old: Sequence[WrappedKey], new: Sequence[WrappedKey], period: str = ""
+    ) -> None:
         for before, after in zip(old, new, strict=True):
             if self.rows.get(before.id) == before:
                 self.rows[after.id] = after
+
+    def periods(self) -> list[WrappedKey]:
+        return []
+
+    def drop_period(self, period: str, master: str) -> bool:
+        return False
 
     def close(self) -> None:
         pass

@@ -241,7 +241,7 @@ class _Builder:
             else read_console(entry.console, entry.public_url, located, self.networks),
             sealing=None
             if entry.sealing is None
-            else read_sealing(entry.sealing, located, self.secrets, self.faults),
+            else read_sealing(entry.sealing, located, self.secrets, self.networks, self.faults),
         )
 
     def _antivirus(self, entry: AntivirusEntry | None, located: LocatedData) -> Clamd | None:

@@ -30,7 +30,7 @@ from gateway.core.retention import (
     trail_delay,
 )
 from gateway.core.retry import RetryPolicy
-from gateway.core.sealing import MasterKey
+from gateway.core.sealing import MasterKey, RemoteMaster
 from gateway.core.ticket import TicketRules
 from gateway.sdk import Adapter, Capabilities, Options
 from gateway.wire.clamav import Clamd
@@ -40,6 +40,7 @@ from gateway.wire.mail import MailSettings
 from gateway.wire.network import Network
 from gateway.wire.oidc_client import OpenIdClient
 from gateway.wire.security_events import EventShape
+from gateway.wire.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +88,17 @@ class AttachmentStore:
 @dataclass(frozen=True, slots=True)
 class SealingKeys:
     """The master keys, and the address of the database of wrapped keys if it is one of its own;
-    `at` is their file and line."""
+    `at` is their file and line. `vault` has those that are remote."""
 
-    masters: tuple[MasterKey, ...]
+    masters: tuple[MasterKey | RemoteMaster, ...]
     keys: SecretStr | None
     at: tuple[str, int]
+    vault: Vault | None = None
+
+    @property
+    def remote(self) -> tuple[RemoteMaster, ...]:
+        """The master keys that never leave their key service."""
+        return tuple(one for one in self.masters if isinstance(one, RemoteMaster))
 
 
 @dataclass(frozen=True, slots=True)

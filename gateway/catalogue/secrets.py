@@ -94,7 +94,8 @@ class SecretSource(SecretReader, ConfigFiles):
         return text
 
 
-def _database(value: Any, info: ValidationInfo) -> Any:
+def store_secret(value: Any, info: ValidationInfo) -> Any:
+    """Read a reference to a secret of our own store. Anything else is returned as it is."""
     source = info.context
     if isinstance(source, SecretSource) and is_reference(value):
         return Secret(source.read(value, NeededSecrets.DATABASE), value)
@@ -102,7 +103,7 @@ def _database(value: Any, info: ValidationInfo) -> Any:
 
 
 #: A secret of our own store, which is needed even where no far end is called.
-StoreSecret = Annotated[WholeSecret, BeforeValidator(_database)]
+StoreSecret = Annotated[WholeSecret, BeforeValidator(store_secret)]
 
 
 def file_bytes(name: str, most: int) -> bytes:

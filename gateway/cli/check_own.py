@@ -10,14 +10,16 @@ from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.ticketing import TICKETING
 from gateway.cli.keys_texts import places
 from gateway.cli.texts import say
-from gateway.core.errors import GatewayError, Unavailable
+from gateway.core.errors import ConfigurationFault, GatewayError, Unavailable
 from gateway.core.messages import Message
 from gateway.flow.antivirus import try_scanner
 from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import MAIL, FarEnds
+from gateway.flow.masters import MasterKeeper, keeper_of
 from gateway.flow.sealing import open_sealer
 from gateway.sdk import Accepted, Note
 from gateway.store.postgres import PoolerFound, require_sessions
+from gateway.wire.vault import VaultFailure
 
 #: The key of `mail` that each failure is about; `host` for the others.
 _RELAY_KEYS: Final = {
@@ -107,10 +109,33 @@ async def check_database(catalogue: Catalogue) -> list[CheckLine]:
 async def check_sealing(catalogue: Catalogue) -> list[CheckLine]:
     try:
         sealer = await asyncio.to_thread(open_sealer, catalogue.settings)
+    except ConfigurationFault as error:
+        return [CheckLine("sealing", "fault", one.said) for one in error.faults]
     except GatewayError as error:
         return [CheckLine("sealing", "fault", error.said)]
-    sealer.close()
-    return [CheckLine("sealing", "ok", said) for said in places(catalogue.settings)]
+    try:
+        lines = await _vault_lines(keeper_of(sealer))
+    except VaultFailure as error:
+        return [CheckLine("sealing", "fault", error.said)]
+    finally:
+        sealer.close()
+    return lines + [CheckLine("sealing", "ok", said) for said in places(catalogue.settings)]
+
+
+async def _vault_lines(keeper: MasterKeeper | None) -> list[CheckLine]:
+    """Ask the key service for all that a daemon asks it. Raises VaultFailure."""
+    lines: list[CheckLine] = []
+    for remote, facts in [] if keeper is None else await keeper.inspect():
+        lines.append(CheckLine("sealing", "ok", say("vault_wraps", id=remote.id, n=facts.newest)))
+        if not facts.guarded:
+            lines.append(CheckLine("sealing", "warning", say("vault_gives_out", id=remote.id)))
+        if facts.deletable:
+            lines.append(CheckLine("sealing", "warning", say("vault_deletes", id=remote.id)))
+    token = None if keeper is None else keeper.state.token
+    if token is not None and not token.lasting and token.ends is not None:
+        ends = f"{token.ends:%Y-%m-%d %H:%M} UTC"
+        lines.append(CheckLine("sealing", "warning", say("vault_token_ends", ends=ends)))
+    return lines
 
 
 __all__ = [

@@ -19,11 +19,14 @@ from gateway.cli.setting import (
     load_settings,
     open_database,
 )
-from gateway.core.errors import Conflict
+from gateway.core.errors import Conflict, Unavailable
 from gateway.core.messages import Message
+from gateway.core.sealing import RemoteMaster
 from gateway.flow import operator, sealing
 from gateway.flow.environment import Environment
+from gateway.flow.masters import GRACE, MasterKeeper, keeper_of
 from gateway.flow.sealing import MasterUse
+from gateway.store.engine import Database
 
 app = typer.Typer(help="The keys with which what is stored is sealed.", no_args_is_help=True)
 
@@ -57,6 +60,7 @@ def rotate(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
     """
     settings = load_settings(config, mappings).settings
     with open_database(settings) as database:
+        keeper = _asked(database)
         first = next((one.id for one in sealing.masters_in_use(database) if one.first), "")
         daemons = asyncio.run(operator.daemons(database))
         if not daemons and last_heard(database) is not None:
@@ -65,6 +69,8 @@ def rotate(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
             if first not in one.masters:
                 raise Conflict(say("daemon_without", daemon=name, id=first))
         done = sealing.rotate(database, Environment(), _print_progress)
+        if keeper is not None:
+            asyncio.run(keeper.tidy())
     if as_json:
         emit({"master": first, "keys": done.keys, "damaged": done.damaged})
     elif done.damaged:
@@ -73,6 +79,23 @@ def rotate(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJs
         print_message(say("rotated", count=done.keys, id=first))
     if done.damaged:
         raise typer.Exit(Exit.NO)
+
+
+@app.command()
+def renew(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False) -> None:
+    """Have the key service (vault:MOUNT/KEY) wrap a new key now, before its month is over.
+
+    The daemons learn it within a minute, and use it after two. Then run `keys rotate`.
+    """
+    with open_database(load_settings(config, mappings).settings) as database:
+        keeper = _asked(database)
+        if keeper is None or not isinstance(keeper.sealing.masters[0], RemoteMaster):
+            raise Conflict(say("not_remote"))
+        made = asyncio.run(keeper.renew())
+    if as_json:
+        emit({"master": made.id})
+    else:
+        print_message(say("renewed", id=made.id, minutes=GRACE.total_seconds() / 60))
 
 
 @app.command()
@@ -107,6 +130,14 @@ def check(config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJso
             print_message(said)
     if found.lost or found.in_clear:
         raise typer.Exit(Exit.NO)
+
+
+def _asked(database: Database) -> MasterKeeper | None:
+    """Return the keeper of the master keys, none of which is missing. Raises Unavailable."""
+    sealer = database.sealer
+    if sealer is not None and sealer.missing is not None:
+        raise Unavailable(sealer.missing)
+    return keeper_of(sealer)
 
 
 def _state(one: MasterUse) -> Message:

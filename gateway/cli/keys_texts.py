@@ -36,6 +36,12 @@ say = Messages(
          "keys check tells of which requests; put the newest backup of the keys back",
          "{count} clés scellées par {id} ; {damaged} ne s'ouvrent pas et restent telles quelles",
          "keys check compte les demandes ; remettre la plus récente sauvegarde des clés"),
+    Text("not_remote", "the first of sealing.masters lies in no key service: it has no periods",
+         "put vault:MOUNT/KEY first", "la première de sealing.masters n'est dans aucun service de"
+         " clés : elle n'a pas de périodes", "mettre vault:POINT/CLÉ en tête"),
+    Text("renewed", "{id} is wrapped by the key service, and wraps new keys in {minutes} minutes",
+         "then gru-gateway keys rotate", "{id} est scellée par le service de clés, et scelle les"
+         " nouvelles clés dans {minutes} minutes", "puis gru-gateway keys rotate"),
     Text("daemon_without", "daemon {daemon} does not know the master key {id} yet: it could open"
          " nothing any more", "gru-gateway secrets reload, or restart it",
          "le démon {daemon} ne connaît pas encore la clé maîtresse {id} : il n'ouvrirait plus rien",

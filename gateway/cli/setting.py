@@ -288,7 +288,10 @@ def open_database(settings: Settings) -> Iterator[Database]:
     if path != url and not Path(path).is_file():
         raise GatewayError(say_cli("no_database_yet", place=path))
     require(url)
-    database = Database(url, open_sealer(settings) if has_keys(url) else None)
+    sealer = open_sealer(settings, strict=False) if has_keys(url) else None
+    if sealer is not None and sealer.missing is not None:
+        print_message(sealer.missing, err=True)
+    database = Database(url, sealer)
     try:
         yield database
     finally:

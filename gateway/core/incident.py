@@ -75,6 +75,7 @@ class SymptomWord(StrEnum):
     DISK_LOW = "disk_low"
     OBJECTS_AWAY = "objects_away"
     ANTIVIRUS_AWAY = "antivirus_away"
+    VAULT_AWAY = "vault_away"
     FORM_DRIFT = "form_drift"
     CERTIFICATE_ENDS = "certificate_ends"
     REFERENCE_UNREAD = "reference_unread"
@@ -145,6 +146,7 @@ _AFTER: Mapping[SymptomWord, timedelta] = {
     SymptomWord.DATABASE_AWAY: timedelta(minutes=1),
     SymptomWord.OBJECTS_AWAY: _FIVE,
     SymptomWord.ANTIVIRUS_AWAY: _FIVE,
+    SymptomWord.VAULT_AWAY: _FIVE,
     SymptomWord.NOBODY_TOLD: _HOUR,
     SymptomWord.TICKETS_WAIT: _HOUR,
 }

@@ -83,10 +83,26 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class MasterKey:
-    """A key that wraps the keys of requests. `id` is derived from it, and tells nothing of it."""
+    """A key that wraps the keys of requests. `id` is derived from it, and tells nothing of it.
+    `period`: the name under which it lies among the keys, wrapped by a remote master; empty for one
+    that is given."""
 
     id: str
     secret: bytes = field(repr=False)
+    period: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteMaster:
+    """A master key that never leaves its key service, by its name there. It wraps a key for each
+    period, which is then a master of the keys of requests."""
+
+    mount: str
+    key: str
+
+    @property
+    def id(self) -> str:
+        return f"vault:{self.mount}/{self.key}"
 
 
 def read_masters(text: str) -> tuple[MasterKey, ...]:
@@ -97,6 +113,12 @@ def read_masters(text: str) -> tuple[MasterKey, ...]:
     return tuple(_master(line) for line in lines)
 
 
+def master_of(secret: bytes, period: str = "") -> MasterKey:
+    """Return the master key of these bytes."""
+    digest = hashlib.sha256(b"gru-gateway master key" + secret).hexdigest()
+    return MasterKey(digest[:16], secret, period)
+
+
 def _master(line: str) -> MasterKey:
     try:
         secret = bytes.fromhex(line) if len(line) == 2 * KEY else base64.b64decode(line, None, True)
@@ -104,7 +126,7 @@ def _master(line: str) -> MasterKey:
         raise BadMaster(say("master_form")) from None
     if len(secret) != KEY or len(set(secret)) < _LEAST_DIFFERENT:
         raise BadMaster(say("master_form"))
-    return MasterKey(hashlib.sha256(b"gru-gateway master key" + secret).hexdigest()[:16], secret)
+    return master_of(secret)
 
 
 def wrap(master: MasterKey, key_id: str, key: bytes, nonce: bytes) -> bytes:
@@ -220,10 +242,12 @@ __all__ = [
     "MasterKey",
     "NotOpened",
     "Place",
+    "RemoteMaster",
     "SealedContent",
     "is_sealed",
     "key_id_of",
     "keyed_hash",
+    "master_of",
     "read_masters",
     "seal",
     "seal_piece",

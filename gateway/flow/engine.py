@@ -42,6 +42,7 @@ from gateway.flow.lanes.lanes import Lanes
 from gateway.flow.linking_opening import open_linking
 from gateway.flow.links import LinkFinder, LinkRegister, open_register
 from gateway.flow.mailbox import CommuneMailbox
+from gateway.flow.masters import MasterKeeper, keeper_of
 from gateway.flow.observer import Observer
 from gateway.flow.pivot import PivotDesk
 from gateway.flow.receive import Receiver, References
@@ -115,6 +116,11 @@ class Engine:
         return self.far_ends.catalogue
 
     @property
+    def masters(self) -> MasterKeeper | None:
+        """The keeper of the master keys; None where they are made here."""
+        return keeper_of(self.store.sealer)
+
+    @property
     def links(self) -> LinkRegister | None:
         """The links of accounts; None when accounts are not linked."""
         return None if self.linking is None else self.linking.register
@@ -173,9 +179,8 @@ class Engine:
             self.attachments.objects = objects
             self.far_ends.use_store(then)
             changed.append("attachments")
-        sealer, sealing = self.store.sealer, following.settings.sealing
-        if sealer is not None and sealing is not None and sealing.masters != sealer.masters:
-            sealer.masters = sealing.masters
+        keeper, sealing = self.masters, following.settings.sealing
+        if keeper is not None and sealing is not None and await keeper.follow(sealing):
             changed.append("sealing")
         glc, source = self.catalogue.settings.glc, self.far_ends.identity
         if self.identity is not None and glc is not None and source is not None:

@@ -32,6 +32,10 @@ symptoms = Messages(
          "le stockage des fichiers est indisponible", ""),
     Text("antivirus_away", "the virus scanner is away: no file is taken", "",
          "l'antivirus est indisponible : aucun fichier n'est accepté", ""),
+    Text("vault_away", "the key service is away, refuses us, or its token ends: what runs goes on,"
+         " a start waits", "check",
+         "le service de clés est indisponible, nous refuse, ou son jeton s'achève : ce qui tourne"
+         " continue, un démarrage attend", "check"),
     Text("form_drift", "a form no longer fits the mappings", "contract drift",
          "un formulaire ne convient plus aux correspondances", "contract drift"),
     Text("certificate_ends", "a certificate ends soon, or has", "renew it",

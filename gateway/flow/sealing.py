@@ -20,11 +20,13 @@ from gateway.core.sealing import MasterKey, read_masters
 from gateway.core.system_errors import system_error
 from gateway.flow.environment import Environment
 from gateway.flow.key_file import make_key_file
+from gateway.flow.masters import KeptSealer, MasterKeeper, keeper_of
 from gateway.flow.texts import say
 from gateway.store import accounts, installation, resealing, sealed
 from gateway.store.engine import Store
 from gateway.store.keys import DatabaseKeys
 from gateway.store.sealer import Sealer
+from gateway.wire.vault import VaultFailure
 
 log = structlog.get_logger()
 
@@ -38,12 +40,20 @@ _ACCOUNTS_AT_ONCE = 500
 _PAUSE = 0.05
 
 
-def open_sealer(settings: Settings) -> Sealer:
-    """Return the Sealer of a configuration; nothing is written. Raises ConfigurationFault when a
-    master key is missing or wrong, GatewayError where none is configured."""
+def open_sealer(settings: Settings, *, strict: bool = True) -> Sealer:
+    """Return the Sealer of a configuration; nothing is written. A key service is asked for its
+    part, so that this must not be called where a loop runs. Not `strict`: what it does not give is
+    missed once it is needed.
+
+    Raises ConfigurationFault when a master key is missing or wrong, GatewayError where none is
+    configured, VaultFailure when the key service will do it later.
+    """
     keys = DatabaseKeys(keys_url(settings))
     try:
-        sealer = Sealer(keys, _masters(settings))
+        sealer = _sealer(keys, settings)
+        keeper = keeper_of(sealer)
+        if keeper is not None and not _learned(keeper, settings, strict):
+            return sealer
         unknown = sealer.unknown_masters()
         if unknown and not sealer.masters:
             place = str(settings.data_dir / MASTER_FILE)
@@ -55,6 +65,27 @@ def open_sealer(settings: Settings) -> Sealer:
         keys.close()
         raise
     return sealer
+
+
+def _sealer(keys: DatabaseKeys, settings: Settings) -> Sealer:
+    if settings.sealing is None:
+        return Sealer(keys, _masters(settings))
+    return KeptSealer(keys, settings.sealing, Environment())
+
+
+def _learned(keeper: MasterKeeper, settings: Settings, strict: bool) -> bool:
+    """Has the key service given its part?"""
+    if keeper.sealing.vault is None:
+        return True
+    try:
+        asyncio.run(keeper.refresh(make=False))
+    except VaultFailure as error:
+        if strict and error.passing:
+            raise
+        if strict:
+            raise _fault(settings, error.said) from None
+        return False
+    return True
 
 
 def has_keys(url: str) -> bool:
@@ -78,6 +109,12 @@ async def bind(store: Store, settings: Settings) -> None:
         sealer.masters = _masters(settings)
     if made is not None:
         log.warning("sealing.own_master", place=str(made))
+    keeper = keeper_of(sealer)
+    if keeper is not None:
+        try:
+            await keeper.refresh(make=True)
+        except VaultFailure as error:
+            raise _fault(settings, error.said) from None
     await store.write(sealed.bind_keys)
     await hash_accounts(store)
 
@@ -121,6 +158,8 @@ class MasterUse:
     keys: int
     given: bool
     first: bool
+    #: The name of the key that wraps it, where that is a key of a Vault.
+    period: str = ""
 
 
 def masters_in_use(store: Store) -> list[MasterUse]:
@@ -129,10 +168,11 @@ def masters_in_use(store: Store) -> list[MasterUse]:
     if sealer is None:
         return []
     counts = sealer.keys.count_by_master()
-    given = list(dict.fromkeys(master.id for master in sealer.masters))
+    given = {master.id: master.period for master in sealer.masters}
+    first = "" if sealer.missing is not None else next(iter(given), "")
     return [
-        MasterUse(one, counts.get(one, 0), one in given, given[:1] == [one])
-        for one in [*given, *sorted(counts.keys() - set(given))]
+        MasterUse(one, counts.get(one, 0), one in given, one == first, given.get(one, ""))
+        for one in [*given, *sorted(counts.keys() - given.keys())]
     ]
 
 
@@ -194,8 +234,6 @@ async def inspect(store: Store) -> SealedRequests:
 
 
 def _masters(settings: Settings) -> tuple[MasterKey, ...]:
-    if settings.sealing is not None:
-        return settings.sealing.masters
     path = settings.data_dir / MASTER_FILE
     try:
         return read_masters(path.read_text("utf-8"))

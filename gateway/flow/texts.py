@@ -78,6 +78,10 @@ say = Messages(
          "{count} clés de demandes sont scellées par la clé maîtresse {ids}, qui n'est pas parmi"
          " celles données : rien n'est écrit",
          "l'ajouter à sealing.masters, après celle qui servira désormais"),
+    Text("no_period", "no key is wrapped by {id} yet, and only a daemon makes one",
+         "gru-gateway secrets reload, or start it",
+         "aucune clé n'est encore scellée par {id}, et seul un démon en crée",
+         "gru-gateway secrets reload, ou le démarrer"),
     Text("objects_unconfigured", "files lie in an object store and none is configured",
          "give `attachments` again, with `write: false` to have new files in the database",
          "des fichiers sont dans un dépôt d'objets et aucun n'est configuré",

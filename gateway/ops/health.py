@@ -24,6 +24,7 @@ from gateway.flow.engine import Engine, grus
 from gateway.flow.heartbeat import EVERY as PING_EVERY
 from gateway.flow.heartbeat import heartbeat_name
 from gateway.flow.identity import ENTRIES_SKIPPED, watch_state
+from gateway.ops.keys_part import vault_part
 from gateway.ops.shapes import (
     AntivirusPart,
     AttachmentsPart,
@@ -128,6 +129,7 @@ async def health(
         passed_over=await _passed_over(engine) if answers else None,
         incidents=await _in_time(incidents_part(engine, now)) if answers else None,
         ticketing=await _in_time(ticketing_part(engine, now)) if answers else None,
+        vault=vault_part(engine.masters, now),
     )
     return replace(found, status=_worst(found))
 

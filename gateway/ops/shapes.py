@@ -229,6 +229,19 @@ class AntivirusPart:
 
 
 @dataclass(frozen=True, slots=True)
+class VaultPart:
+    """The key service of the master keys, as this replica last saw it: `failure` is a constant
+    word. While it fails what runs goes on; a start waits for it. `token_ends` is None for a token
+    that does not end, or is renewed."""
+
+    state: Overall
+    detail: str
+    failure: str | None
+    since: datetime | None
+    token_ends: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class IncidentsPart:
     """The open incidents: `open` counts them by severity (`securite`: attacks), `overdue` those
     past their deadline."""
@@ -278,7 +291,8 @@ class IncidentSummary:
 class Health:
     """The whole. `requests` counts by canonical status; None when the database did not say.
 
-    `attachments` is None where files lie in the database, `antivirus` where nobody looks at them.
+    `attachments` is None where files lie in the database, `antivirus` where nobody looks at them,
+    `vault` where no master key lies in a key service.
     """
 
     status: Overall
@@ -300,6 +314,7 @@ class Health:
     passed_over: PassedOverPart | None = None
     incidents: IncidentsPart | None = None
     ticketing: TicketingPart | None = None
+    vault: VaultPart | None = None
 
 
 def lane_state(lane: LanePart) -> Overall:

@@ -155,6 +155,9 @@ class _Reader:
         if health.antivirus is not None and health.antivirus.state is not Overall.OK:
             since = health.antivirus.since
             yield Symptom("antivirus", SymptomWord.ANTIVIRUS_AWAY, everybody, since=since)
+        if health.vault is not None and health.vault.state is not Overall.OK:
+            since = health.vault.since
+            yield Symptom("vault", SymptomWord.VAULT_AWAY, everybody, since=since)
         if health.secrets.refused:
             yield Symptom("references", SymptomWord.REFERENCE_UNREAD)
         for insee in {} if health.releases is None else health.releases.refused:

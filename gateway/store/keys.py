@@ -35,6 +35,8 @@ from gateway.store.driver_errors import errors_named
 from gateway.store.opening import open_database_engine
 from gateway.store.texts import say
 
+#: Begins the id of a period's key, which a remote master wraps, and which wraps keys of requests.
+PERIOD: Final = "period:"
 #: No part of the database's schema: it may lie elsewhere.
 _METADATA: Final = MetaData()
 TABLE: Final = Table(
@@ -44,6 +46,7 @@ TABLE: Final = Table(
     Column("master", Text, nullable=False, index=True),
     Column("wrapped", LargeBinary, nullable=False),
 )
+_OF_REQUESTS: Final = ~TABLE.c.id.startswith(PERIOD)
 #: The PostgreSQL advisory lock of the table's making ("TDG" and a two).
 _LOCK: Final = 0x54444702
 #: Else ANALYZE keeps some keys among PostgreSQL's statistics, where no destruction finds them.
@@ -72,8 +75,9 @@ class KeyStore(Protocol):
         """Return those of these keys that are here."""
         ...
 
-    def add(self, keys: Sequence[WrappedKey]) -> None:
-        """Store keys, but for those that are here. When this returns they are durable."""
+    def add(self, keys: Sequence[WrappedKey], period: str = "") -> None:
+        """Store keys, but for those that are here. When this returns they are durable. `period`:
+        the key of a period that wraps them, and which must be here."""
         ...
 
     def destroy(self, ids: Sequence[str]) -> None:
@@ -85,15 +89,27 @@ class KeyStore(Protocol):
         ...
 
     def count_by_master(self) -> dict[str, int]:
-        """Count the keys by the id of their master key."""
+        """Count the keys by the id of their master key, without those of periods."""
         ...
 
     def not_under(self, master: str, after: str, limit: int) -> list[WrappedKey]:
-        """Return the next keys, by id, that another master key wraps."""
+        """Return the next keys, by id, that another master key wraps, without those of periods."""
         ...
 
-    def rewrap(self, old: Sequence[WrappedKey], new: Sequence[WrappedKey]) -> None:
-        """Replace wrapped keys, all or none. One that is not as in `old` any more stays."""
+    def rewrap(
+        self, old: Sequence[WrappedKey], new: Sequence[WrappedKey], period: str = ""
+    ) -> None:
+        """Replace wrapped keys, all or none. One that is not as in `old` any more stays. `period`
+        as in `add`."""
+        ...
+
+    def periods(self) -> list[WrappedKey]:
+        """Return the keys of periods, the oldest first."""
+        ...
+
+    def drop_period(self, period: str, master: str) -> bool:
+        """Destroy the key of a period unless it wraps keys, which name it `master`. Was it
+        destroyed?"""
         ...
 
     def close(self) -> None: ...
@@ -127,11 +143,12 @@ class DatabaseKeys:
             found = select(TABLE).where(among(connection, TABLE.c.id, list(ids)))
             return [WrappedKey(*row) for row in connection.execute(found)]
 
-    def add(self, keys: Sequence[WrappedKey]) -> None:
+    def add(self, keys: Sequence[WrappedKey], period: str = "") -> None:
         there = self.exists
         with errors_named(), self._engine().begin() as connection:
             if not there:
                 _make(connection)
+            _require(connection, period)
             add_all(connection, TABLE, [one._asdict() for one in keys])
 
     def destroy(self, ids: Sequence[str]) -> None:
@@ -175,19 +192,39 @@ class DatabaseKeys:
         if not self.exists:
             return {}
         with errors_named(), self._engine(reader=True).connect() as connection:
-            counted = select(TABLE.c.master, func.count()).group_by(TABLE.c.master)
+            counted = select(TABLE.c.master, func.count()).where(_OF_REQUESTS)
+            counted = counted.group_by(TABLE.c.master)
             return {row[0]: row[1] for row in connection.execute(counted)}
 
     def not_under(self, master: str, after: str, limit: int) -> list[WrappedKey]:
         if not self.exists:
             return []
         with errors_named(), self._engine(reader=True).connect() as connection:
-            other = select(TABLE).where(TABLE.c.master != master, TABLE.c.id > after)
+            other = select(TABLE).where(TABLE.c.master != master, TABLE.c.id > after, _OF_REQUESTS)
             found = connection.execute(other.order_by(TABLE.c.id).limit(limit))
             return [WrappedKey(*row) for row in found]
 
-    def rewrap(self, old: Sequence[WrappedKey], new: Sequence[WrappedKey]) -> None:
+    def periods(self) -> list[WrappedKey]:
+        if not self.exists:
+            return []
+        with errors_named(), self._engine(reader=True).connect() as connection:
+            found = connection.execute(select(TABLE).where(~_OF_REQUESTS))
+            return sorted(WrappedKey(*row) for row in found)
+
+    def drop_period(self, period: str, master: str) -> bool:
         with errors_named(), self._engine().begin() as connection:
+            # Who adds keys under it holds its row, and is waited for here.
+            connection.execute(select(TABLE.c.id).where(TABLE.c.id == period).with_for_update())
+            used = select(TABLE.c.id).where(TABLE.c.master == master, _OF_REQUESTS).limit(1)
+            if connection.execute(used).first() is not None:
+                return False
+            return connection.execute(delete(TABLE).where(TABLE.c.id == period)).rowcount == 1
+
+    def rewrap(
+        self, old: Sequence[WrappedKey], new: Sequence[WrappedKey], period: str = ""
+    ) -> None:
+        with errors_named(), self._engine().begin() as connection:
+            _require(connection, period)
             for before, after in zip(old, new, strict=True):
                 same = (TABLE.c.id == before.id) & (TABLE.c.wrapped == before.wrapped)
                 connection.execute(
@@ -206,6 +243,16 @@ class DatabaseKeys:
             if reader not in self._engines:
                 self._engines[reader] = open_database_engine(self.url, reader=reader)
             return self._engines[reader]
+
+
+def _require(connection: Connection, period: str) -> None:
+    """Hold the key of a period in place until the transaction ends. Raises Unavailable when it is
+    gone: what it wraps could not be opened again."""
+    if not period:
+        return
+    row = select(TABLE.c.id).where(TABLE.c.id == period).with_for_update(read=True)
+    if connection.execute(row).first() is None:
+        raise Unavailable(say("period_gone"))
 
 
 def _make(connection: Connection) -> None:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.core import sealing
 from gateway.core.errors import Unavailable
+from gateway.core.messages import Message
 from gateway.core.sealing import KEY, NONCE, MasterKey, NotOpened, Place
 from gateway.store.keys import KeyStore, WrappedKey
 from gateway.store.texts import say
@@ -41,12 +42,14 @@ class Sealer:
     """Seals and opens values with keys of a KeyStore. Its methods may be called from any thread.
 
     The first of `masters` wraps new keys, each of them opens those that it has wrapped. They may be
-    replaced at any time.
+    replaced at any time. `missing` says why those that should be first are not among them: nothing
+    is wrapped then.
     """
 
     def __init__(self, keys: KeyStore, masters: Sequence[MasterKey]) -> None:
         self.keys = keys
         self.masters = tuple(masters)
+        self.missing: Message | None = None
         self._lock = Lock()
         self._spare: list[tuple[str, AESGCM]] = []
         self._open: OrderedDict[str, AESGCM] = OrderedDict()
@@ -133,7 +136,7 @@ class Sealer:
                 pairs.append((one, self._wrapped(first, one.id, self._unwrapped(one))))
         if not old:
             return None
-        self.keys.rewrap([one for one, _ in pairs], [one for _, one in pairs])
+        self.keys.rewrap([one for one, _ in pairs], [one for _, one in pairs], first.period)
         return Rewrapped(old[-1].id, len(pairs), len(old) - len(pairs))
 
     def count_lost(self, key_ids: Sequence[str]) -> int:
@@ -192,7 +195,7 @@ class Sealer:
     def _made(self, count: int) -> list[tuple[str, AESGCM]]:
         first = self._first()
         made = [(secrets.token_hex(sealing.ID), secrets.token_bytes(KEY)) for _ in range(count)]
-        self.keys.add([self._wrapped(first, key_id, key) for key_id, key in made])
+        self.keys.add([self._wrapped(first, key_id, key) for key_id, key in made], first.period)
         return [(key_id, AESGCM(key)) for key_id, key in made]
 
     def _hash_key(self, *, make: bool) -> bytes | None:
@@ -200,7 +203,9 @@ class Sealer:
             found = self.keys.read([HASHES])
             if not found and make:
                 # Another process may make it, too: one of them is stored.
-                self.keys.add([self._wrapped(self._first(), HASHES, secrets.token_bytes(KEY))])
+                first = self._first()
+                one = self._wrapped(first, HASHES, secrets.token_bytes(KEY))
+                self.keys.add([one], first.period)
                 found = self.keys.read([HASHES])
         return self._unwrapped(found[0]) if found else None
 
@@ -212,10 +217,10 @@ class Sealer:
         master = next((known for known in self.masters if known.id == one.master), None)
         if master is None:
             # A process that reads its secrets again knows it.
-            raise Unavailable(sealing.say("master_unknown", id=one.master))
+            raise Unavailable(self.missing or sealing.say("master_unknown", id=one.master))
         return sealing.unwrap(master, one.id, one.wrapped)
 
     def _first(self) -> MasterKey:
-        if not self.masters:
-            raise Unavailable(say("no_master"))
+        if self.missing is not None or not self.masters:
+            raise Unavailable(self.missing or say("no_master"))
         return self.masters[0]

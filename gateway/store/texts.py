@@ -95,6 +95,8 @@ say = Messages(
          "give sealing.masters, or put sealing.key back into data_dir",
          "la base est scellée et sa clé maîtresse n'est pas donnée",
          "donner sealing.masters, ou remettre sealing.key dans data_dir"),
+    Text("period_gone", "the key of this period is not among the keys any more", "",
+         "la clé de cette période n'est plus parmi les clés", ""),
     Text("key_destroyed", "the key of the request was destroyed meanwhile", "",
          "la clé de la demande a été détruite entre-temps", ""),
     Text("keys_busy", "another process reads the keys", "", "un autre processus lit les clés", ""),

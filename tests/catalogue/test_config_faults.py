@@ -281,3 +281,25 @@ def test_an_adapter_s_secret_is_one_that_is_read() -> None:
     said = registry.unfit(left, "dummy")
     assert said is not None
     assert said.word == "unread_secret"
+
+
+@pytest.mark.parametrize(
+    ("block", "word"),
+    [
+        ('{masters: ["vault:transit/gru"]}', "sealing.vault"),
+        (
+            '{masters: ["vault:transit"], vault: {url: "https://v.fr", token: env:BRON_KEY}}',
+            "MOUNT",
+        ),
+        ('{masters: ["vault:t/g"], vault: {url: "https://v.fr"}}', "role_id"),
+        ('{masters: ["vault:t/g"], vault: {url: "http://v.fr", token: env:BRON_KEY}}', "https"),
+        (
+            '{masters: ["vault:t/g"],'
+            ' vault: {url: "https://v.fr", token: env:BRON_KEY, role_id: env:BRON_KEY}}',
+            "role_id",
+        ),
+    ],
+)
+def test_a_vault_is_named_whole_and_called_with_tls(block: str, word: str) -> None:
+    found = faults(spoilt(SETTINGS_FILE, "retry: {delays", f"sealing: {block}\nretry: {{delays"))
+    assert any(word in str(one) for one in found), found

@@ -102,6 +102,7 @@ def test_every_pattern_of_our_models_is_told_in_words() -> None:
 OTHERS = {
     "^([0-9]{2}|2[AB])[0-9]{3}$",
     "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$",
+    "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+|vault:.+)$",
     r"^[0-9]+(\.[0-9]+)? *[smhd]$",
 }
 

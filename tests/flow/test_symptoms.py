@@ -26,6 +26,7 @@ from gateway.ops.shapes import (
     ReleasesPart,
     SecretsPart,
     TimerPart,
+    VaultPart,
 )
 from gateway.ops.symptoms import Evidence, symptoms_of
 from gateway.store.outbox.backlog import LanePressure
@@ -134,6 +135,7 @@ async def test_most_far_ends_away_at_once_are_the_network(rig: Rig) -> None:
         ({"disk": DiskPart(DOWN, 1, 9)}, W.DISK_FULL, BOTH, Party.GATEWAY),
         ({"disk": DiskPart(BAD, 1, 9)}, W.DISK_LOW, frozenset(), Party.GATEWAY),
         ({"antivirus": AntivirusPart(BAD, "", None)}, W.ANTIVIRUS_AWAY, BOTH, Party.GATEWAY),
+        ({"vault": VaultPart(BAD, "", "away", None, None)}, W.VAULT_AWAY, BOTH, Party.GATEWAY),
         (
             {"secrets": SecretsPart(BAD, None, ("x",))},
             W.REFERENCE_UNREAD,

@@ -75,6 +75,7 @@ BOUNDED: dict[str, dict[str, str]] = {
     "gateway/wire/files.py": {"b64decode": "of at most `max_file_bytes`, beside the loop if large"},
     "gateway/wire/formdata.py": {"read_document": "`beside`: in a thread unless small"},
     "gateway/sdk/publik/signature.py": {"b64decode": "of a query, bounded by the connection"},
+    "gateway/wire/vault.py": {"b64decode": "an answer of at most 256 kB, twice a minute"},
     "gateway/wire/spool.py": {
         "b64decode": "a piece at a time, in a thread",
         "feed": "`BodyReader`'s own: finds where strings begin and end, in a thread",
