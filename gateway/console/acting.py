@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from gateway.console.acts import LONGEST, ActInHand, ActTarget, ConsoleAct
 from gateway.console.delivery_acts import DELIVERY_ACTS
+from gateway.console.incident_acts import INCIDENT_ACTS
 from gateway.console.request_acts import REQUEST_ACTS
 from gateway.console.sight import Sight
 from gateway.core.errors import Conflict, NotFound, Rejected
@@ -16,7 +17,14 @@ from gateway.store.console import PersonalAct
 from gateway.store.recording import RecordingStore
 
 #: Every act, by name. Add a row, and the console and the API have it.
-ACTS: Final[Mapping[str, ConsoleAct]] = {one.name: one for one in (*DELIVERY_ACTS, *REQUEST_ACTS)}
+ACTS: Final[Mapping[str, ConsoleAct]] = {
+    one.name: one
+    for one in (
+        *DELIVERY_ACTS,
+        *REQUEST_ACTS,
+        *INCIDENT_ACTS,
+    )
+}
 #: Targets of one bulk act.
 AT_ONCE: Final = 100
 
@@ -89,8 +97,11 @@ async def _do(
     told = {"account": reader.account, "role": reader.role.value, "target": target.id}
     if target.commune is not None:
         told["commune"] = target.commune
+    values = {
+        one.name: given[one.name] for one in act.parameters if one.noted and one.name in given
+    }
     noted = PersonalAct(
-        act.name, reader.shown_as, place.way, place.address, because, {**given, **told}
+        act.name, reader.shown_as, place.way, place.address, because, {**values, **told}
     )
     store = RecordingStore(engine.store, noted, engine.environment.now)
     try:

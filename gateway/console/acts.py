@@ -24,7 +24,7 @@ EVERYBODY: Final = frozenset(ConsoleRole)
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A value that an act needs. `choices`: (value, label) of a list; none for a text. `lines`: a
-    text may have several lines."""
+    text may have several lines. Not `noted`: it is too long for the trail, and kept elsewhere."""
 
     name: str
     label: str
@@ -33,6 +33,7 @@ class Parameter:
     lines: bool = False
     longest: int = LONGEST
     hint: str = ""
+    noted: bool = True
 
 
 @dataclass(frozen=True, slots=True)

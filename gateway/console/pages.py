@@ -41,6 +41,7 @@ def _environment() -> Environment:
         moment=words.day_and_time,
         lasting=words.lasting,
         sentence=lambda text: text[:1].upper() + text[1:],
+        hours=words.hours,
         iso=lambda moment: "" if moment is None else moment.isoformat(),
     )
     made.globals.update(words=words)

@@ -150,6 +150,7 @@ class _Console:
             number=secrets.token_urlsafe(16),
             fault="",
             because="",
+            values={},
         )
 
     async def act(self, request: Request) -> Response:
@@ -163,6 +164,7 @@ class _Console:
             lines = await acting.foresee(act, sight, targets)
             given: dict[str, Any] = {"act": act, "lines": lines, "back": back, "fault": error.text}
             given |= {"number": form.get("numero"), "because": form.get("motif")}
+            given["values"] = form.values()
             return self._page(request, session, "act.html.j2", act.title, status=400, **given)
         await self.gate.spend(session, form.get("numero"))
         place = self.gate.place(request, "console")

@@ -254,8 +254,22 @@ class Sight:
             raise NotFound("no such incident")
         return found
 
+    async def sees_whole(self, which: str) -> bool:
+        """Are all the communes that an incident hits theirs? Raises NotFound."""
+        found = await self.engine.store.read(incidents.get, which)
+        return self.reader.grant.sees_all or all(map(self.sees, found.communes))
+
     def _theirs_of(self, one: Incident) -> Incident:
-        return replace(one, communes=tuple(filter(self.sees, one.communes)))
+        """Return an incident with their communes alone. Texts of people may name any commune that
+        it hits: they are for who sees all of these."""
+        theirs = tuple(filter(self.sees, one.communes))
+        if theirs == one.communes or self.reader.grant.sees_all:
+            return one
+        pauses = tuple(
+            one if self.sees(one.commune) else replace(one, commune=None, because="", by="")
+            for one in one.pauses
+        )
+        return replace(one, communes=theirs, pauses=pauses, because=None, post_mortem=None)
 
     async def ledger(self) -> ReleaseLedger:
         """Return the state of releases: of all communes, so show those of `towns` alone."""

@@ -87,6 +87,24 @@ SEVERITIES: Final[Mapping[str, str]] = {
     "mineur": "mineur",
     "securite": "sécurité",
 }
+INCIDENT_STATES: Final[Mapping[str, str]] = {
+    "suspected": "soupçonné",
+    "open": "ouvert",
+    "resolved": "résolu, à clore",
+    "closed": "clos",
+}
+PARTIES: Final[Mapping[str, str]] = {
+    "gateway": "la passerelle",
+    "portal": "le portail",
+    "glc": "GrandLyon Connect",
+    "commune": "la commune",
+    "network": "le réseau",
+}
+NOTICES: Final[Mapping[str, str]] = {
+    "waiting": "à envoyer",
+    "sent": "envoyé",
+    "superseded": "remplacé par un autre avis, ou sans destinataire",
+}
 
 
 def day(moment: datetime | None) -> str:
@@ -97,6 +115,12 @@ def day(moment: datetime | None) -> str:
 def day_and_time(moment: datetime | None) -> str:
     """Write a moment as France does, in Paris's time."""
     return "" if moment is None else moment.astimezone(PARIS).strftime("%d/%m/%Y à %H h %M")
+
+
+def hours(span: timedelta) -> str:
+    """Write a time of a budget, to the minute."""
+    whole, minutes = divmod(int(abs(span.total_seconds()) // 60), 60)
+    return f"{whole} h {minutes:02}"
 
 
 def lasting(span: timedelta | float | None) -> str:

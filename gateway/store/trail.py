@@ -81,7 +81,7 @@ def entries(connection: Connection, stream: str) -> list[TrailEntry]:
     rows = connection.execute(
         select(TRAIL).where(TRAIL.c.stream == stream).order_by(TRAIL.c.n)
     ).all()
-    return [_entry(row) for row in rows]
+    return [entry_of(row) for row in rows]
 
 
 def about(
@@ -96,7 +96,7 @@ def about(
         .order_by(TRAIL.c.n.desc())
         .limit(limit)
     )
-    return [_entry(row) for row in rows]
+    return [entry_of(row) for row in rows]
 
 
 def data_of(connection: Connection, stream: str, n: int) -> Mapping[str, Any]:
@@ -178,7 +178,8 @@ def seal_of(stream: str, n: int, at: datetime, kind: str, body: str, previous: s
     return hashlib.sha256(sealed.encode("utf-8")).hexdigest()
 
 
-def _entry(row: Row[Any]) -> TrailEntry:
+def entry_of(row: Row[Any]) -> TrailEntry:
+    """Return a row of the trail as an entry."""
     data = _read(row.data)
     return TrailEntry(row.stream, row.n, row.at, row.kind, data, row.previous, row.hash)
 

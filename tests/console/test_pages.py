@@ -138,3 +138,26 @@ def test_a_dead_delivery_is_found_and_replayed_by_keyboard(served: ServedTown) -
         assert "1 sur 1 fait" in page.content()
         page.goto("/console/a-traiter")
         assert_accessible(page, "a-traiter")
+
+
+def test_incidents(served: ServedTown) -> None:
+    with served.page(ConsoleRole.OPERATOR) as page:
+        page.goto("/console")
+        tab_to(page, "Incidents")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/console/incidents")
+        assert page.locator("tbody tr").count() == 3
+        assert_accessible(page, "incidents")
+        page.goto(f"/console/incidents/{served.town.incidents['attack']}")
+        assert_accessible(page, "incident-attaque")
+        page.goto(f"/console/incidents/{served.town.incidents['shared']}")
+        assert_accessible(page, "incident")
+        tab_to(page, "Clore")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/actes/incident.close**")
+        assert_accessible(page, "incident-clore")
+    with served.page(ConsoleRole.AGENT, BRON) as page:
+        page.goto(f"/console/incidents/{served.town.incidents['shared']}")
+        assert_accessible(page, "incident-agent")
+        page.goto(f"/console/incidents?commune={BRON}&etat=tous")
+        assert page.locator("tbody tr").count() == 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ import httpx
 from sqlalchemy import update
 
 from gateway.core.console import ConsoleRole, Grant, granted
+from gateway.core.incident import IncidentRules, Party, Symptom, SymptomWord, observe
 from gateway.flow.console.access import ConsoleAccess
 from gateway.flow.console.sessions import form_token
-from gateway.store import requests, trail
+from gateway.store import incident_acts, incident_looks, incidents, requests, trail
 from gateway.store.console import STREAM
 from gateway.store.outbox import backlog
 from gateway.store.tables import DELIVERY
@@ -41,15 +44,28 @@ def console_bundle(
     return files | {"config/gateway.yaml": text + CONSOLE + more}
 
 
+#: Stands in what is of Villeurbanne alone.
+THEIRS = "MARQUEUR-DE-VILLEURBANNE"
+PORTAL_AWAY = Symptom(
+    "portal:toodego", SymptomWord.PORTAL_AWAY, frozenset({BRON, VILLEURBANNE}), Party.PORTAL
+)
+GRU_AWAY = Symptom(
+    f"gru:{VILLEURBANNE}:main", SymptomWord.LATE, frozenset({VILLEURBANNE}), Party.COMMUNE
+)
+ATTACK = Symptom("refused_signatures", SymptomWord.REFUSED_SIGNATURES)
+
+
 @dataclass
 class ConsoleTown:
     """The gateway, and browsers of its people. `parked`: by commune, a delivery that waits for a
-    person; `asked`: one whose question does; `requests`: theirs."""
+    person; `asked`: one whose question does; `requests`: theirs. `incidents`: one of both communes
+    (`shared`), one of Villeurbanne (`theirs`), and an `attack`."""
 
     gw: Gateway
     requests: dict[str, str] = field(default_factory=dict)
     parked: dict[str, str] = field(default_factory=dict)
     asked: dict[str, str] = field(default_factory=dict)
+    incidents: dict[str, str] = field(default_factory=dict)
 
     @property
     def access(self) -> ConsoleAccess:
@@ -131,6 +147,24 @@ async def fill(town: ConsoleTown) -> None:
             await gw.database.write(put, one.id, state, reason)
             (town.parked if state == "parked" else town.asked)[insee] = one.id
             town.requests.setdefault(insee, latest.id)
+    await gw.database.write(_open_incidents, gw.engine.incidents.rules, gw.clock[0])
+    causes = {one.cause: one.id for one in await gw.database.read(incidents.opened)}
+    named = {"shared": PORTAL_AWAY, "theirs": GRU_AWAY, "attack": ATTACK}
+    town.incidents = {name: causes[symptom.cause] for name, symptom in named.items()}
+    for name in ("shared", "theirs"):
+        await gw.database.write(
+            incident_acts.pause, town.incidents[name], VILLEURBANNE, THEIRS, THEIRS, now=gw.clock[0]
+        )
+
+
+def _open_incidents(connection: Any, rules: IncidentRules, now: datetime) -> None:
+    """Have the symptoms show for an hour before now."""
+    names = itertools.count(1)
+    seen = observe([PORTAL_AWAY, GRU_AWAY, ATTACK], rules)
+    for minutes in (60, 40):
+        incident_looks.observe(
+            connection, seen, rules, lambda: f"INC-{next(names)}", now - timedelta(minutes=minutes)
+        )
 
 
 def put(connection: Any, delivery: str, state: str, reason: str) -> None:

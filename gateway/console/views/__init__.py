@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from gateway.console.views.commune import COMMUNE
+from gateway.console.views.incidents import INCIDENT, INCIDENTS
 from gateway.console.views.request import REQUEST
 from gateway.console.views.requests import REQUESTS
 from gateway.console.views.today import TODAY
@@ -17,4 +18,12 @@ from gateway.console.views.waiting import WAITING
 
 #: Every view. Add a row, and the console, its navigation and the API have it. Fixed addresses come
 #: before those with a part in braces.
-VIEWS: Final[tuple[View, ...]] = (TODAY, WAITING, REQUESTS, COMMUNE, REQUEST)
+VIEWS: Final[tuple[View, ...]] = (
+    TODAY,
+    WAITING,
+    REQUESTS,
+    COMMUNE,
+    REQUEST,
+    INCIDENTS,
+    INCIDENT,
+)
