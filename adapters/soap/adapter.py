@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from adapters.rest.adapter import event_scope, names_ours
 from adapters.rest.changes import StatusPoll
 from adapters.rest.expression import Json, RestExpression, word
-from adapters.soap.checking import check_service, check_wsdl
+from adapters.soap.checking import check_service, check_signing, check_wsdl
 from adapters.soap.client import SoapClient
 from adapters.soap.options import AmendOperation, CreateOperation, FindOperation, SoapOptions
 from adapters.soap.reasons import REASONS
@@ -74,12 +74,15 @@ class SoapAdapter(Adapter):
 
     async def check(self) -> Sequence[Note]:
         aloud = not self.context.production
-        return await check_service(self._options, self._client, self.find, aloud=aloud)
+        signing = await check_signing(self._client, self.context.now())
+        called = await check_service(self._options, self._client, self.find, aloud=aloud)
+        return [*signing, *called]
 
     async def check_files(self) -> Sequence[Note]:
+        signing = await check_signing(self._client, self.context.now())
         if self._options.wsdl_file is None:
-            return ()
-        return await check_wsdl(self._options, self._client, aloud=True)
+            return tuple(signing)
+        return [*signing, *await check_wsdl(self._options, self._client, aloud=True)]
 
     async def submit(self, submission: Submission) -> Outcome:
         create = self._options.create

@@ -4,13 +4,14 @@ read."""
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime, timedelta
 
 from adapters.rest.answers import Documents, NoteFields, TimeRule
 from adapters.rest.checking import NOBODY
 from adapters.rest.expression import RestExpression
 from adapters.soap.answers import NOTHING, Shape
 from adapters.soap.arguments import Misfit, find_misfits, find_misread, find_nearest, shape_of_items
-from adapters.soap.client import SoapClient
+from adapters.soap.client import IN_A_THREAD, SoapClient
 from adapters.soap.options import (
     AmendOperation,
     EraseOperation,
@@ -18,6 +19,7 @@ from adapters.soap.options import (
     SoapCall,
     SoapOptions,
 )
+from adapters.soap.signing import UnusableKey
 from adapters.soap.texts import say
 from adapters.soap.wsdl import ServiceOperation, SoapService
 from gateway.sdk import (
@@ -30,8 +32,11 @@ from gateway.sdk import (
     Note,
     Options,
     TryLater,
+    beside,
 )
 
+#: A certificate that ends before this is told.
+_SOON = timedelta(days=30)
 #: Known operations that are named when one is not found.
 _MOST_NAMED = 20
 
@@ -53,6 +58,25 @@ async def check_service(
     notes += await _called(options, client, aloud=aloud)
     notes += await _searched(options, find, aloud=aloud)
     return notes
+
+
+async def check_signing(client: SoapClient, now: datetime) -> list[Note]:
+    """Return what is to be said of the key and certificate that sign."""
+    try:
+        key = await beside(IN_A_THREAD, client.signing_key)
+    except UnusableKey as error:
+        said = say("signing", why=error.said, cure=error.said.cure)
+        return [Note("fault", said, at=("signature", "key"))]
+    if key is None:
+        return []
+    ends = key.ends.date().isoformat()
+    if key.ends <= now:
+        over = say("certificate_over", ends=ends)
+        return [Note("fault", say("signing", why=over, cure=over.cure), at=("signature",))]
+    if key.ends - now < _SOON:
+        soon = say("certificate_soon", ends=ends)
+        return [Note("warning", say("signing", why=soon, cure=soon.cure), at=("signature",))]
+    return [Note("ok", say("signs", ends=ends))]
 
 
 async def check_wsdl(options: SoapOptions, client: SoapClient, *, aloud: bool) -> list[Note]:

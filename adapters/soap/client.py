@@ -18,8 +18,16 @@ from adapters.rest.files import described
 from adapters.rest.reading import apply_rules
 from adapters.soap.answers import SoapFault, read_answer
 from adapters.soap.arguments import find_misfits
-from adapters.soap.envelope import pack_envelope
+from adapters.soap.envelope import pack_envelope, secure_envelope
 from adapters.soap.options import SoapCall, SoapOptions
+from adapters.soap.signing import (
+    SigningKey,
+    UnusableKey,
+    add_signature,
+    digest_of,
+    in_place,
+    signed_parts,
+)
 from adapters.soap.texts import say
 from adapters.soap.wsdl import (
     BESIDE,
@@ -64,7 +72,7 @@ _OF_FAULTS: Final = frozenset({200, 400, 500})
 #: Statuses of an address without a service: all operations share one address.
 _NO_SERVICE: Final = frozenset({404, 405, 410})
 #: A weight with which `beside` works in a thread.
-_IN_A_THREAD: Final = 1 << 20
+IN_A_THREAD: Final = 1 << 20
 #: Codes of the message itself (SOAP 1.1, 4.4.1; 1.2 part 1, 5.4.6).
 _MISMATCH: Final = frozenset({"VersionMismatch", "MustUnderstand", "DataEncodingUnknown"})
 #: Codes of WS-Security (SOAP Message Security 1.1, 12).
@@ -89,7 +97,9 @@ class SoapClient:
         self._options = options
         self._client = context.client
         self._now = context.now
+        self._rehearsed = context.connector is None
         self._kept: _KeptService | None = None
+        self._key: SigningKey | None = None
         #: The reason why the WSDL could not be used at the last reading.
         self.unusable: UnusableWsdl | None = None
         #: The names of our own account; their notes are ours.
@@ -128,7 +138,7 @@ class SoapClient:
                 return documents
             of = tuple(sorted(documents.items()))
             make = partial(make_service, start, of, options.service, options.port)
-            return await beside(_IN_A_THREAD, make)
+            return await beside(IN_A_THREAD, make)
         except UnusableWsdl as error:
             self.unusable = error
             return Misconfigured("unusable_wsdl", error.said.what())
@@ -175,9 +185,15 @@ class SoapClient:
             for n, (one, token) in enumerate(zip(files, content, strict=True), 1)
         ]
         inside = {**self._constants, **scope, "files": seen}
-        build = partial(self._build, call, operation, service.version, inside, content, files)
+        size, held = weight(inside), in_place(content, files)
         try:
-            request = placeholders.filled(await beside(weight(inside), build))
+            envelope = await beside(size, partial(self._envelope, call, operation, inside))
+            if self._options.signature is not None:
+                await self._sign(envelope, size, held)
+            build = partial(self._request, envelope, operation, service.version, held)
+            request = placeholders.filled(await beside(size, build))
+        except UnusableKey as error:
+            return Misconfigured("signing_key", error.said.what())
         except ExpressionFault as fault:
             return Refused("unrenderable", str(fault))
         except _Unknown as fault:
@@ -199,15 +215,9 @@ class SoapClient:
         sent = {**scope, "files": [one.filename for one in files]}
         return answer if outcome is None else await self.with_answer(outcome, answer, sent)
 
-    def _build(
-        self,
-        call: SoapCall,
-        operation: ServiceOperation,
-        version: str,
-        scope: Mapping[str, Json],
-        tokens: Sequence[str],
-        files: Sequence[File],
-    ) -> httpx.Request:
+    def _envelope(
+        self, call: SoapCall, operation: ServiceOperation, scope: Mapping[str, Json]
+    ) -> Any:
         arguments = _written(call.arguments.render(scope))
         header = {
             k: _written(t.render(self._constants)) for k, t in self._options.soap_header.items()
@@ -222,8 +232,34 @@ class SoapClient:
             envelope = operation.envelope(arguments, header)
         except Exception as error:  # any error of zeep: its texts may quote the citizen
             raise _Unfit(f"{operation.name}: {type(error).__name__}") from None
-        parts = list(zip(tokens, files, strict=True)) if self._options.mtom else []
-        content, kind = pack_envelope(envelope, self._options.security, self._now(), version, parts)
+        secure_envelope(envelope, self._options.security, self._options.signature, self._now())
+        return envelope
+
+    def signing_key(self) -> SigningKey | None:
+        """Return the key that signs, if one does. Raises UnusableKey."""
+        options = self._options.signature
+        if self._key is None and options is not None:
+            self._key = SigningKey.read(options)
+        return self._key
+
+    async def _sign(self, envelope: Any, size: int, files: Mapping[str, File]) -> None:
+        try:
+            key = await beside(IN_A_THREAD if self._key is None else 0, self.signing_key)
+        except UnusableKey:
+            if not self._rehearsed:
+                raise
+            key = None  # where nothing is sent, no secret is read
+        if key is None:
+            return
+        parts = await beside(size, partial(signed_parts, envelope))
+        digests = {name: await digest_of(one, files) for name, one in parts.items()}
+        await beside(IN_A_THREAD, partial(add_signature, envelope, key, digests))
+
+    def _request(
+        self, envelope: Any, operation: ServiceOperation, version: str, files: Mapping[str, File]
+    ) -> httpx.Request:
+        parts = list(files.items()) if self._options.mtom else []
+        content, kind = pack_envelope(envelope, version, parts)
         sent = {"Accept": "text/xml, application/soap+xml, multipart/related", "Content-Type": kind}
         if version == "1.1":
             sent["SOAPAction"] = f'"{operation.action}"'
@@ -329,4 +365,4 @@ async def _whole(pieces: Any, limit: int) -> bytes:
     return b"".join([piece async for piece in pieces])
 
 
-__all__ = ["SoapClient"]
+__all__ = ["IN_A_THREAD", "SoapClient"]

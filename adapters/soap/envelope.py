@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from adapters.soap.options import UsernameToken
+from adapters.soap.options import UsernameToken, X509Signature
 from adapters.soap.xop import XopPart, content_id, write_parts
 from gateway.sdk import File
 
@@ -20,12 +20,20 @@ _WSSE: Final = f"{_WSS}wssecurity-secext-1.0.xsd"
 _BASE64: Final = f"{_WSS}soap-message-security-1.0#Base64Binary"
 
 
+def secure_envelope(
+    envelope: Any, user: UsernameToken | None, signature: X509Signature | None, now: datetime
+) -> None:
+    """Add what WS-Security asks for, but the signature itself."""
+    if user is not None:
+        _add_user(envelope, user, now)
+    if signature is not None and (user is None or user.timestamp is None):
+        from zeep.wsse.utils import get_security_header  # slow to load
+
+        get_security_header(envelope).append(_stamp(now, signature.timestamp))
+
+
 def pack_envelope(
-    envelope: Any,
-    security: UsernameToken | None,
-    now: datetime,
-    version: str,
-    parts: Sequence[tuple[str, File]],
+    envelope: Any, version: str, parts: Sequence[tuple[str, File]]
 ) -> tuple[bytes, str]:
     """Return the body of a call and its Content-Type.
 
@@ -33,8 +41,6 @@ def pack_envelope(
     """
     from lxml import etree  # slow to load
 
-    if security is not None:
-        _secure(envelope, security, now)
     files, beside_it = dict(parts), []
     for element in list(envelope.iter()) if files else ():
         file = files.get(element.text or "")
@@ -49,17 +55,20 @@ def pack_envelope(
     return write_parts(content, _TYPES[version], beside_it)
 
 
-def _secure(envelope: Any, token: UsernameToken, now: datetime) -> None:
+def _stamp(now: datetime, seconds: float) -> Any:
+    from zeep.wsse.utils import WSU, get_timestamp
+
+    ends = now + timedelta(seconds=seconds)
+    return WSU.Timestamp(
+        WSU.Created(get_timestamp(now, True)), WSU.Expires(get_timestamp(ends, True))
+    )
+
+
+def _add_user(envelope: Any, token: UsernameToken, now: datetime) -> None:
     """Add the sender's credentials (UsernameToken Profile 1.1)."""
     from zeep.wsse.username import UsernameToken as ZeepToken
     from zeep.wsse.utils import WSSE, WSU, get_timestamp
 
-    stamp = None
-    if token.timestamp is not None:
-        ends = now + timedelta(seconds=token.timestamp)
-        stamp = WSU.Timestamp(
-            WSU.Created(get_timestamp(now, True)), WSU.Expires(get_timestamp(ends, True))
-        )
     password = token.password.get_secret_value()
     zeep_token = ZeepToken(
         token.username,
@@ -67,7 +76,7 @@ def _secure(envelope: Any, token: UsernameToken, now: datetime) -> None:
         use_digest=token.digest,
         created=now,
         zulu_timestamp=True,
-        timestamp_token=stamp,
+        timestamp_token=None if token.timestamp is None else _stamp(now, token.timestamp),
     )
     zeep_token.apply(envelope, {})
     if not token.digest:  # zeep gives these with a digest alone
@@ -77,4 +86,4 @@ def _secure(envelope: Any, token: UsernameToken, now: datetime) -> None:
         element.append(WSU.Created(get_timestamp(now, True)))
 
 
-__all__ = ["pack_envelope"]
+__all__ = ["pack_envelope", "secure_envelope"]

@@ -135,6 +135,18 @@ class UsernameToken(Options):
     timestamp: Annotated[Duration, Field(gt=0, le=3600)] | None = None
 
 
+class X509Signature(Options):
+    """WS-Security: a signature by our certificate, over the body, the time and the user's name.
+
+    `key` and `certificate`: PEM; without `certificate`, it stands in the file of `key`.
+    `timestamp`: for how long the message is valid.
+    """
+
+    key: Secret
+    certificate: Secret | None = None
+    timestamp: Annotated[Duration, Field(gt=0, le=3600)] = 300.0
+
+
 class FaultRule(Options):
     """The outcome of a fault by its code, a subcode or the name of its detail's element.
 
@@ -176,6 +188,7 @@ class SoapOptions(Options):
         NoAuth()
     )
     security: UsernameToken | None = None
+    signature: X509Signature | None = None
     headers: dict[HeaderName, str] = Field(default_factory=dict)
     soap_header: dict[Name, Template] = Field(
         default_factory=dict, description="What stands in the header, as the WSDL declares it."
@@ -249,4 +262,5 @@ __all__ = [
     "SoapCall",
     "SoapOptions",
     "UsernameToken",
+    "X509Signature",
 ]

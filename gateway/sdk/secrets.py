@@ -37,6 +37,8 @@ IN_THE_CLEAR = "secret_in_the_clear"
 #: Secrets at once by which others prove themselves: a new one and a former one.
 MOST = 2
 _REFERENCE = re.compile(r"(?:env:[A-Za-z_][A-Za-z0-9_]*|file:/[^\0]+)\Z")
+#: openssl writes what it knows of a key in lines above it.
+_PEM = re.compile(r"^-----BEGIN ", re.MULTILINE)
 _SCHEMA = {"type": "string", "pattern": "^(env:[A-Za-z_][A-Za-z0-9_]*|file:/.+)$"}
 
 say = Messages(
@@ -94,7 +96,7 @@ class Secret(SecretStr):
     @classmethod
     def _shown(cls, value: Any, info: ValidationInfo) -> Self:
         one = cls.whole(value, info)
-        if one.reference is None or one.get_secret_value().startswith("-----BEGIN "):
+        if one.reference is None or _PEM.search(one.get_secret_value()):
             return one
         lines = _lines(one)
         if len(lines) > MOST:
