@@ -46,11 +46,12 @@ def key(kind: str) -> Any:
 
 def pem_of(private: Any, password: str = "") -> str:
     locked = serialization.BestAvailableEncryption(password.encode()) if password else None
-    return private.private_bytes(
+    text: bytes = private.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         locked or serialization.NoEncryption(),
-    ).decode()
+    )
+    return text.decode()
 
 
 @cache
@@ -72,8 +73,10 @@ async def sent(files: tuple[Any, ...] = (), **more: Any) -> httpx.Request:
     async with service(TAKES, **more) as (adapter, calls):
         outcome = await adapter.submit(Submission(REFERENCE, PAYLOAD, files))
         assert isinstance(outcome, Accepted), outcome
-        await calls[0].aread()
-        return calls[0]
+        (call,) = calls
+        assert isinstance(call, httpx.Request)
+        await call.aread()
+        return call
 
 
 def parts_of(call: httpx.Request) -> tuple[Any, dict[str, bytes]]:
@@ -166,7 +169,7 @@ async def test_key_and_certificate_may_lie_in_one_file(above: str) -> None:
         assert "Body" in proven(*parts_of(call))
 
 
-LACKING = {
+LACKING: dict[str, dict[str, Any]] = {
     "une clé privée en PEM": {"key": "mot-de-passe"},
     "clé privée en PEM (donner": {"key": pem_of(key("rsa")).replace("MII", "MIJ")},
     "mot de passe": {"key": pem_of(key("rsa"), "secret-de-test")},
