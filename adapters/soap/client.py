@@ -25,7 +25,6 @@ from adapters.soap.signing import (
     UnusableKey,
     add_signature,
     digest_of,
-    in_place,
     signed_parts,
 )
 from adapters.soap.texts import say
@@ -185,7 +184,7 @@ class SoapClient:
             for n, (one, token) in enumerate(zip(files, content, strict=True), 1)
         ]
         inside = {**self._constants, **scope, "files": seen}
-        size, held = weight(inside), in_place(content, files)
+        size, held = weight(inside), dict(zip(content, files, strict=True))
         try:
             envelope = await beside(size, partial(self._envelope, call, operation, inside))
             if self._options.signature is not None:

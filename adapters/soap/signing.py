@@ -10,7 +10,7 @@ import base64
 import hashlib
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -175,9 +175,4 @@ def _canonical(element: Any) -> bytes:
     return content
 
 
-def in_place(tokens: Sequence[str], files: Sequence[File]) -> dict[str, File]:
-    """Return the files by the placeholder that stands for each."""
-    return dict(zip(tokens, files, strict=True))
-
-
-__all__ = ["SigningKey", "UnusableKey", "add_signature", "digest_of", "in_place", "signed_parts"]
+__all__ = ["SigningKey", "UnusableKey", "add_signature", "digest_of", "signed_parts"]
