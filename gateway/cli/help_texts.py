@@ -30,17 +30,6 @@ FRENCH_HELP: Final[Mapping[str, str]] = {
     "Faire tourner les fichiers tels quels, signés ou non, et le dire.",
     "all, intake or dispatch; more than one process needs PostgreSQL.":
     "all, intake ou dispatch ; plusieurs processus demandent PostgreSQL.",
-    "Check configuration, mappings, adapters, then every GRU and portal (reads only), and the "
-    "object store of the attachments, the virus scanner and the mail relay.\n\n"
-    "--offline holds the mappings against the forms saved beside them (`portal form`), and the "
-    "settings against the files that they name, as a WSDL. Exit code 3 for faults in the "
-    "configuration, 4 when a far end cannot be used.":
-    "Contrôler la configuration, les correspondances et les adaptateurs, puis chaque GRU et "
-    "portail (en lecture seule), le stockage objet des pièces jointes, l'antivirus et le relais "
-    "de courrier.\n\n"
-    "--offline compare les correspondances aux formulaires enregistrés à côté (`portal form`), "
-    "et les réglages aux fichiers qu'ils nomment, comme un WSDL. Code de sortie 3 pour des "
-    "anomalies de la configuration, 4 quand un serveur distant est inutilisable.",
     "Leave the far ends alone: files and secrets only.":
     "Laisser les serveurs distants en paix : fichiers et secrets seuls.",
     "Ask nobody: the GRU answers as recorded in this file. What finds nothing is a fault then.":
@@ -773,13 +762,6 @@ FRENCH_HELP: Final[Mapping[str, str]] = {
     "L'horloge est juste : la passerelle n'a pas tourné tout ce temps.",
     "The rights of one person (RGPD).":
     "Les droits d'une personne (RGPD).",
-    "Write all that is held about a person: donnees.json, a French page, and the files.\n\n"
-    "For an account all of its requests; for a request without account that one. The folder is "
-    "for its owner alone. The trail keeps who did it and why.":
-    "Écrire tout ce qui est gardé d'une personne : donnees.json, une page en français, et les "
-    "fichiers.\n\n"
-    "Pour un compte, toutes ses demandes ; pour une demande sans compte, celle-là. Le dossier "
-    "est pour son seul propriétaire. Le journal garde qui l'a fait et pourquoi.",
     "A folder that is not there.":
     "Un dossier qui n'existe pas.",
     "Who does so; kept in the trail.":
@@ -910,5 +892,46 @@ FRENCH_HELP: Final[Mapping[str, str]] = {
     "Ôter toute valeur à un jeton.",
     "List the tokens, without their secrets.":
     "Lister les jetons, sans leurs secrets.",
+    "Check configuration, mappings, adapters, then every GRU and portal (reads only), and the "
+    "object store of the attachments, the virus scanner, the mail relay and the tool of the "
+    "tickets.\n\n"
+    "--offline holds the mappings against the forms saved beside them (`portal form`), and the "
+    "settings against the files that they name, as a WSDL. Exit code 3 for faults in the "
+    "configuration, 4 when a far end cannot be used.":
+    "Contrôler la configuration, les correspondances et les adaptateurs, puis chaque GRU et "
+    "portail (en lecture seule), le stockage objet des pièces jointes, l'antivirus, le relais "
+    "de courrier et l'outil des tickets.\n\n"
+    "--offline compare les correspondances aux formulaires enregistrés à côté (`portal form`), "
+    "et les réglages aux fichiers qu'ils nomment, comme un WSDL. Code de sortie 3 pour des "
+    "anomalies de la configuration, 4 quand un serveur distant est inutilisable.",
+    "The part of gateway.yaml by which incidents have tickets in this product (in French).":
+    "La partie de gateway.yaml par laquelle les incidents ont des tickets dans ce produit.",
+    "Add a word to it. Its ticket gets it as well.":
+    "Y ajouter un mot. Son ticket le reçoit aussi.",
+    "A word, without naming a citizen.":
+    "Un mot, sans nommer un usager.",
+    "Availability, against the convention.":
+    "La disponibilité, face à la convention.",
+    "The minutes of a month that were down, by whose they are, and the incidents solved in "
+    "time: for each service and commune, against 99.9 % and 95 %.":
+    "Les minutes d'arrêt d'un mois, selon à qui elles reviennent, et les incidents résolus à "
+    "temps : pour chaque service et commune, face à 99.9 % et 95 %.",
+    "Of Paris; else the current one.":
+    "À Paris ; à défaut, le mois en cours.",
+    "This commune, and the services.":
+    "Cette commune, et les services.",
+    "Write a French page (A4).":
+    "Écrire une page en français (A4).",
+    "Write rows for a French spreadsheet.":
+    "Écrire des lignes pour un tableur français.",
+    "Write all that is held about a person: donnees.json, a French page, and the files.\n\n"
+    "For an account all of its requests; for a request without account that one. The folder is "
+    "for its owner alone. The trail keeps who did it and why. Exit code 1: all is written but "
+    "values that do not open, which are named.":
+    "Écrire tout ce qui est gardé d'une personne : donnees.json, une page en français, et les "
+    "fichiers.\n\n"
+    "Pour un compte, toutes ses demandes ; pour une demande sans compte, celle-là. Le dossier "
+    "est pour son seul propriétaire. Le journal garde qui l'a fait et pourquoi. Code de sortie "
+    "1 : tout est écrit sauf des valeurs qui ne s'ouvrent pas, et qui sont nommées.",
 }
 # fmt: on
