@@ -933,5 +933,11 @@ FRENCH_HELP: Final[Mapping[str, str]] = {
     "Pour un compte, toutes ses demandes ; pour une demande sans compte, celle-là. Le dossier "
     "est pour son seul propriétaire. Le journal garde qui l'a fait et pourquoi. Code de sortie "
     "1 : tout est écrit sauf des valeurs qui ne s'ouvrent pas, et qui sont nommées.",
+    "Have the key service (vault:MOUNT/KEY) wrap a new key now, before its month is over.\n\n"
+    "The daemons learn it within a minute, and use it after two. Then run `keys rotate`.":
+    "Faire envelopper maintenant une nouvelle clé par le service de clés (vault:MOUNT/KEY), "
+    "avant la fin de son mois.\n\n"
+    "Les services l'apprennent en une minute, et s'en servent après deux. Lancer ensuite `keys "
+    "rotate`.",
 }
 # fmt: on
