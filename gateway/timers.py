@@ -15,11 +15,11 @@ from apscheduler.triggers.interval import IntervalTrigger
 from gateway.catalogue.catalogue import Gru
 from gateway.contracts.drift import read_forms
 from gateway.flow import (
+    alerts,
     attachments,
     decommission,
     erase,
     erasure_reminders,
-    incidents,
     retention,
     tickets,
     warning,
@@ -102,21 +102,26 @@ def schedule(engine: Engine) -> AsyncIOScheduler:
 def _watch(engine: Engine, scheduler: AsyncIOScheduler) -> None:
     """Add the timers of incidents. Each replica looks: one may see that the database is away."""
     watch = IncidentWatch(engine, engine.environment.now())
-    every = incident_watch.EVERY
-    scheduler.add_job(
-        _guarded, Every(seconds=int(every)), args=("incidents", watch.observe), id="incidents"
-    )
+    every = engine.incidents.rules.every
+    looks = Every(seconds=max(1, int(every)))
+    scheduler.add_job(_guarded, looks, args=("incidents", watch.observe), id="incidents")
     minutes = AvailabilityWatch(watch)
-    every = Every(seconds=int(availability_watch.EVERY))
+    trigger = Every(seconds=int(availability_watch.EVERY))
     begin = datetime.now(UTC) + timedelta(seconds=1)  # a short stop costs no minute
     args = ("availability", minutes.observe)
-    scheduler.add_job(_guarded, every, args=args, id="availability", next_run_time=begin)
+    scheduler.add_job(_guarded, trigger, args=args, id="availability", next_run_time=begin)
     budget = availability_watch.BURNS_EVERY
     _every(engine, scheduler, budget, "availability budget", minutes.check_budget)
-    _every(engine, scheduler, incidents.EVERY, "incident notes", engine.incidents.send_notes)
+    _every(engine, scheduler, every, "incident notes", engine.incidents.send_notes)
+    _every(engine, scheduler, alerts.EVERY, "alerts", engine.alerts.owe_by_clock)
+    telling = engine.catalogue.settings.telling
+    if telling.heartbeat is not None:
+        beat = telling.heartbeat_every
+        _every(engine, scheduler, beat, "switch", engine.alerts.call_switch)
     ticketing = engine.catalogue.settings.ticketing
     if ticketing is not None:
-        _every(engine, scheduler, tickets.EVERY, "tickets", engine.tickets.send)
+        often = min(tickets.EVERY, every)
+        _every(engine, scheduler, often, "tickets", engine.tickets.send)
         if ticketing.tool.poll is not None:
             _every(engine, scheduler, ticketing.tool.poll, "ticket answers", engine.tickets.poll)
     every = incident_watch.TRAIL_EVERY

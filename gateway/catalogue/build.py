@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from gateway.catalogue import registry
+from gateway.catalogue.alerting import read_telling
 from gateway.catalogue.bundle import COMMUNES, SETTINGS, config_files, files_named
 from gateway.catalogue.catalogue import (
     AttachmentStore,
@@ -210,6 +211,9 @@ class _Builder:
             self.faults += unfit_for_pages(entry.public_url, located)
         if entry.limits.file_mb > entry.limits.body_mb:
             self.faults.append(located.fault(("limits", "file_mb"), say("file_over_body")))
+        telling = read_telling(entry.telling, located, self.networks, self.faults)
+        if any(one.target is None for one in telling.channels) and entry.mail is None:
+            self.faults.append(located.fault(("telling",), say("channel_no_mail")))
         return Settings(
             data_dir=data_dir,
             database=database,
@@ -234,7 +238,8 @@ class _Builder:
             retention=entry.retention.over(DEFAULT_RETENTION),
             attempts_kept=entry.retention.attempts,
             trail_kept=trail_delay(entry.retention.trail_years),
-            incidents=entry.incidents.rules(),
+            incidents=replace(entry.incidents.rules(), hearings=telling.hearings),
+            telling=telling,
             announcements=entry.announcements.rules(),
             console=None
             if entry.console is None

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from gateway.catalogue.alerting import Telling
 from gateway.core.announcement import AnnouncementRules
 from gateway.core.console import Grant
 from gateway.core.erasure import Brake
@@ -178,6 +179,7 @@ class Settings:
     announcements: AnnouncementRules = field(default_factory=AnnouncementRules)
     #: None: there is none.
     console: ConsoleSettings | None = None
+    telling: Telling = field(default_factory=Telling)
     #: None: incidents have no tickets.
     ticketing: TicketTool | None = None
 

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field
 from gateway.catalogue.mail import MailAddress
 from gateway.catalogue.scalars import StrictModel
 from gateway.catalogue.texts import say
-from gateway.core.incident import SEVERITIES, IncidentRules, Severity, SymptomWord
+from gateway.core.incident import AFTER, SEVERITIES, IncidentRules, Severity, SymptomWord
 from gateway.core.working_time import WorkingTime
 from gateway.sdk.duration import Duration
 from gateway.sdk.refusing import refuse
@@ -81,6 +81,14 @@ class IncidentsEntry(StrictModel):
         _DEFAULT.warn.total_seconds(),
         description="People are warned when so little of the time is left.",
     )
+    after: dict[SymptomWord, Duration] = Field(
+        default_factory=lambda: {word: one.total_seconds() for word, one in AFTER.items()},
+        description="How long a symptom shows before it is an incident; at once where nothing is"
+        " written. What is left out is as shown.",
+    )
+    every: Duration = Field(
+        _DEFAULT.every, description="Time between two looks at all that may be amiss."
+    )
     closures: tuple[Closure, ...] = Field(
         (),
         max_length=200,
@@ -104,6 +112,8 @@ class IncidentsEntry(StrictModel):
             burst=self.burst,
             settle=timedelta(seconds=self.settle),
             warn=timedelta(seconds=self.warn),
+            after={**AFTER, **{w: timedelta(seconds=s) for w, s in self.after.items()}},
+            every=self.every,
             working=WorkingTime(frozenset[date]().union(*days)),
             operators=self.operators,
         )

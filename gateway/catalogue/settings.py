@@ -12,6 +12,7 @@ from pydantic import Field, GetPydanticSchema, ValidationInfo, model_validator
 from pydantic_core import core_schema
 
 from gateway.catalogue.adapter_entries import AdapterEntry, TicketingEntry
+from gateway.catalogue.alerting import TellingEntry
 from gateway.catalogue.announcements import AnnouncementsEntry
 from gateway.catalogue.catalogue import DueMark
 from gateway.catalogue.console import ConsoleEntry
@@ -312,6 +313,7 @@ class SettingsFile(StrictModel):
     mail: MailEntry | None = Field(
         None, description="The relay by which communes are told; null: health alone tells of them."
     )
+    telling: TellingEntry = TellingEntry()
     ticketing: TicketingEntry | None = Field(
         None, description="The tool in which each incident has a ticket; null: none has."
     )

@@ -29,6 +29,7 @@ from gateway.cli.check_own import (
     check_database,
     check_mail,
     check_sealing,
+    check_telling,
     check_ticketing,
 )
 from gateway.cli.check_places import placed_lines
@@ -289,6 +290,7 @@ async def _far_ends(catalogue: Catalogue) -> list[CheckLine]:
         checks += [check_glc(far_ends), check_openid(far_ends), check_attachments(catalogue)]
         checks += [check_antivirus(catalogue), check_mail(far_ends), check_database(catalogue)]
         checks += [check_sealing(catalogue), check_ticketing(far_ends)]
+        checks += [check_telling(far_ends)]
         return [line for lines in await asyncio.gather(*checks) for line in lines]
 
 

@@ -6,12 +6,14 @@ import asyncio
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from gateway.catalogue.alerting import TELLING
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.ticketing import TICKETING
 from gateway.cli.keys_texts import places
 from gateway.cli.texts import say
 from gateway.core.errors import ConfigurationFault, GatewayError, Unavailable
 from gateway.core.messages import Message
+from gateway.flow.alerts import try_channels
 from gateway.flow.antivirus import try_scanner
 from gateway.flow.attachments import attempt, open_objects
 from gateway.flow.far_ends import MAIL, FarEnds
@@ -86,6 +88,19 @@ async def check_mail(far_ends: FarEnds) -> list[CheckLine]:
     return [CheckLine(MAIL, "fault", note.said, (at,))]
 
 
+async def check_telling(far_ends: FarEnds) -> list[CheckLine]:
+    """Ask the server of each channel whether it is there: nobody is told anything."""
+    lines = []
+    for name, outcome in (await try_channels(far_ends)).items():
+        at = ("channels", name)
+        if isinstance(outcome, Accepted):
+            lines.append(CheckLine(TELLING, "ok", say("channel_answers", name=name), at))
+        else:
+            said = Note.fault(say("channel", name=name), outcome).said
+            lines.append(CheckLine(TELLING, "fault", said, at))
+    return lines
+
+
 async def check_ticketing(far_ends: FarEnds) -> list[CheckLine]:
     """Ask the tool of the tickets."""
     tool = far_ends.ticketing
@@ -145,5 +160,6 @@ __all__ = [
     "check_database",
     "check_mail",
     "check_sealing",
+    "check_telling",
     "check_ticketing",
 ]

@@ -26,6 +26,7 @@ from gateway.core import reasons
 from gateway.core.errors import Conflict
 from gateway.core.incident import IncidentKind, IncidentRules
 from gateway.core.messages import Message
+from gateway.flow.alerts import order_trial
 from gateway.flow.incident_notes import security_notice
 from gateway.flow.incident_texts import parties, symptoms
 from gateway.store import incident_notices, incident_tickets, incidents, trail
@@ -122,6 +123,50 @@ def show(
 
 
 @app.command()
+def notices(
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    limit: Annotated[int, typer.Option(min=1, max=100_000)] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Notes that are owed and were not taken yet, whatever they are about, and why."""
+    settings = load_settings(config, mappings).settings
+    with open_database(settings) as database:
+        found = asyncio.run(database.read(incident_notices.waiting_notes, limit))
+    if as_json:
+        emit(found)
+        return
+    table(
+        ("what", "told", "step", "since", "tried", "next", "reason"),
+        [
+            (
+                one.incident_id,
+                _audience(one),
+                _step(one),
+                one.created_at,
+                one.attempts,
+                one.next_at,
+                None if one.failure is None else reasons.of(one.failure).said,
+            )
+            for one in found
+        ],
+        say("no_note_owed"),
+    )
+
+
+@app.command("test")
+def trial(config: Config = CONFIG, mappings: Mappings = MAPPINGS) -> None:
+    """Send a note of trial to the operators and by each channel, as each month. The daemon sends
+    it; `incident notices` shows what is not taken."""
+    settings = load_settings(config, mappings).settings
+    with open_database(settings) as database:
+        whom = asyncio.run(order_trial(database, settings, datetime.now(UTC)))
+    if not whom:
+        raise Conflict(say("nobody_to_try"))
+    print_message(say("trial_owed", whom=tuple(one or say("operators") for one in whom)))
+
+
+@app.command()
 def notice(incident: WhichIncident, config: Config = CONFIG, mappings: Mappings = MAPPINGS) -> None:
     """Print the notice of an attack, in French, to be completed and sent, with what is to be
     done."""
@@ -178,11 +223,11 @@ def _print_notes(notes: list[IncidentNotice]) -> None:
         [
             (
                 _audience(note),
-                say(f"did_{note.step}" if _of_tool(note) else note.step),
+                _step(note),
                 say(note.state),
                 note.sent_at or note.created_at,
                 note.attempts,
-                note.failure,
+                None if note.failure is None else reasons.of(note.failure).said,
             )
             for note in notes
         ],
@@ -192,6 +237,10 @@ def _print_notes(notes: list[IncidentNotice]) -> None:
 
 def _audience(note: IncidentNotice) -> str | Message:
     return say("tool") if _of_tool(note) else note.audience or say("operators")
+
+
+def _step(note: IncidentNotice) -> Message:
+    return say(f"did_{note.step}" if _of_tool(note) else note.step)
 
 
 def _of_tool(note: IncidentNotice) -> bool:

@@ -12,8 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from gateway.core.working_time import Pause, SolvingClock, WallTime, WorkingTime, deadline, spent
+
+if TYPE_CHECKING:
+    from gateway.core.alerting import Hearing
 
 _HOUR = timedelta(hours=1)
 #: The longest that a cause which keeps coming back must have been gone.
@@ -136,7 +140,7 @@ BUDGETS: Mapping[Severity, timedelta] = MappingProxyType(
 NOTIFY_WITHIN = 8 * _HOUR
 #: The time for which a symptom shows before it is an incident; others open one at once.
 _FIVE = timedelta(minutes=5)
-_AFTER: Mapping[SymptomWord, timedelta] = {
+AFTER: Mapping[SymptomWord, timedelta] = {
     SymptomWord.PORTAL_AWAY: _FIVE,
     SymptomWord.GRU_AWAY: _FIVE,
     SymptomWord.NETWORK_AWAY: timedelta(minutes=2),
@@ -196,7 +200,8 @@ class IncidentRules:
     one lane wait for a person. `burst`: refused calls of one kind within ten minutes.
     `settle`: how long symptoms are gone before it is over. `warn`: so long before the deadline
     people are warned. `operators` are mail addresses of the Métropole. `ticketing`: each has a
-    ticket in its tool.
+    ticket in its tool. `hearings` are the channels by which people are told. `after`: how long a
+    symptom shows before it is one. `every`: seconds between two looks.
     """
 
     severities: Mapping[SymptomWord, Severity] = field(default_factory=lambda: SEVERITIES)
@@ -208,6 +213,9 @@ class IncidentRules:
     working: WorkingTime = field(default_factory=WorkingTime)
     operators: tuple[str, ...] = ()
     ticketing: bool = False
+    hearings: tuple[Hearing, ...] = ()
+    after: Mapping[SymptomWord, timedelta] = field(default_factory=lambda: AFTER)
+    every: float = 30.0
 
     def severity(self, symptom: Symptom) -> Severity:
         """Return how grave a symptom is."""
@@ -271,10 +279,10 @@ def _together(cause: str, group: Sequence[Symptom], rules: IncidentRules) -> Obs
         since=min(known, default=None),
         # What has a symptom of its own besides is not explained by the wider cause.
         part_of=None if any(one.part_of is None for one in group) else group[0].part_of,
-        after=min(_AFTER.get(one.word, timedelta()) for one in group),
+        after=min(rules.after.get(one.word, timedelta()) for one in group),
     )
 
 
-__all__ = ["BUDGETS", "LONGEST_SETTLE", "NOTIFY_WITHIN", "SECURITY", "SEVERITIES"]
+__all__ = ["AFTER", "BUDGETS", "LONGEST_SETTLE", "NOTIFY_WITHIN", "SECURITY", "SEVERITIES"]
 __all__ += ["IncidentKind", "IncidentRules", "IncidentState", "Observation", "Party", "Severity"]
 __all__ += ["Symptom", "SymptomWord", "observe"]

@@ -17,6 +17,7 @@ from gateway.core.breaker import BreakerPolicy
 from gateway.core.erasure import DEADLINE
 from gateway.core.errors import Fault, Unavailable
 from gateway.flow import operator
+from gateway.flow.alerts import AlertDesk
 from gateway.flow.announcements import AnnouncementDesk
 from gateway.flow.anonymised import AnonymisationWatch
 from gateway.flow.antivirus import Antivirus
@@ -98,6 +99,7 @@ class Engine:
     identity_events: IdentityEvents
     decommissioner: Decommissioner
     incidents: IncidentDesk
+    alerts: AlertDesk
     tickets: TicketDesk
     refusals: RefusalMeter
     announcements: AnnouncementDesk
@@ -303,6 +305,8 @@ async def open_engine(
         console = await opened.enter_async_context(
             open_access(far_ends, store, environment, transport)
         )
+        mail = None if relay is None else relay.send
+        alert_desk = AlertDesk(store, far_ends, environment, mail)
         yield Engine(
             far_ends,
             store,
@@ -348,7 +352,9 @@ async def open_engine(
                 environment,
                 None if relay is None else relay.send,
                 announcements,
+                alert_desk,
             ),
+            alert_desk,
             TicketDesk(store, far_ends, environment),
             RefusalMeter(store, environment),
             announcements,

@@ -161,6 +161,23 @@ HEADINGS = {
     "breached": "l'échéance est dépassée",
     "resolved": "résolu",
 }
+#: The digest of a day, a line of it, and the note of a trial.
+DIGEST = """\
+Incidents au {day} : ce qui est en cours, et ce qui a fini depuis la veille.
+
+{lines}
+
+Pour en savoir plus : gru-gateway incident list
+
+La passerelle Toodego de la Métropole de Lyon (message automatique, ne pas répondre)
+"""
+DIGEST_LINE = "  {id}  {severity}  {what} (origine : {party}), depuis le {since} ; {word} : {until}"
+TRIAL = """\
+Ceci est un essai, envoyé le {at} : il n'y a rien à faire.
+
+Ce message montre que les incidents de la passerelle Toodego vous parviennent. S'il n'arrive plus
+chaque mois, prévenir la Métropole.
+"""
 #: The words of a ticket for each entry of the trail.
 TICKET_ENTRIES = {
     "opened": "Ouvert.",

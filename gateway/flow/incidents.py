@@ -15,15 +15,24 @@ import structlog
 
 from gateway.catalogue.patterns import MAIL_ADDRESS
 from gateway.core import incident, reasons
+from gateway.core.alerting import MARK
 from gateway.core.incident import IncidentRules, Symptom
-from gateway.core.outcome import Accepted, Misconfigured, Outcome
+from gateway.core.outcome import Accepted, Misconfigured, Outcome, TryLater
+from gateway.core.reasons import About
+from gateway.flow.alert_notes import (
+    WrittenNote,
+    digest_note,
+    incident_note,
+    reader_of,
+    trial_note,
+)
+from gateway.flow.alerts import AlertDesk
 from gateway.flow.announcements import AnnouncementDesk
 from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
-from gateway.flow.incident_notes import note_of
 from gateway.flow.judging import outcome_word
 from gateway.flow.warning import Send
-from gateway.store import announcements, incident_looks, incident_notices, incidents
+from gateway.store import alerts, announcements, incident_looks, incident_notices, incidents
 from gateway.store.engine import Store
 from gateway.store.incident_notices import OPERATORS, IncidentNotice
 
@@ -44,13 +53,14 @@ _WEEK = timedelta(days=7)
 @dataclass(frozen=True, slots=True)
 class IncidentDesk:
     """The incidents. One per process. `send` hands a note to the relay; None: there is none.
-    `announcements` writes the notes that are about one of these."""
+    `announcements` writes the notes that are about one of these; `alerts` has the channels."""
 
     store: Store
     far_ends: FarEnds
     environment: Environment
     send: Send | None
     announcements: AnnouncementDesk | None = None
+    alerts: AlertDesk | None = None
 
     @property
     def rules(self) -> IncidentRules:
@@ -82,44 +92,75 @@ class IncidentDesk:
 
     async def send_notes(self) -> None:
         """Send the notes that are due. Raises Unavailable."""
-        now = self.environment.now()
-        for notice in await self.store.write(incident_notices.claim, now, _BATCH):
-            outcome = await self._send_note(notice)
-            now = self.environment.now()
-            told = {"incident": notice.incident_id, "audience": notice.audience or "operators"}
-            if isinstance(outcome, Accepted):
-                log.info("incident.told", step=notice.step, **told)
-                await self.store.write(incident_notices.sent, notice, now)
-                continue
-            failure = reasons.of(outcome.reason or outcome_word(outcome)).word
-            if self._is_pointless(notice, failure, now):
-                log.warning("incident.nobody_to_tell", step=notice.step, reason=failure, **told)
-                await self.store.write(incident_notices.drop, notice)
-                continue
-            log.warning("incident.not_told", step=notice.step, reason=failure, **told)
-            wait = min(_FIRST * 2 ** min(notice.attempts - 1, 10), _LONGEST)
-            await self.store.write(incident_notices.failed, notice, failure, now + wait)
+        #: The paths that were found to be down in this run, and why.
+        down: dict[str, Outcome] = {}
+        for _ in range(_BATCH):
+            # One at a time: each has its whole lease.
+            found = await self.store.write(incident_notices.claim, self.environment.now(), 1)
+            if not found:
+                return
+            await self._send_note(found[0], down)
 
-    async def _send_note(self, notice: IncidentNotice) -> Outcome:
+    async def _send_note(self, notice: IncidentNotice, down: dict[str, Outcome]) -> None:
+        note = await self._written(notice)
+        until = None if self.alerts is None else self.alerts.quiet_until(notice, note)
+        if until is not None:
+            quiet = TryLater("quiet_hours").reason
+            await self.store.write(incident_notices.failed, notice, quiet, until)
+            return
+        path = notice.audience.partition(":")[0] if notice.audience.startswith(MARK) else ""
+        outcome = down[path] if path in down else await self._handed_over(notice, note)
+        now = self.environment.now()
+        told = {"incident": notice.incident_id, "audience": notice.audience or "operators"}
+        if isinstance(outcome, Accepted):
+            log.info("incident.told", step=notice.step, **told)
+            await self.store.write(incident_notices.sent, notice, now)
+            return
+        reason = reasons.of(outcome.reason or outcome_word(outcome))
+        if reason.about is About.FAR_END:
+            down.setdefault(path, outcome)
+        failure = reason.word
+        if self._is_pointless(notice, failure, now):
+            log.warning("incident.nobody_to_tell", step=notice.step, reason=failure, **told)
+            await self.store.write(incident_notices.drop, notice)
+            return
+        log.warning("incident.not_told", step=notice.step, reason=failure, **told)
+        wait = min(_FIRST * 2 ** min(notice.attempts - 1, 10), _LONGEST)
+        await self.store.write(incident_notices.failed, notice, failure, now + wait)
+
+    async def _handed_over(self, notice: IncidentNotice, note: WrittenNote) -> Outcome:
+        if notice.audience.startswith(MARK):
+            if self.alerts is None:
+                return Misconfigured("no_channel")
+            return await self.alerts.send(notice, note)
         if self.send is None:
             return Misconfigured("no_mail_relay")
         recipients = self._recipients(notice.audience)
         if not recipients:
             return Misconfigured("no_contact")
-        subject, text = await self._written(notice)
-        return await self.send(recipients, subject, text, notice.name)
+        return await self.send(recipients, note.title, note.text, notice.name)
 
-    async def _written(self, notice: IncidentNotice) -> tuple[str, str]:
-        """Return subject and text of a note."""
+    async def _written(self, notice: IncidentNotice) -> WrittenNote:
+        """Return what a note says."""
         if self.announcements is not None and notice.step in announcements.STEPS:
-            return await self.announcements.note_of(notice)
+            title, text = await self.announcements.note_of(notice)
+            return WrittenNote(title, text, {}, urgent=True)
+        if notice.step == alerts.OF_TRIAL:
+            return trial_note(notice.created_at)
+        catalogue = self.far_ends.catalogue
+        if notice.step == alerts.OF_DIGEST:
+            reader = reader_of(notice)
+            found = await self.store.read(alerts.in_digest, reader, notice.created_at)
+            return digest_note(found, reader, notice.created_at, catalogue)
         one = await self.store.read(incidents.get, notice.incident_id)
-        return note_of(one, notice, self.far_ends.catalogue, self.rules)
+        return incident_note(one, notice, catalogue)
 
     def _is_pointless(self, notice: IncidentNotice, failure: str, now: datetime) -> bool:
         """Has the commune left, or was there nobody to tell for a week?"""
         if failure not in incident_notices.NOBODY:
             return False
+        if notice.audience.startswith(MARK):
+            return failure == "no_channel" or now - notice.created_at >= _WEEK
         catalogue = self.far_ends.catalogue
         known = {*catalogue.communes, *catalogue.unreleased, *catalogue.refused}
         left = notice.audience != OPERATORS and notice.audience not in known

@@ -45,7 +45,7 @@ from gateway.ops.shapes import (
     TimerPart,
     parts,
 )
-from gateway.ops.stored_parts import drift_part, incidents_part, ticketing_part
+from gateway.ops.stored_parts import drift_part, incidents_part, telling_part, ticketing_part
 from gateway.ops.why import who_acts
 from gateway.store import cursors, decommissions, erasures, intake, object_gc, requests, ticks
 from gateway.store.outbox import backlog
@@ -128,6 +128,7 @@ async def health(
         antivirus=await _antivirus(engine),
         passed_over=await _passed_over(engine) if answers else None,
         incidents=await _in_time(incidents_part(engine, now)) if answers else None,
+        telling=await _in_time(telling_part(engine, now)) if answers else None,
         ticketing=await _in_time(ticketing_part(engine, now)) if answers else None,
         vault=vault_part(engine.masters, now),
     )

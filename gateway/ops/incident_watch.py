@@ -53,7 +53,7 @@ class IncidentWatch:
                 await engine.store.write(ticks.probe, now)
                 mine = True
             else:
-                tick = int(now.timestamp() // EVERY)
+                tick = int(now.timestamp() // max(1.0, engine.incidents.rules.every))
                 mine = await engine.store.write(ticks.win, "incidents", tick, now)
             await self._tell_absence()
             if mine:

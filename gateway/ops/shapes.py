@@ -253,6 +253,18 @@ class IncidentsPart:
 
 
 @dataclass(frozen=True, slots=True)
+class TellingPart:
+    """The paths by which people are told of incidents: since when notes could not be sent, open
+    incidents of which nobody was told, and why the dead man's switch was not called."""
+
+    state: Overall
+    detail: str
+    failing_since: datetime | None
+    untold: tuple[str, ...]
+    switch: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TicketingPart:
     """The tool of the tickets: entries that wait for it, since when, and why; `poll` is why its
     answers could not be read."""
@@ -313,6 +325,7 @@ class Health:
     antivirus: AntivirusPart | None = None
     passed_over: PassedOverPart | None = None
     incidents: IncidentsPart | None = None
+    telling: TellingPart | None = None
     ticketing: TicketingPart | None = None
     vault: VaultPart | None = None
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from gateway.catalogue.ticketing import TICKETING
 from gateway.core.incident import IncidentKind
+from gateway.flow.alerts import SWITCH
 from gateway.flow.engine import Engine
 from gateway.flow.incident_texts import symptoms
 from gateway.ops.shapes import (
@@ -15,9 +16,10 @@ from gateway.ops.shapes import (
     IncidentsPart,
     IncidentSummary,
     Overall,
+    TellingPart,
     TicketingPart,
 )
-from gateway.store import cursors, forms, incident_tickets, incidents
+from gateway.store import alerts, cursors, forms, incident_notices, incident_tickets, incidents
 
 #: Incidents listed at once.
 _LISTED = 200
@@ -88,6 +90,23 @@ async def incidents_part(engine: Engine, now: datetime) -> IncidentsPart:
         dict(sorted(counts.items())),
         len(overdue),
     )
+
+
+async def telling_part(engine: Engine, now: datetime) -> TellingPart:
+    """Return whether people can be told of incidents. Raises Unavailable."""
+    since = await engine.store.read(incident_notices.failing_since)
+    untold = tuple(await engine.store.read(alerts.untold, now - BEHIND))
+    known = await engine.store.read(cursors.get, SWITCH)
+    switch = None if known is None else known.failure
+    told = []
+    if since is not None and now - since >= BEHIND:
+        told.append(f"notes wait since {since:%Y-%m-%d %H:%M} UTC: incident notices")
+    if untold:
+        told.append(f"nobody was told of {', '.join(untold[:3])}")
+    if switch is not None:
+        told.append(f"the switch was not called: {switch}")
+    state = Overall.DEGRADED if told else Overall.OK
+    return TellingPart(state, "; ".join(told), since, untold, switch)
 
 
 async def ticketing_part(engine: Engine, now: datetime) -> TicketingPart | None:

@@ -167,6 +167,9 @@ class _Reader:
             yield Symptom("notes", SymptomWord.NOBODY_TOLD, since=self.evidence.untold)
         for service in self.evidence.burning:
             yield Symptom(f"availability:{service}", SymptomWord.AVAILABILITY_BURNS)
+        telling = health.telling
+        if telling is not None and telling.switch not in (None, "nobody_told"):
+            yield Symptom("switch", SymptomWord.NOBODY_TOLD)
 
         tickets = health.ticketing
         if tickets is not None and tickets.since is not None and tickets.state is not Overall.OK:

@@ -131,7 +131,8 @@ def close(
     if party is not None:
         values |= {"party": party.value, "party_by": by}
     if one.state is IncidentState.OPEN and one.kind is IncidentKind.SERVICE:
-        incident_notices.owe(connection, one.id, one.communes, "resolved", one.returns, now)
+        whom = [*one.communes, *incident_notices.channels_told(connection, one.id)]
+        incident_notices.owe(connection, one.id, whom, "resolved", one.returns, now)
     told = {"because": because, "party": (party or one.party).value}
     return _act(connection, one, "closed", by, now, values, **told)
 

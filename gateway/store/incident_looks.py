@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
-from gateway.core.incident import IncidentKind, IncidentRules, IncidentState, Observation
+from gateway.core.alerting import Hearing
+from gateway.core.incident import (
+    IncidentKind,
+    IncidentRules,
+    IncidentState,
+    Observation,
+    Severity,
+)
 from gateway.store import incident_notices, incident_tickets, incidents, trail
 from gateway.store.conditions import LIVE_INCIDENT
 from gateway.store.dialect import add
@@ -86,7 +93,7 @@ class _Look:
         elif known.state is IncidentState.OPEN:
             if worse:
                 one_now = self._record("worse", known.id)
-                self._owe(one_now, f"worse_{one_now.severity.value}", ())
+                self._owe_worse(one_now, known.severity)
             self._owe(known, "opened", fresh, operators=False)
 
     def _note(self, known: Incident, one: Observation) -> bool:
@@ -203,14 +210,31 @@ class _Look:
             add(self.connection, COMMUNE, **values)
 
     def _owe(
-        self, one: Incident, step: str, communes: Iterable[str], *, operators: bool = True
+        self, one: Incident, step: str, communes: Collection[str], *, operators: bool = True
     ) -> None:
         """Owe a note to the communes, and to the operators. Of an attack, operators alone are
         told: what the communes are told, a person decides."""
         audiences = list(communes) if one.kind is IncidentKind.SERVICE else []
         if operators and self.rules.operators:
             audiences.append(incident_notices.OPERATORS)
+        if step == "resolved":
+            audiences += incident_notices.channels_told(self.connection, one.id)
+        else:
+            heard = [h for h in self.rules.hearings if operators or h.communes is not None]
+            audiences += _audiences(heard, one, communes)
         incident_notices.owe(self.connection, one.id, audiences, step, one.returns, self.now)
+
+    def _owe_worse(self, one: Incident, before: Severity) -> None:
+        """Owe a note that it is worse to the operators; those channels that hear of nothing as mild
+        as it was are told that it is open."""
+        told = [incident_notices.OPERATORS] if self.rules.operators else []
+        heard = [h for h in self.rules.hearings if h.communes is None and h.hears(before)]
+        fresh = [h for h in self.rules.hearings if not h.hears(before)]
+        told += _audiences(heard, one, ())
+        step = f"worse_{one.severity.value}"
+        incident_notices.owe(self.connection, one.id, told, step, one.returns, self.now)
+        told = _audiences(fresh, one, one.communes)
+        incident_notices.owe(self.connection, one.id, told, "opened", one.returns, self.now)
 
     def _update(self, incident_id: str, **values: Any) -> None:
         mine = INCIDENT.c.id == incident_id
@@ -230,6 +254,11 @@ class _Look:
 def _is_worse(known: Incident, one: Observation) -> bool:
     """A severity that a person gave stays."""
     return one.severity.weight > known.severity.weight and known.severity_by is None
+
+
+def _audiences(hearings: Iterable[Hearing], one: Incident, communes: Collection[str]) -> list[str]:
+    """Return the audiences of these channels."""
+    return [a for hearing in hearings for a in hearing.audiences(one.kind, one.severity, communes)]
 
 
 def _grows(known: Incident, one: Observation, fresh: Iterable[str]) -> bool:
@@ -258,8 +287,8 @@ def mark_deadlines(
         connection.execute(update(INCIDENT).where(mine).values(**values))
         data = {"severity": one.severity.value}
         incident_tickets.record(connection, one.id, kind, data, now)
-        if rules.operators:
-            audience = [incident_notices.OPERATORS]
-            incident_notices.owe(connection, one.id, audience, kind, one.returns, now)
+        told = [incident_notices.OPERATORS] if rules.operators else []
+        told += _audiences([h for h in rules.hearings if h.communes is None], one, ())
+        incident_notices.owe(connection, one.id, told, kind, one.returns, now)
         moves.append(IncidentMove(kind, one))
     return moves

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, func, select, update
 
+from gateway.core.alerting import MARK
 from gateway.store.dialect import add
 from gateway.store.incident_tables import NOTICE
 
@@ -19,7 +20,9 @@ WAITING, SENT, SUPERSEDED = "waiting", "sent", "superseded"
 #: The time for which a note is left to whoever claimed it.
 LEASE = timedelta(minutes=5)
 #: The failures of a note that has nobody to go to.
-NOBODY = ("no_contact", "no_mail_relay")
+NOBODY = ("no_contact", "no_mail_relay", "no_channel")
+#: The reason of a note that waits for people to be up.
+QUIET = "quiet_hours"
 #: The steps that a later one makes pointless, while they have not been told.
 _WORSE = ("worse_majeur", "worse_bloquant")
 _OVER = {
@@ -128,13 +131,29 @@ def of_incident(connection: Connection, incident_id: str) -> list[IncidentNotice
     return [IncidentNotice(*row) for row in rows]
 
 
+def channels_told(connection: Connection, incident_id: str) -> list[str]:
+    """List the channels that were told, or are to be, that an incident is open."""
+    mine = and_(NOTICE.c.incident_id == incident_id, NOTICE.c.audience.like(f"{MARK}%"))
+    rows = connection.execute(select(NOTICE.c.audience).where(mine).distinct())
+    return sorted(rows.scalars())
+
+
+def waiting_notes(connection: Connection, limit: int) -> list[IncidentNotice]:
+    """List the notes that are owed, the oldest first, whatever they are about."""
+    waiting = NOTICE.c.state == WAITING
+    rows = connection.execute(
+        select(NOTICE).where(waiting).order_by(NOTICE.c.created_at, NOTICE.c.audience).limit(limit)
+    )
+    return [IncidentNotice(*row) for row in rows]
+
+
 def failing_since(connection: Connection) -> datetime | None:
     """Return since when the oldest note waits that the relay did not take; None: it took all. That
     there is no relay, or no address, is a gap in the files, and shown with the incident."""
     found: datetime | None = connection.execute(
         select(func.min(NOTICE.c.created_at)).where(
             NOTICE.c.state == WAITING,
-            NOTICE.c.failure.not_in(NOBODY),
+            NOTICE.c.failure.not_in((*NOBODY, QUIET)),
             NOTICE.c.audience.not_like("@%"),
         )
     ).scalar()
