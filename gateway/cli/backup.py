@@ -118,10 +118,11 @@ def restore(
         if target.exists() and not replace:
             raise Conflict(say("database_there", place=str(target)))
         aside = settings.data_dir / f"replaced-{now:%Y%m%dT%H%M%SZ}"
+        # Before anything is copied: a ledger that cannot be read stops it, and leaves nothing.
+        remembered = _remembered(settings, folder, target)
         draft = target.with_name(f".{target.name}.partial")
         draft.unlink(missing_ok=True)
         store.restore(folder / DATABASE, draft)
-        remembered = _remembered(settings, folder, target)
         try:
             if there:
                 aside.mkdir(0o700)

@@ -73,7 +73,7 @@ class ErasureReminders:
         for name, some in groupby(sorted(todos, key=_name), _name):
             tasks = list(some)
             due.add(name)
-            step = _step(tasks[0].due_at, now)
+            step = step_due(tasks[0].due_at, now)
             told = known.get(name)
             if told is None or told.value != step or told.failure is not None:
                 await self._remind(name, step, tasks, now)
@@ -106,7 +106,7 @@ def _name(task: Todo) -> str:
     return f"{NAME}{GruLane(task.commune, task.gru)}:{task.erasure_id}"
 
 
-def _step(due_at: datetime | None, now: datetime) -> str:
+def step_due(due_at: datetime | None, now: datetime) -> str:
     """Name the reminder that is due: a step comes once."""
     if due_at is None or now < due_at - WEEK:
         return "first"
@@ -148,4 +148,4 @@ La passerelle Toodego (message automatique, ne pas répondre)
     return subject, text
 
 
-__all__ = ["EVERY", "NAME", "ErasureReminders", "responsible"]
+__all__ = ["EVERY", "NAME", "ErasureReminders", "responsible", "step_due"]

@@ -105,6 +105,11 @@ class LinkRegister:
         rows = await self.store.read(linked.find, [self.hasher.of_account(commune, account)])
         return next(iter(self._links(rows)), None)
 
+    async def of_identity(self, commune: str, identity: str) -> AccountLink | None:
+        """Return the link of a citizen as a commune knows them. Raises Unavailable."""
+        row = await self.store.read(linked.by_identity, commune, identity)
+        return None if row is None else next(iter(self._links([row])), None)
+
     async def document(self, commune: str, account: str | None) -> dict[str, Json] | None:
         """Return what a mapping reads as `link`. Raises Unavailable."""
         found = await self.find(commune, account)

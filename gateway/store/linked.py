@@ -111,6 +111,12 @@ def find(connection: Connection, account_marks: Collection[str]) -> list[StoredL
     return _opened(connection, rows)
 
 
+def by_identity(connection: Connection, commune: str, identity: str) -> StoredLink | None:
+    """Return the link of a citizen as a commune knows them; None where none counts."""
+    rows = connection.execute(select(*_LINK).where(_named(commune, identity), _CONFIRMED)).all()
+    return next(iter(_opened(connection, rows)), None)
+
+
 def links_page(
     connection: Connection, commune: str | None, after: tuple[str, str], limit: int
 ) -> list[StoredLink]:

@@ -64,6 +64,16 @@ def linking_api_router(web: Web, desk: LinkDesk) -> APIRouter:
         following = found[-1].identity if len(found) == MOST else None
         return LinksPage(links=[_body(one) for one in found], next=following)
 
+    @router.get(
+        base + "/{identity}",
+        responses=failures(401, 404, 503),
+        openapi_extra=_CALLED,
+        operation_id="read_link",
+    )
+    async def link(request: Request, insee: Insee, identity: Identity) -> LinkBody:
+        """Read one link; 404: it has ended. To be asked when the citizen comes."""
+        return _body(await desk.find(await proven(request, insee), identity[:100]))
+
     @router.put(
         base + "/{identity}",
         responses=failures(401, 404, 503),

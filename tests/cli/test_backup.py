@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 import sqlite3
 import stat
@@ -11,15 +12,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Connection, insert, select
 
 from gateway.app import only_process
 from gateway.cli.setting import load_settings
 from gateway.core.delivery import State
 from gateway.core.errors import Unavailable
 from gateway.flow.erased_accounts import KEY_FILE
+from gateway.flow.erasure_ledger import LEDGER_FILE, ErasureLedger
 from gateway.store import backup as copies
+from gateway.store import installation
 from gateway.store.engine import Database
+from gateway.store.erasure_tables import TOMBSTONE
 from gateway.store.schema import upgrade
 from gateway.store.tables import DELIVERY, REQUEST
 from tests.cli.conftest import MAPPINGS, Home
@@ -114,6 +118,59 @@ def test_what_waits_in_it_is_asked_about_before_it_is_sent(home: Home, kept: Pat
         assert claimed.delivery.asking
     finally:
         database.close()
+
+
+def _erase(connection: Connection, mark: str) -> None:
+    connection.execute(insert(TOMBSTONE).values(mark=mark, made_at=datetime.now(UTC)))
+    if installation.erasure_key(connection) is None:
+        installation.note_erasure_key(connection, "k1")
+
+
+def _write(kept: Path, mark: str) -> None:
+    database = Database(f"sqlite:///{kept}")
+    try:
+        asyncio.run(database.write(_erase, mark))
+    finally:
+        database.close()
+
+
+def _ledger(folder: Path, key: str | None = "k1") -> ErasureLedger:
+    return ErasureLedger(folder / LEDGER_FILE, lambda: key)
+
+
+def test_whoever_knows_of_an_erasure_it_is_remembered_after_a_restore(
+    home: Home, kept: Path
+) -> None:
+    """The database that is put aside, this machine's ledger, and the one beside the backup."""
+    at, a, b, c, d = datetime.now(UTC), *(letter * 64 for letter in "abcd")
+    copy = home.folder / "copy"
+    _ledger(kept.parent).add({a: at})
+    _write(kept, b)
+    assert home.run("backup", str(copy)).exit_code == 0
+    assert set(_ledger(copy).read()) == {a}
+    _ledger(copy).add({c: at})
+    _write(kept, d)  # erased since the backup
+    before = kept.read_bytes()
+    # Of another key: refused, and nothing is changed, nor left half done.
+    _ledger(home.folder, "k2").add({"e" * 64: at})
+    theirs = (copy / LEDGER_FILE).read_bytes()
+    shutil.copyfile(home.folder / LEDGER_FILE, copy / LEDGER_FILE)
+    done = home.run("restore", str(copy), "--replace")
+    assert (done.exit_code, "another key" in done.stderr) == (3, True), done.output
+    assert kept.read_bytes() == before
+    assert set(_ledger(kept.parent).read()) == {a}
+    assert not [*kept.parent.glob(".*partial"), *kept.parent.glob("replaced-*")]
+    (copy / LEDGER_FILE).write_bytes(theirs)
+    for n in range(2):  # and the same once more
+        done = home.run("restore", str(copy), "--replace", "--json")
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["remembered"] == 4
+        assert set(_ledger(kept.parent).read()) == {a, b, c, d}, n
+    # The machine is lost: what the backup knows is left.
+    shutil.rmtree(kept.parent)
+    kept.parent.mkdir(0o700)
+    assert home.run("restore", str(copy)).exit_code == 0
+    assert set(_ledger(kept.parent, None).read()) == {a, c}
 
 
 def test_what_is_refused(home: Home, kept: Path) -> None:

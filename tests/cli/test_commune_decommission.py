@@ -70,6 +70,23 @@ def test_what_is_no_order_orders_nothing(
     assert json.loads(plan.stdout)["commune"] == "69029", "it does not leave"
 
 
+@pytest.mark.parametrize(
+    ("given", "at"),
+    [
+        ("2026-10-25", "2026-10-24T22:00:00"),  # summer time ends that night
+        ("2026-10-25 02:30", "2026-10-25T00:30:00"),  # twice there: the first
+        ("2026-10-25 03:00", "2026-10-25T02:00:00"),
+        ("2027-03-28 02:30", "2027-03-28T01:30:00"),  # never there: as the clock reads then, 03:30
+        ("2027-03-28 03:30", "2027-03-28T01:30:00"),
+        ("2027-03-28", "2027-03-27T23:00:00"),
+        ("2026-10-25T02:30+01:00", "2026-10-25T01:30:00"),
+    ],
+)
+def test_a_time_is_one_of_paris_also_on_the_days_of_change(made: Home, given: str, at: str) -> None:
+    told = made.run("commune", "decommission", "69029", "--plan", "--json", "--from", given)
+    assert json.loads(told.stdout)["stop_at"].startswith(at), told.stdout
+
+
 def test_from_the_order_to_the_certificate(made: Home) -> None:
     assert made.run("commune", "decommission", "69999", *ORDER).exit_code == 1
     done = made.run("commune", "decommission", "69029", *ORDER, "--confirm", "bron")

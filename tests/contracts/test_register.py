@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -131,3 +132,12 @@ def test_the_page_says_what_is_lacking_and_escapes_what_is_told() -> None:
     assert "<caption" in page
     assert 'scope="col"' in page
     assert "Registre des données personnelles</title>" in page.replace("\u00a0", " ")
+
+
+@pytest.mark.parametrize(
+    "page", ["register", "person_request", "decommission", "erasure", "violation"]
+)
+def test_tables_of_pages_that_people_read_become_lists_on_a_narrow_screen(page: str) -> None:
+    """At 320 px a table of four columns would be wider than the page."""
+    text = (ROOT / f"gateway/contracts/{page}.html.j2").read_text("utf-8")
+    assert re.findall(r"<table(?! class=\"what\")", text) == []

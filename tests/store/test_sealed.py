@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +18,7 @@ from sqlalchemy import Connection, Select, select, text, update
 
 from gateway.core.delivery import Settlement, State
 from gateway.core.errors import Unavailable
-from gateway.core.sealing import NotOpened
+from gateway.core.sealing import NotOpened, Place
 from gateway.flow.environment import Environment
 from gateway.flow.sealing import seal_what_was_before
 from gateway.store import (
@@ -370,6 +371,32 @@ async def test_master_keys_rotate_while_requests_come_and_stop_anywhere(
             await store.read(requests.event_body, first.event_id or "")
         assert store.sealer is not None
         assert store.sealer.unknown_masters().keys() == {master("new").id}
+
+
+def test_of_several_processes_none_is_ever_without_a_master_that_is_added_second() -> None:
+    """Each process reads its masters at another moment. Put first at once, the new one would wrap
+    keys that the others cannot open yet."""
+    keys = MemoryKeys()
+    place = Place("event", "body", "evt", "req")
+
+    def both_read(one: Sealer, other: Sealer) -> bool:
+        for made, reads in ((one, other), (other, one)):
+            text = made.seal(made.new_key(), place, "x")
+            try:
+                assert reads.unseal(place, text) == "x"
+            except Unavailable:
+                return False
+        return True
+
+    def process(*names: str) -> Sealer:
+        return Sealer(keys, [master(name) for name in names])
+
+    states = [("old",), ("old", "new"), ("new", "old")]
+    for before, after in itertools.pairwise(states):
+        assert both_read(process(*before), process(*after)), (before, after)
+    assert not both_read(process("old"), process("new", "old")), "as it was told before"
+    process("new", "old").rewrap("", 10_000)
+    assert both_read(process("new", "old"), process("new"))
 
 
 def test_a_damaged_key_does_not_stop_a_rotation() -> None:

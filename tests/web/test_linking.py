@@ -24,7 +24,8 @@ from structlog.typing import EventDict
 
 from gateway.contracts.register import LINKING, as_csv, register_entries
 from gateway.contracts.violation import as_plain_text, violation_notice
-from gateway.store import linked
+from gateway.store import decommission_steps, decommissions, linked
+from tests.builders import leaving
 from tests.life import ROOT
 from tests.web.harness import NOW, small
 from tests.web.linking_town import (
@@ -332,6 +333,10 @@ async def test_the_commune_lists_by_pages_and_ends_a_link(
     found = [*first["links"], *second.json()["links"]]
     assert {one["identity"] for one in found} == identities
     for identity in identities:
+        one = await town.call("GET", rest=f"/{identity}")
+        assert one.json() in found
+        # Another commune's portal is told nothing of it.
+        assert (await town.call("GET", VILLEURBANNE, f"/{identity}")).status_code == 404
         assert (await town.call("DELETE", rest=f"/{identity}")).status_code == 204
     assert (await town.call("GET")).json() == {"links": [], "next": None}
 
@@ -797,6 +802,47 @@ async def test_a_commune_that_leaves_takes_its_links_along(town: LinkTown) -> No
     register = town.desk.register
     assert await town.gw.database.write(register.drop_commune, BRON) == 1
     assert [one.commune for one in await register.of_account(ACCOUNT)] == [VILLEURBANNE]
+
+
+async def test_a_commune_that_leaves_refuses_citizens_and_its_portal(
+    town: LinkTown, logs: list[EventDict]
+) -> None:
+    """Whoever is half way is told so, in French, and nothing is linked."""
+    await town.link(BRON)
+    await town.link(VILLEURBANNE)
+    begun = await town.begin()
+    page = await town.sign_in()
+    assert (begun.status_code, page.status_code) == (200, 200)
+    now = town.gw.clock[0]
+    await town.gw.database.write(decommissions.announce, leaving(announced_at=now, stop_at=now))
+    await town.gw.engine.decommissioner.advance()
+    await town.gw.engine.follow_departures(1)
+    before = refused(town, "commune_left")
+    answers = [
+        await town.send(page, "/lien/accord", choix="oui"),
+        await town.browser.get("/lien/accord"),
+        await town.browser.get("/lien/debut"),
+        await town.bring(town.request()),
+        await town.browser.get(f"/lien/{BRON}/logo.svg"),
+        await town.call("GET"),
+    ]
+    assert [one.status_code for one in answers] == [410, 410, 400, 410, 410, 410]
+    assert "plus raccordée" in answers[0].text
+    assert refused(town, "commune_left") == before + 5
+    assert await town.desk.register.of_identity(BRON, "autre") is None
+    private(logs, town)
+    # What is linked elsewhere goes on, and the citizen sees and ends what is left of this one.
+    await town.link(VILLEURBANNE)
+    listed = await town.browser.get("/lien")
+    assert listed.status_code == 200
+    # GLC's polls still ask about whoever is linked, until the commune's data are deleted.
+    assert await town.desk.register.accounts() == {ACCOUNT}
+    one = await town.gw.database.read(decommissions.current, BRON)
+    assert one is not None
+    await town.gw.database.write(decommission_steps.delete_rest, one)
+    assert await town.desk.register.accounts() == {ACCOUNT}, "of the other commune"
+    await town.gw.database.write(town.desk.register.drop_commune, VILLEURBANNE)
+    assert await town.desk.register.accounts() == frozenset()
 
 
 async def test_the_vendors_page_shows_what_works(town: LinkTown) -> None:
