@@ -51,6 +51,8 @@ EVERY = 2.0
 SETTLE = timedelta(seconds=10)
 #: Seconds until it is looked again for what is left.
 AGAIN = 60.0
+#: Seconds between two looks at a commune that has left.
+LOOK_AGAIN = 3600.0
 #: Requests of one transaction, and the pause after it in seconds: others write in between.
 BATCH = 50
 PAUSE = 0.02
@@ -91,6 +93,8 @@ class Decommissioner:
             for one in await self.store.read(decommissions.every):
                 if one.live:
                     steps += await self._advance(one)
+                else:
+                    await self._look_again(one)
         return steps
 
     async def _advance(self, one: Decommission) -> int:
@@ -213,6 +217,18 @@ class Decommissioner:
             return False
         if self.environment.monotonic() < self._tries.get(one.id, 0.0):
             return False
+        await self._delete(one)
+        objects = await self.store.read(departed.objects_left, one.id)
+        if objects:
+            log.warning("decommission.objects_wait", commune=one.commune, objects=objects)
+            return False
+        if not await self.store.clean():
+            log.warning("decommission.files_wait", commune=one.commune)
+            return False
+        self.environment.crash("decommission.cleaned")
+        return await self._end(one)
+
+    async def _delete(self, one: Decommission) -> None:
         after: str | None = ""
         while after is not None:
             after = await self.store.write(decommission_steps.delete_some, one, after, BATCH)
@@ -223,15 +239,18 @@ class Decommissioner:
         self.environment.crash("decommission.rest_deleted")
         await condemned.destroy(self.store)
         await self.attachments.sweep()
-        objects = await self.store.read(departed.objects_left, one.id)
-        if objects:
-            log.warning("decommission.objects_wait", commune=one.commune, objects=objects)
-            return False
-        if not await self.store.clean():
-            log.warning("decommission.files_wait", commune=one.commune)
-            return False
-        self.environment.crash("decommission.cleaned")
-        return await self._end(one)
+
+    async def _look_again(self, one: Decommission) -> None:
+        """Delete what came after the end: a process that was frozen within its transaction, for
+        longer than all of this took, commits it once it wakes."""
+        if self.environment.monotonic() < self._tries.get(one.id, 0.0):
+            return
+        self._tries[one.id] = self.environment.monotonic() + LOOK_AGAIN
+        rows = await self.store.read(departed.rows_left, one.commune, one.codes)
+        if any(rows.values()):
+            left = {name: number for name, number in rows.items() if number}
+            log.error("decommission.came_back", commune=one.commune, rows=left)
+            await self._delete(one)
 
     async def _end_sessions(self, commune: str) -> None:
         """End the sessions in which citizens were about to link an account with the commune's."""

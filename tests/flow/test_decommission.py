@@ -26,10 +26,10 @@ from gateway.flow.intake import Sender
 from gateway.ops.health import health
 from gateway.ops.shapes import Overall
 from gateway.ops.symptoms import Evidence, symptoms_of
-from gateway.store import cursors, decommissions, departed, trail
+from gateway.store import accepting, cursors, decommissions, departed, trail
 from gateway.store.decommissions import Decommission
 from gateway.store.engine import Database
-from tests.builders import leaving
+from tests.builders import incoming, leaving, service_request
 from tests.flow.rig import BRON, GRU_A, PORTAL_A, SLUG, VILLEURBANNE, Died, Rig, catalogue, make
 from tests.store.postgres import Server
 
@@ -210,6 +210,28 @@ async def test_it_does_not_end_while_anything_is_found(rig: Rig, tmp_path: Path)
         assert (await to_its_end(rig)).counts["markers_found"] == 0
         assert await rig.database.read(cursors.get, name) is None
         assert rig.told(item)
+
+
+async def test_what_is_committed_after_the_end_goes_as_well(rig: Rig) -> None:
+    """A process was frozen within its transaction through all of it."""
+    async with rig.gateway():
+        _, first = await rig.send()
+        await rig.rest(first)
+        await decommission.announce(rig.database, order(rig))
+        await to_its_end(rig)
+        late = incoming(service_request(commune=BRON, portal="toodego", ref="99"))
+        await rig.database.write(accepting.accept, late)
+        kept = incoming(service_request(commune=VILLEURBANNE, portal="toodego", ref="98"))
+        await rig.database.write(accepting.accept, kept)
+        left = await rig.database.read(departed.rows_left, BRON)
+        assert (left["request"], left["delivery"]) == (1, 1)
+        for _ in range(2):
+            rig.advance(decommission.LOOK_AGAIN / 2 + 1)
+            await rig.engine.decommissioner.advance()
+        left = await rig.database.read(departed.rows_left, BRON)
+        assert set(left.values()) == {0}
+        assert (await rig.database.read(departed.rows_left, VILLEURBANNE))["request"] == 1
+        assert await step(rig) is DecommissionStep.ENDED
 
 
 async def test_the_communes_contacts_are_told_once(rig: Rig) -> None:
