@@ -117,7 +117,7 @@ def restore(
         there = [one for one in there if one.exists()]
         if target.exists() and not replace:
             raise Conflict(say("database_there", place=str(target)))
-        aside = settings.data_dir / f"replaced-{now:%Y%m%dT%H%M%SZ}"
+        aside = _free(settings.data_dir / f"replaced-{now:%Y%m%dT%H%M%SZ}")
         # Before anything is copied: a ledger that cannot be read stops it, and leaves nothing.
         remembered = _remembered(settings, folder, target)
         draft = target.with_name(f".{target.name}.partial")
@@ -146,6 +146,12 @@ def restore(
         print_message(say("remembered", count=remembered))
     if there:
         print_message(say("lies_aside", place=str(aside)))
+
+
+def _free(folder: Path) -> Path:
+    """Return a folder that is not there yet: somebody may restore twice in one second."""
+    names = (folder.with_name(f"{folder.name}-{n}") for n in range(2, 1000))
+    return next(one for one in (folder, *names) if not one.exists())
 
 
 def _remembered(settings: Settings, folder: Path, target: Path) -> int:

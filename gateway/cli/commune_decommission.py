@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -42,6 +42,8 @@ from gateway.store.engine import Database
 PARIS = ZoneInfo("Europe/Paris")
 #: Characters of a name, and of a reason.
 _NAME, _WHY = 100, 500
+#: The furthest that a commune may be announced ahead: a convention's length.
+_AHEAD = timedelta(days=5 * 365)
 #: Days that a step may be given.
 _MOST = 90
 #: Seconds between two looks at what the daemon does.
@@ -369,9 +371,12 @@ def _moment(given: str) -> datetime:
     try:
         found = datetime.fromisoformat(given.strip())
         found = found if found.tzinfo is not None else found.replace(tzinfo=PARIS)
-        return found.astimezone(UTC)
+        found = found.astimezone(UTC)
     except (ValueError, OverflowError):
         raise Misuse(say("no_time", option="--from", given=given[:40])) from None
+    if found > datetime.now(UTC) + _AHEAD:
+        raise Misuse(say("too_far", given=given[:40], years=_AHEAD.days // 365))
+    return found
 
 
 def _seconds(option: str, given: str) -> int:

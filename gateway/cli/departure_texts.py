@@ -55,6 +55,8 @@ say = Messages(
          "{option} est gardé dans la piste d'audit", "un texte de 1 à {most} caractères"),
     Text("no_time", "{option}: {given} is no time", "as 2026-09-01 or 2026-09-01 08:00",
          "{option} : {given} n'est pas une date", "comme 2026-09-01 ou 2026-09-01 08:00"),
+    Text("too_far", "--from: {given} is more than {years} years ahead", "look at the year",
+         "--from : {given} est à plus de {years} ans", "vérifier l'année"),
     Text("no_duration", "{option}: {given} is no time up to {most} days", "as 90s, 30m, 12h or 3d",
          "{option} : {given} n'est pas un délai d'au plus {most} jours",
          "comme 90s, 30m, 12h ou 3d"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -83,9 +85,10 @@ def export(
         found = asyncio.run(person.find_person(database, links, account=account, request=request))
         # The folder must not be there. Then the trail: nothing is given that is not in it.
         to.mkdir(mode=0o700)
-        (to / FILES).mkdir(mode=0o700)
-        asyncio.run(person.record_export(database, found, who, ground, Environment()))
-        files, damaged = asyncio.run(_write(catalogue, database, links, to, found))
+        with _whole_or_gone(to):
+            (to / FILES).mkdir(mode=0o700)
+            asyncio.run(person.record_export(database, found, who, ground, Environment()))
+            files, damaged = asyncio.run(_write(catalogue, database, links, to, found))
     if as_json:
         emit({"to": str(to), "requests": found.requests, "files": files, "damaged": damaged})
     else:
@@ -93,6 +96,16 @@ def export(
     if damaged:
         print_message(say("export_damaged", places=tuple(damaged)), err=True)
         raise typer.Exit(Exit.NO)
+
+
+@contextmanager
+def _whole_or_gone(folder: Path) -> Iterator[None]:
+    """Within the block a folder is filled; where that fails, nothing of the person is left."""
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 async def _write(

@@ -65,9 +65,9 @@ say = Messages(
     Text("no_time_between", "--since is not before --until", "",
          "--since n'est pas avant --until", ""),
     Text("file_unread", "file {id} cannot be read", "see that the object store answers, and begin"
-         " again in another folder",
-         "le fichier {id} ne peut être lu", "vérifier que le dépôt d'objets répond, et recommencer"
-         " dans un autre dossier"),
+         " again; nothing was left",
+         "le fichier {id} ne peut être lu", "vérifier que le dépôt d'objets répond, et"
+         " recommencer ; rien n'a été laissé"),
     # --- one person ------------------------------------------------------------------------
     Text("account_or_request", "say which person", "--account UUID, or --request ID",
          "dire quelle personne", "--account UUID, ou --request ID"),

@@ -353,13 +353,6 @@ class LinkDesk:
             raise self.refusal("bad_call", insee, "replayed")
         return read_call(commune.insee, verified)
 
-    async def find(self, call: LinkCall, identity: str) -> AccountLink:
-        """Return a link that counts. Raises Rejected 404 for one that has ended, Unavailable."""
-        found = await self.register.of_identity(call.commune, identity)
-        if found is None:
-            raise self.refusal("no_link", call.commune)
-        return found
-
     async def confirm(self, call: LinkCall, identity: str) -> AccountLink:
         """Let the link count that answers the request which the portal names: the answer to that
         one came in the session that had asked. Raises Rejected 401 and 404, Unavailable."""

@@ -72,7 +72,11 @@ def linking_api_router(web: Web, desk: LinkDesk) -> APIRouter:
     )
     async def link(request: Request, insee: Insee, identity: Identity) -> LinkBody:
         """Read one link; 404: it has ended. To be asked when the citizen comes."""
-        return _body(await desk.find(await proven(request, insee), identity[:100]))
+        whose = (await proven(request, insee)).commune
+        found = await desk.register.of_identity(whose, identity[:100])
+        if found is None:
+            raise desk.refusal("no_link", whose)
+        return _body(found)
 
     @router.put(
         base + "/{identity}",

@@ -56,6 +56,8 @@ def test_the_plan_changes_nothing(made: Home) -> None:
         ((*ORDER, "--confirm", "Bron", "--tell", "91d"), 2),
         ((*ORDER, "--confirm", "Bron", "--from", "demain"), 2),
         ((*ORDER, "--confirm", "Bron", "--from", "0001-01-01T00:00:00+14:00"), 2),
+        ((*ORDER, "--confirm", "Bron", "--from", "9999-12-31"), 2),
+        ((*ORDER, "--confirm", "Bron", "--from", "2126-09-01"), 2),
         (("--cancel", "--settle-now", "--by", "A"), 2),
         ((*ORDER, "--confirm", "Bron", "--cancel"), 1),  # it does not leave
     ],

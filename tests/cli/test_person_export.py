@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import resource
 import shutil
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,29 @@ def test_a_file_that_does_not_open_is_named_and_the_rest_is_given(
     page = (to / "donnees.html").read_text("utf-8")
     assert f"Illisible dans la base (1) :</strong> {place}" in page
     assert [*(to / "fichiers").iterdir()] == []
+
+
+def test_an_export_that_fails_halfway_leaves_nothing_of_the_person(
+    home: Home, template: Path, tmp_path: Path
+) -> None:
+    settings = load_settings(home.config, MAPPINGS).settings
+    settings.data_dir.mkdir(0o700)
+    shutil.copyfile(template, settings.data_dir / "gateway.db")
+    database = Database(settings.database.get_secret_value(), sealing.open_sealer(settings))
+    try:
+        asyncio.run(sealing.bind(database, settings))
+        asyncio.run(planted(database))
+    finally:
+        database.close()
+    to = tmp_path / "acces"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3000, limits[1]))  # as a disk that is full
+    try:
+        told = home.run("person", "export", "--account", ACCOUNT, "--to", str(to), *BY)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert told.exit_code != 0
+    assert not to.exists()
 
 
 def _rows(data: dict[str, Any]) -> Keys:
