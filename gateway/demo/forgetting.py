@@ -33,6 +33,7 @@ from gateway.sim.glc import Lie
 from gateway.store import erasure_answers, erasures, trail
 from gateway.store.engine import Database
 from gateway.store.erasures import Erasure
+from gateway.store.marker_search import search_files
 from gateway.store.outbox import backlog
 
 #: A text that is nowhere else: found after the erasure, it escaped.
@@ -285,11 +286,9 @@ def marked_sample(slug: str) -> dict[str, Any]:
 
 def files_with_marker(stage: Stage) -> list[str]:
     """Return the gateway's files that hold the marker: its data, logs and temporary files."""
-    return [
-        path.relative_to(stage.folder).as_posix()
-        for path in sorted(stage.folder.rglob("*"))
-        if path.is_file() and _in(path.read_bytes())
-    ]
+    files = [path for path in sorted(stage.folder.rglob("*")) if path.is_file()]
+    found = search_files(files, [form.decode() for form in _forms()])
+    return [Path(one).relative_to(stage.folder).as_posix() for one in found]
 
 
 def _places(stage: Stage) -> list[str]:
@@ -315,12 +314,17 @@ def _places(stage: Stage) -> list[str]:
 
 
 def _in(content: bytes) -> bool:
-    """Does the value contain the marker, plain or in Base64 at any of its three alignments?"""
+    """Does the value contain the marker?"""
+    return any(form in content for form in _forms())
+
+
+def _forms() -> list[bytes]:
+    """The marker, plain and in Base64 at each of its three alignments."""
     forms = [MARKER.encode()]
     for shift in range(3):
         coded = base64.b64encode(b"\0" * shift + MARKER.encode())
         forms.append(coded[4 if shift else 0 : -4])
-    return any(form in content for form in forms)
+    return forms
 
 
 @contextmanager

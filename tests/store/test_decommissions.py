@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import shutil
+import sqlite3
+import subprocess
+import sys
 from datetime import timedelta
 from itertools import count
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, insert, update
@@ -118,6 +125,37 @@ async def test_a_request_is_told_to_the_portal_that_it_came_from(store: Database
     assert (left["lane"], left["passed_over"]) == (1, 1)
     await store.write(departed.delete_rest, commune, ("69999",))
     assert set((await store.read(departed.rows_left, commune, ("69999",))).values()) == {0}
+
+
+def test_a_search_takes_no_lock_from_the_database_that_is_at_work(
+    tmp_path: Path, template: Path
+) -> None:
+    """A file of the database that is closed in this process takes the locks along; the next command
+    that ends would then delete the log into which this process goes on writing."""
+    place = tmp_path / "gateway.db"
+    shutil.copyfile(template, place)
+    database = Database(f"sqlite:///{place}")
+    try:
+        asyncio.run(database.write(accepting.accept, incoming(service_request(ref="MARQUEUR-1"))))
+        files = sorted(tmp_path.iterdir())
+        assert {str(place.with_name("gateway.db-wal"))} <= set(map(str, files))
+        assert marker_search.search_files(files, ["MARQUEUR-1"])
+        assert marker_search.search_files(files, ["MARQUEUR-2"]) == []
+        command = (
+            f"import sqlite3; c = sqlite3.connect({str(place)!r});"
+            "c.execute('SELECT 1 FROM request').fetchall(); c.close()"
+        )
+        subprocess.run([sys.executable, "-c", command], check=True)
+        assert place.with_name("gateway.db-wal").exists(), "it is in use here"
+        asyncio.run(database.write(accepting.accept, incoming(service_request(ref="MARQUEUR-2"))))
+        with contextlib.closing(sqlite3.connect(place)) as other:
+            (seen,) = other.execute("SELECT count(*) FROM request").fetchone()
+        assert seen == 2
+    finally:
+        database.close()
+    with pytest.raises(OSError, match="IsADirectory"):
+        marker_search.search_files([tmp_path], ["x"])
+    assert marker_search.search_files([tmp_path / "gone"], ["x"]) == []
 
 
 def _proves_an_erasure(connection: Connection, request_id: str) -> None:
