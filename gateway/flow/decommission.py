@@ -217,9 +217,11 @@ class Decommissioner:
             return False
         if self.environment.monotonic() < self._tries.get(one.id, 0.0):
             return False
-        await self._delete(one)
+        swept = await self._delete(one)
         objects = await self.store.read(departed.objects_left, one.id)
         if objects:
+            if not swept:  # their store is away
+                self._tries[one.id] = self.environment.monotonic() + AGAIN
             log.warning("decommission.objects_wait", commune=one.commune, objects=objects)
             return False
         if not await self.store.clean():
@@ -228,7 +230,8 @@ class Decommissioner:
         self.environment.crash("decommission.cleaned")
         return await self._end(one)
 
-    async def _delete(self, one: Decommission) -> None:
+    async def _delete(self, one: Decommission) -> int:
+        """Delete all rows and what hangs on them; return how many objects went."""
         after: str | None = ""
         while after is not None:
             after = await self.store.write(decommission_steps.delete_some, one, after, BATCH)
@@ -238,7 +241,7 @@ class Decommissioner:
         await self.store.write(decommission_steps.delete_rest, one)
         self.environment.crash("decommission.rest_deleted")
         await condemned.destroy(self.store)
-        await self.attachments.sweep()
+        return await self.attachments.sweep()
 
     async def _look_again(self, one: Decommission) -> None:
         """Delete what came after the end: a process that was frozen within its transaction, for

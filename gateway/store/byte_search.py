@@ -14,7 +14,7 @@ from pathlib import Path
 PIECE = 256 * 1024
 
 
-def holds(path: str, wanted: Sequence[bytes]) -> bool:
+def file_holds(path: str, wanted: Sequence[bytes]) -> bool:
     """Does one of these stand in a file? One that goes meanwhile is passed over. Raises OSError."""
     overlap = max(map(len, wanted), default=1) - 1
     try:
@@ -38,7 +38,7 @@ def main() -> None:
     found = []
     for path in asked["files"]:
         try:
-            if holds(path, wanted):
+            if file_holds(path, wanted):
                 found.append(path)
         except OSError as error:
             unread = f"{path}: {type(error).__name__}"

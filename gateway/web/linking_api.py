@@ -24,7 +24,10 @@ Identity = Annotated[
     str, Path(description="The citizen as this commune knows them: `sub` of the answer.")
 ]
 After = Annotated[str, Query(description="`next` of the page before.")]
-_CALLED: dict[str, Any] = {"security": [{"linkCall": []}]}
+_CALLED: dict[str, Any] = {
+    "responses": failures(401, 404, 410, 503),
+    "openapi_extra": {"security": [{"linkCall": []}]},
+}
 
 
 class LinkBody(BaseModel):
@@ -48,15 +51,14 @@ def linking_api_router(web: Web, desk: LinkDesk) -> APIRouter:
     """Return the calls of communes' portals, and of the provider."""
     router = APIRouter(prefix="/linking/v1", tags=["linking"])
     base = "/communes/{insee}/links"
+    one = base + "/{identity}"
 
     async def proven(request: Request, insee: str) -> LinkCall:
         found = await desk.caller(insee, request.headers.get("authorization", ""))
         exchange_of(request.scope).proven = True
         return found
 
-    @router.get(
-        base, responses=failures(401, 404, 503), openapi_extra=_CALLED, operation_id="list_links"
-    )
+    @router.get(base, **_CALLED, operation_id="list_links")
     async def links(request: Request, insee: Insee, after: After = "") -> LinksPage:
         """List the links of the commune, 200 a page. One that is missing has ended."""
         whose = (await proven(request, insee)).commune
@@ -64,12 +66,7 @@ def linking_api_router(web: Web, desk: LinkDesk) -> APIRouter:
         following = found[-1].identity if len(found) == MOST else None
         return LinksPage(links=[_body(one) for one in found], next=following)
 
-    @router.get(
-        base + "/{identity}",
-        responses=failures(401, 404, 503),
-        openapi_extra=_CALLED,
-        operation_id="read_link",
-    )
+    @router.get(one, **_CALLED, operation_id="read_link")
     async def link(request: Request, insee: Insee, identity: Identity) -> LinkBody:
         """Read one link; 404: it has ended. To be asked when the citizen comes."""
         whose = (await proven(request, insee)).commune
@@ -78,25 +75,14 @@ def linking_api_router(web: Web, desk: LinkDesk) -> APIRouter:
             raise desk.refusal("no_link", whose)
         return _body(found)
 
-    @router.put(
-        base + "/{identity}",
-        responses=failures(401, 404, 503),
-        openapi_extra=_CALLED,
-        operation_id="confirm_link",
-    )
+    @router.put(one, **_CALLED, operation_id="confirm_link")
     async def confirm(request: Request, insee: Insee, identity: Identity) -> LinkBody:
         """Confirm a link, once its answer has come in the session that asked: the call's JWT names
         that request (`in_response_to`). It takes the place of the citizen's former one."""
         call = await proven(request, insee)
         return _body(await desk.confirm(call, identity[:100]))
 
-    @router.delete(
-        base + "/{identity}",
-        status_code=204,
-        responses=failures(401, 404, 503),
-        openapi_extra=_CALLED,
-        operation_id="end_link",
-    )
+    @router.delete(one, status_code=204, **_CALLED, operation_id="end_link")
     async def end(request: Request, insee: Insee, identity: Identity) -> Response:
         """End a link, or refuse one that was not confirmed. That there is none is well, too."""
         await desk.unlink((await proven(request, insee)).commune, identity[:100])

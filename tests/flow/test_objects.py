@@ -15,17 +15,20 @@ from sqlalchemy import Connection, func, select, update
 
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.content import InMemory
+from gateway.core.decommission import DecommissionStep
 from gateway.core.delivery import Kind, State
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.core.sealing import sealed_size
+from gateway.flow import decommission
 from gateway.flow.attachments import ARRIVING, attempt
 from gateway.sdk import Change, Document
-from gateway.store import blobs, object_gc, sealed
+from gateway.store import blobs, cursors, decommissions, object_gc, sealed
 from gateway.store.objects import PART, RANGE
 from gateway.store.rows import Reception
 from gateway.store.tables import ATTACHMENT, BLOB, PENDING_OBJECT, REQUEST
+from tests.builders import leaving
 from tests.flow.conftest import Builder
-from tests.flow.rig import Died, Rig, request_id
+from tests.flow.rig import BRON, Died, Rig, request_id
 from tests.flow.scripted import Script
 from tests.flow.test_files import AFTER, FIRST, JPEG, PNG, with_files
 
@@ -388,3 +391,35 @@ async def test_the_store_is_asked_by_other_credentials_from_now_on(rig: Rig) -> 
         assert await engine.prove(rig.catalogue) == ["attachments"]
         assert engine.attachments.objects is not before
         assert await engine.prove(rig.catalogue) == []
+
+
+async def test_a_commune_that_leaves_takes_its_objects_also_when_their_store_was_away(
+    stored: Rig, share: Path
+) -> None:
+    async with stored.gateway():
+        one = request_id(await stored.push(with_files(stored, photo=("a.png", "image/png", PNG))))
+        await stored.state(one, State.DONE)
+        assert len(objects(share)) == 1
+        now = stored.clock.now
+        await decommission.announce(
+            stored.database, leaving(announced_at=now, stop_at=now, drain=0, tell=60)
+        )
+        take_away(share)
+        name = decommissions.waiting_name(BRON)
+
+        async def looked(until: DecommissionStep, waits: bool) -> bool:
+            await stored.engine.follow_departures(1)
+            await stored.engine.decommissioner.advance()
+            stored.advance(31)
+            found = await stored.database.read(decommissions.current, BRON)
+            waiting = await stored.database.read(cursors.get, name)
+            return found is not None and found.step is until and (waiting is not None) is waits
+
+        await stored.until(lambda: looked(DecommissionStep.ERASING, waits=True))
+        waiting = await stored.database.read(decommissions.waits, BRON)
+        assert waiting == {"objects": 1}
+        assert await counts(stored) == (0, 0, 1)
+        bring_back(share)
+        await stored.until(lambda: looked(DecommissionStep.ENDED, waits=False))
+        assert objects(share) == []
+        assert await counts(stored) == (0, 0, 0)
