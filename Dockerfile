@@ -35,6 +35,6 @@ USER 8700:8700
 VOLUME /srv/gateway/var
 EXPOSE 8700
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s \
-    CMD ["gru-gateway", "health", "--url", "http://127.0.0.1:8700"]
+    CMD ["gru-gateway", "health"]
 ENTRYPOINT ["gru-gateway"]
 CMD ["serve"]

@@ -47,8 +47,8 @@ from gateway.store.postgres import require_sessions
 from gateway.store.sealer import Sealer
 from gateway.telemetry import sparingly
 from gateway.web import connection
-from gateway.web.application import application
-from gateway.web.serving import come_again, listening, serving_http
+from gateway.web.application import application, operations
+from gateway.web.serving import come_again, listeners, serving_http, serving_operations
 from gateway.web.state import DaemonCondition
 from gateway.wire.budget import raise_file_limit
 from gateway.wire.spool import Spool
@@ -181,8 +181,9 @@ async def _open_sealer(settings: Settings, stop: asyncio.Event | None) -> Sealer
     for number in ends:
         loop.add_signal_handler(number, stop.set)
     try:
-        with listening(settings) as listener:
-            async with serving_http(come_again(lambda: away[0]), listener):
+        waits = come_again(lambda: away[0])
+        with listeners(settings) as (listener, ops_listener):
+            async with serving_http(waits, listener), serving_operations(waits, ops_listener):
                 supervisor.notify_supervisor(supervisor.READY)
                 while True:
                     sparingly(log.error, "sealing.waiting", why=str(away[0]))
@@ -218,7 +219,7 @@ async def _serve(
     catalogue = without(catalogue, await database.read(decommissions.gone))
     loop = asyncio.get_running_loop()
     signals = {signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: renew}
-    with listening(catalogue.settings) as listener:
+    with listeners(catalogue.settings) as (listener, ops_listener):
         for number, event in signals.items():
             loop.add_signal_handler(number, event.set)
         try:
@@ -236,9 +237,11 @@ async def _serve(
                 following = None
                 if source is not None:
                     following = Following(engine, source, asked, renew)
+                app = _application(engine, condition, metrics, role)
+                ops = operations(engine, condition, metrics)
                 with _notices(engine, alone):
-                    app = _application(engine, condition, metrics, role)
-                    await _run(engine, app, condition, following, role, listener, ready, stop)
+                    async with serving_operations(ops, ops_listener):
+                        await _run(engine, app, condition, following, role, listener, ready, stop)
         finally:
             for number in signals:
                 loop.remove_signal_handler(number)

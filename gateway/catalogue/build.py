@@ -29,6 +29,7 @@ from gateway.catalogue.mail import read_mail
 from gateway.catalogue.mapping_files import load_mappings
 from gateway.catalogue.network import NetworkReader, without_tls
 from gateway.catalogue.openid import unfit_for_pages
+from gateway.catalogue.ops import read_ops
 from gateway.catalogue.sealing import is_database, read_sealing
 from gateway.catalogue.secrets import NeededSecrets, SecretSource
 from gateway.catalogue.settings import (
@@ -220,6 +221,7 @@ class _Builder:
             host=entry.listen.host,
             port=entry.listen.port,
             public_url=entry.public_url,
+            ops=read_ops(entry.ops, (entry.listen.host, entry.listen.port), located, self.faults),
             limits=entry.limits.limits(),
             retry=entry.retry.over(RetryPolicy()),
             shutdown_grace=entry.shutdown_grace,

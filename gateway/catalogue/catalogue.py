@@ -144,6 +144,15 @@ class ConsoleSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class OpsSettings:
+    """The place of `/ops`: host and port of its own, None for those of all the rest. `tokens`:
+    either is taken; none are asked where there are none."""
+
+    listen: tuple[str, int] | None = None
+    tokens: tuple[SecretStr, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The daemon's own settings. `database` is an SQLAlchemy address; times are seconds. `glc`
     None: deleted accounts are not followed. `erasure_key` None: it is in the data directory."""
@@ -180,6 +189,7 @@ class Settings:
     #: None: there is none.
     console: ConsoleSettings | None = None
     telling: Telling = field(default_factory=Telling)
+    ops: OpsSettings = field(default_factory=OpsSettings)
     #: None: incidents have no tickets.
     ticketing: TicketTool | None = None
 

@@ -21,6 +21,7 @@ from gateway.catalogue.incidents import IncidentsEntry
 from gateway.catalogue.linking import LinkingEntry
 from gateway.catalogue.mail import MailEntry
 from gateway.catalogue.network import TIMEOUT, BasicEntry, NetworkEntry
+from gateway.catalogue.ops import OpsEntry
 from gateway.catalogue.retention import FormRetentionEntry, RetentionEntry
 from gateway.catalogue.scalars import (
     Address,
@@ -290,6 +291,7 @@ class SettingsFile(StrictModel):
         None, description="Who looks for viruses in files, both ways; null: nobody."
     )
     listen: ListenEntry = ListenEntry()
+    ops: OpsEntry = OpsEntry()
     public_url: Address = Field(
         "http://127.0.0.1:8700", description="Where the portal reaches us; stands in our answers."
     )

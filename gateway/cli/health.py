@@ -4,7 +4,8 @@ daemon."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -36,7 +37,7 @@ def health(
         typer.Option(
             metavar="URL",
             envvar="GRU_GATEWAY_URL",
-            help="Where the daemon listens; else as `listen` in gateway.yaml says.",
+            help="Where the daemon answers; else as `ops` and `listen` in gateway.yaml say.",
         ),
     ] = None,
     config: Annotated[
@@ -44,6 +45,14 @@ def health(
         typer.Option(metavar="DIR", envvar="GRU_GATEWAY_CONFIG", help="Folder of gateway.yaml."),
     ] = Path("config"),
     timeout: Annotated[float, typer.Option(help="Seconds to wait.", min=0.1)] = 5.0,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REFERENCE",
+            help="env:NAME or file:PATH of the token that /ops/health asks for; without --url that"
+            " of gateway.yaml.",
+        ),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit code 1 also when somebody should look.")
     ] = False,
@@ -62,11 +71,12 @@ def health(
     lines = [ready]
     well = status == 200
     if strict and status is not None:
-        _, said, found = asyncio.run(_asked(daemon + "/ops/health", timeout))
-        parts = found if isinstance(found, dict) else {}
+        shown = _secret(token or (_token(config) if url is None else None))
+        answered, said, found = asyncio.run(_asked(daemon + "/ops/health", timeout, shown))
+        parts = found if isinstance(found, dict) and answered in (200, 503) else {}
         amiss = list(_amiss(parts))
-        word = parts.get("status", said)
-        told["health"] = word
+        word = say("wants_token") if answered == 401 else parts.get("status", said)
+        told["health"] = word.what(language()) if isinstance(word, Message) else word
         told["amiss"] = [one.what(language()).strip() for one in amiss]
         lines = [say("health_of", ready=ready, health=word), *amiss]
         well = well and word == "ok"
@@ -109,25 +119,62 @@ def _why(part: dict[str, Any]) -> str | Message | None:
     return ", ".join([*part.get("refused", ()), *part.get("unreleased", ())]) or None
 
 
-def _listening(config: Path) -> str:
-    """Return the address in gateway.yaml at which the daemon listens, or the default if it cannot
-    be read."""
+def _settings(config: Path) -> Mapping[str, Any]:
+    """Return gateway.yaml, all of it as text; nothing if it cannot be read."""
     try:
         text = (config / "gateway.yaml").read_text("utf-8")
         # All of it as text: what looks like a date and is none would be an error.
         settings = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - it makes texts alone
     except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError):
         settings = None
-    listen = settings.get("listen") if isinstance(settings, dict) else None
-    given = listen.items() if isinstance(listen, dict) else ()
-    listen = {name: value for name, value in given if value not in ("null", "~")}
-    host, port = str(listen.get("host") or "127.0.0.1"), listen.get("port") or 8700
+    return settings if isinstance(settings, dict) else {}
+
+
+def _part(of: Mapping[str, Any], name: str) -> dict[str, Any]:
+    part = of.get(name)
+    given = part.items() if isinstance(part, dict) else ()
+    return {name: value for name, value in given if value not in ("null", "~", "")}
+
+
+def _listening(config: Path) -> str:
+    """Return the address in gateway.yaml at which the daemon answers `/ops`, or the default."""
+    settings = _settings(config)
+    ops = _part(settings, "ops")
+    own = isinstance(ops.get("listen"), dict)
+    listen = _part(ops if own else settings, "listen")
+    host = str(listen.get("host") or "127.0.0.1")
+    port = listen.get("port") or (9100 if own else 8700)
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def _asked(url: str, timeout: float) -> tuple[int | None, str | Message, object]:
-    async with httpx.AsyncClient(timeout=timeout, trust_env=False) as client:
+def _token(config: Path) -> str | None:
+    """Return the reference of the token in gateway.yaml, of two the first."""
+    token = _part(_settings(config), "ops").get("token")
+    first = token[0] if isinstance(token, list) and token else token
+    return first if isinstance(first, str) else None
+
+
+def _secret(reference: str | None) -> str | None:
+    """Return the first line behind a reference; None where it cannot be had."""
+    kind, _, name = (reference or "").partition(":")
+    if kind == "env":
+        text = os.environ.get(name, "")
+    elif kind == "file":
+        try:
+            text = Path(name).read_text("utf-8")
+        except (OSError, ValueError):
+            return None
+    else:
+        return None
+    return text.strip().partition("\n")[0].strip() or None
+
+
+async def _asked(
+    url: str, timeout: float, token: str | None = None
+) -> tuple[int | None, str | Message, object]:
+    shown = {} if token is None else {b"Authorization": f"Bearer {token}".encode()}
+    async with httpx.AsyncClient(timeout=timeout, trust_env=False, headers=shown) as client:
         try:
             async with asyncio.timeout(timeout):
                 answer = await client.get(url)

@@ -48,8 +48,11 @@ FRENCH_HELP: Final[Mapping[str, str]] = {
     "1.\n\n"
     "Avec --strict, aussi si tout va bien, et ce qui ne va pas : un disjoncteur ouvert, un "
     "relevé qui échoue, une commune qui attend, ce qui attend une personne.",
-    "Where the daemon listens; else as `listen` in gateway.yaml says.":
-    "Où le service écoute ; à défaut, comme le dit `listen` dans gateway.yaml.",
+    "Where the daemon answers; else as `ops` and `listen` in gateway.yaml say.":
+    "Où le service répond ; à défaut, comme le disent `ops` et `listen` dans gateway.yaml.",
+    "env:NAME or file:PATH of the token that /ops/health asks for; without --url that of "
+    "gateway.yaml.":
+    "env:NOM ou file:CHEMIN du jeton que demande /ops/health ; sans --url, celui de gateway.yaml.",
     "Folder of gateway.yaml.":
     "Dossier de gateway.yaml.",
     "Seconds to wait.":

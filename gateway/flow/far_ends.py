@@ -167,9 +167,9 @@ class FarEnds:
     def prove(self, following: Catalogue) -> list[str]:
         """Use the secrets and certificates of `following`. Return the names of those that changed.
 
-        They prove us to portals and GLC, and callers to us. Calls under way end with the former
-        ones. Raises OSError and ssl.SSLError when a certificate cannot be used; everything stays
-        then.
+        They prove us to portals and GLC, and callers to us (`ops`). Calls under way end with the
+        former ones. Raises OSError and ssl.SSLError when a certificate cannot be used; everything
+        stays then.
         """
         now, theirs = self.catalogue, following.portals
         portals = {
@@ -185,6 +185,10 @@ class FarEnds:
             self._sides[GLC], self.identity = side, identity
             settings = replace(settings, glc=glc)
             changed.append(GLC)
+        if following.settings.ops.tokens != settings.ops.tokens:
+            ops = replace(settings.ops, tokens=following.settings.ops.tokens)
+            settings = replace(settings, ops=ops)
+            changed.append("ops")
         for name, client in clients.items():
             self._later(self.portals[name].prove(client, _proof(portals[name])))
         self.catalogue = replace(now, portals=portals, settings=settings)

@@ -17,8 +17,11 @@ _UNPROVEN: Final = frozenset(
 )
 #: A call that was good once.
 _REPLAYED: Final = frozenset({"replayed", "stale"})
-#: The console's: a wrong password or token, and a form of another site, or sent twice.
-_SIGN_INS: Final = frozenset({"bad_login", "bad_console_token", "bad_setup", "foreign_sign_in"})
+#: The console's and operators': a wrong password or token, and a form of another site, or sent
+#: twice.
+_SIGN_INS: Final = frozenset(
+    {"bad_login", "bad_console_token", "bad_ops_token", "bad_setup", "foreign_sign_in"}
+)
 _FORGED: Final = frozenset({"forged_form"})
 #: Routes that far ends call, which an adapter or a provider's keys prove.
 _WEBHOOKS: Final = ("/gru/", "/glc/")

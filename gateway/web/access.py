@@ -82,7 +82,7 @@ class AccessLog:
         self.refusals.refused(route, status, exchange.code)
         told = {"method": method, "route": route, "status": status, "code": exchange.code or None}
         took = {"ms": round(seconds * 1000, 1)}
-        if route.startswith("/ops/") and status < 500:
+        if route.startswith("/ops/") and status < 500 and status != 401:
             log.debug("http.answered", **told, **took)
         elif exchange.proven or status == 500:
             log.info("http.answered", **told, **took)

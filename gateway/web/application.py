@@ -79,7 +79,8 @@ def application(
         exception_handlers=dict.fromkeys(NAMED, named),
     )
     app.state.web = web
-    app.include_router(operations_router(web))
+    if engine.catalogue.settings.ops.listen is None:
+        app.include_router(operations_router(web))
     for router in () if more is None else more(web):
         app.include_router(router)
     if intake:
@@ -101,6 +102,28 @@ def application(
     # The outermost:
     app.add_middleware(
         AccessLog, metrics=metrics, refusals=engine.refusals, fixed=fixed, pages=pages
+    )
+    return app
+
+
+def operations(engine: Engine, condition: DaemonCondition, metrics: Metrics) -> FastAPI:
+    """Build what answers on the port that `/ops` has to itself: that, and nothing else."""
+
+    async def named(request: Request, error: Exception) -> Response:
+        return await _named(request, error, {})
+
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers=dict.fromkeys(NAMED, named),
+    )
+    app.include_router(
+        operations_router(Web(engine, condition, metrics, BodyBudget(0), BodyBudget(0)))
+    )
+    app.add_middleware(
+        AccessLog, metrics=metrics, refusals=engine.refusals, fixed=frozenset(), pages={}
     )
     return app
 

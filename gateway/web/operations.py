@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Sequence
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path
+from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,10 +25,29 @@ from gateway.web.state import Web
 RequestId = Annotated[str, Path(description="Our identifier, TDG-...")]
 
 
+def prove_token(request: Request, tokens: Sequence[SecretStr]) -> None:
+    """Take a caller that shows one of the tokens. Raises Rejected 401 for another."""
+    kind, _, shown = request.headers.get("authorization", "").partition(" ")
+    told = shown.strip().encode() if kind.lower() == "bearer" else b""
+    # All are compared, so that the time tells nothing.
+    good = [hmac.compare_digest(told, one.get_secret_value().encode()) for one in tokens]
+    if not any(good):
+        code = "bad_ops_token" if told else "no_ops_token"
+        raise Rejected(401, code, "Authorization: Bearer TOKEN is needed (ops.token).")
+
+
 def operations_router(web: Web) -> APIRouter:
-    """Return `/ops/...`."""
-    router = APIRouter(prefix="/ops", tags=["ops"])
+    """Return `/ops/...`. With a token all but `/ops/live` and `/ops/ready` ask for it: probes keep
+    no secret, and hear no more than yes or no."""
     engine, condition = web.engine, web.condition
+
+    async def allowed(request: Request) -> None:
+        tokens = engine.catalogue.settings.ops.tokens
+        if tokens:
+            prove_token(request, tokens)
+
+    router = APIRouter(prefix="/ops", tags=["ops"])
+    locked = [Depends(allowed)]
 
     async def looked(*, counting: bool) -> Health:
         ready = condition.ready and await parts.database_writable(engine)
@@ -51,7 +73,8 @@ def operations_router(web: Web) -> APIRouter:
 
     @router.get(
         "/health",
-        responses=failures() | {503: {"model": Health, "description": "Down."}},
+        dependencies=locked,
+        responses=failures(401) | {503: {"model": Health, "description": "Down."}},
         operation_id="health",
     )
     async def health(response: Response) -> Health:
@@ -62,7 +85,8 @@ def operations_router(web: Web) -> APIRouter:
 
     @router.get(
         "/communes/{insee}",
-        responses=failures(404) | {503: {"model": CommuneHealth, "description": "Down."}},
+        dependencies=locked,
+        responses=failures(401, 404) | {503: {"model": CommuneHealth, "description": "Down."}},
         operation_id="commune",
     )
     async def commune(insee: Insee, response: Response) -> CommuneHealth:
@@ -71,12 +95,22 @@ def operations_router(web: Web) -> APIRouter:
         response.status_code = 503 if answer.status is Overall.DOWN else 200
         return answer
 
-    @router.get("/incidents", responses=failures(503), operation_id="incidents")
+    @router.get(
+        "/incidents",
+        dependencies=locked,
+        responses=failures(401, 503),
+        operation_id="incidents",
+    )
     async def incidents() -> list[IncidentSummary]:
         """The incidents that want a person, the last one first, each with its deadline."""
         return await incident_summaries(engine)
 
-    @router.get("/requests/{id}/why", responses=failures(404, 503), operation_id="why")
+    @router.get(
+        "/requests/{id}/why",
+        dependencies=locked,
+        responses=failures(401, 404, 503),
+        operation_id="why",
+    )
     async def why(id: RequestId) -> Why:
         """Explain why a request waits, what happens next by itself, and who can act."""
         if not REFERENCE.fullmatch(id):
@@ -86,8 +120,9 @@ def operations_router(web: Web) -> APIRouter:
 
     @router.get(
         "/metrics",
+        dependencies=locked,
         response_class=Response,
-        responses=failures(503)
+        responses=failures(401, 503)
         | {
             200: {
                 "description": "Prometheus text.",

@@ -18,6 +18,7 @@ from gateway.sdk import TookTooLong
 from gateway.web import pivot_problems
 
 PORTAL = "/portal/"
+OPS = "/ops/"
 #: The paths of pages for citizens.
 PEOPLE = "/lien"
 PROBLEM_TYPE = "application/problem+json"
@@ -127,6 +128,8 @@ def response_of(
             ),
             PROBLEM_TYPE,
         )
+    if problem.status == 401 and path.startswith(OPS):
+        problem = replace(problem, headers={"WWW-Authenticate": 'Bearer realm="ops"'})
     return _json(
         problem,
         {

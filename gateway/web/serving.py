@@ -9,12 +9,15 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 import orjson
+import structlog
 import uvicorn
 
 from gateway.catalogue.catalogue import Settings
 from gateway.core.errors import GatewayError, Unavailable
 from gateway.flow.texts import say
 from gateway.web.connection import BoundedConnection
+
+log = structlog.get_logger()
 
 _Event = MutableMapping[str, Any]
 _Receive = Callable[[], Awaitable[_Event]]
@@ -49,15 +52,24 @@ def _json(told: object) -> bytes:
     return orjson.dumps(told)
 
 
+class OpsConnection(BoundedConnection):
+    """One of the port that `/ops` has to itself. Few ask there, and none shares a bound with the
+    other port: strangers who hold connections keep no operator out."""
+
+    most = 50
+
+
 @contextmanager
-def listening(settings: Settings) -> Iterator[socket.socket]:
+def listening(host: str, port: int) -> Iterator[socket.socket]:
+    """Listen at an address. Raises GatewayError where it cannot be had."""
+
     async def nothing(*_: object) -> None: ...
 
-    config = uvicorn.Config(nothing, host=settings.host, port=settings.port, log_config=None)
+    config = uvicorn.Config(nothing, host=host, port=port, log_config=None)
     try:
         listener = config.bind_socket()
     except SystemExit:
-        raise GatewayError(say("not_listening", host=settings.host, port=settings.port)) from None
+        raise GatewayError(say("not_listening", host=host, port=port)) from None
     try:
         yield listener
     finally:
@@ -65,14 +77,19 @@ def listening(settings: Settings) -> Iterator[socket.socket]:
 
 
 @asynccontextmanager
-async def serving_http(app: Any, listener: socket.socket) -> AsyncIterator[int]:
+async def serving_http(
+    app: Any,
+    listener: socket.socket,
+    connection: type[BoundedConnection] = BoundedConnection,
+) -> AsyncIterator[int]:
+    """Have an application answer, and give the port."""
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=5,
-        http=BoundedConnection,
+        http=connection,
         ws="none",
         proxy_headers=False,  # no decision hangs on a claimed caller
         server_header=False,
@@ -90,6 +107,28 @@ async def serving_http(app: Any, listener: socket.socket) -> AsyncIterator[int]:
     finally:
         server.should_exit = True
         await task
+
+
+@contextmanager
+def listeners(settings: Settings) -> Iterator[tuple[socket.socket, socket.socket | None]]:
+    """Listen for all, and for `/ops` where it has a port of its own."""
+    with listening(settings.host, settings.port) as listener:
+        if settings.ops.listen is None:
+            yield listener, None
+        else:
+            with listening(*settings.ops.listen) as ops:
+                yield listener, ops
+
+
+@asynccontextmanager
+async def serving_operations(app: Any, listener: socket.socket | None) -> AsyncIterator[None]:
+    """Have `/ops` answer on the port that it has to itself, if it has one."""
+    if listener is None:
+        yield
+        return
+    async with serving_http(app, listener, OpsConnection) as port:
+        log.info("gateway.operations", host=listener.getsockname()[0], port=port)
+        yield
 
 
 @contextmanager
