@@ -10,10 +10,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import signal
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from contextlib import suppress
+from itertools import groupby, pairwise
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from typing import Any, NamedTuple
@@ -144,10 +146,13 @@ class _Told:
                 )
 
     def end(self, who: int | None, code: int | None) -> None:
-        """Fail the test that an ended process ran, if any."""
+        """Fail the test that an ended process ran, or the end of the process itself."""
         if who in self._running:
-            test = self._running.pop(who)
-            self._fail(test, f"the process that ran it ended with {code}")
+            self._fail(self._running.pop(who), f"the process that ran it ended with {code}")
+        elif code:
+            name = f"process {who}"
+            self._never_ran[name] = ("", None, name)
+            self._fail(name, f"it ended with {code}; what it said is above")
 
     def miss_what_never_ran(self) -> None:
         """Fail each test that no process came to."""
@@ -156,9 +161,8 @@ class _Told:
 
     def _fail(self, test: str, why: str) -> None:
         location = self._never_ran.pop(test)
-        self._hook.pytest_runtest_logreport(
-            report=pytest.TestReport(test, location, {}, "failed", why, "call")
-        )
+        report = pytest.TestReport(test, location, {}, "failed", why, "call")
+        self._hook.pytest_runtest_logreport(report=report)
         self._hook.pytest_runtest_logfinish(nodeid=test, location=location)
 
 
@@ -173,18 +177,19 @@ def _work(
     capture.start_global_capturing()
     plugins.unregister(name="terminalreporter")
     plugins.register(_Mouth(session.config, mouth))
-    items = _from_queue(files, queue)
-    item = next(items, None)
-    while item is not None:
-        # The next one says which fixtures stay; after the last one none does.
-        after = next(items, None)
-        session.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
-        item = after
+    # So that what fixtures started is ended in any case: servers outlive who started them.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with suppress(KeyboardInterrupt):
+        for items in _from_queue(files, queue):
+            # Each is told what is left after it: of a file's last one, what all files share.
+            for item, after in pairwise([*items, session]):
+                session.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
+    session._setupstate.teardown_exact(None)  # noqa: SLF001 - as pytest's own end does
 
 
-def _from_queue(files: Sequence[list[pytest.Item]], queue: int) -> Iterator[pytest.Item]:
+def _from_queue(files: Sequence[list[pytest.Item]], queue: int) -> Iterator[list[pytest.Item]]:
     while place := os.read(queue, _PLACE):
-        yield from files[int.from_bytes(place, "big")]
+        yield files[int.from_bytes(place, "big")]
 
 
 class _Mouth:

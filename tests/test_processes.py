@@ -39,10 +39,40 @@ def test_after():
 }
 
 
-def run(folder: Path, *more: str) -> tuple[int, str]:
-    """Run pytest over the folder in two processes. Return the exit code and the output."""
+ENDED = """
+import pytest
+
+@pytest.fixture(scope="session")
+def server():
+    yield
+    raise RuntimeError("it would not end")
+
+def test_with_a_server(server):
+    pass
+"""
+
+WAITING = """
+import signal, sys, pytest
+
+@pytest.fixture(scope="session")
+def server():
+    yield
+    open({ended!r}, "w").close()
+
+def test_that_waits(server):
+    open({begun!r}, "w").close()
+    signal.pause()
+"""
+
+
+def made(folder: Path) -> None:
+    """Write the files."""
     for name, text in FILES.items():
         (folder / name).write_text(text)
+
+
+def run(folder: Path, *more: str) -> tuple[int, str]:
+    """Run pytest over the folder in two processes. Return the exit code and the output."""
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-rw", "-c", os.devnull, "--rootdir", str(folder)),
@@ -60,6 +90,7 @@ def run(folder: Path, *more: str) -> tuple[int, str]:
 
 
 def test_each_test_is_told_once_also_where_a_process_ends(tmp_path: Path) -> None:
+    made(tmp_path)
     code, told = run(tmp_path)
     assert code == 1
     assert "3 failed, 3 passed, 1 warning" in told, told
@@ -71,7 +102,36 @@ def test_each_test_is_told_once_also_where_a_process_ends(tmp_path: Path) -> Non
 
 
 def test_the_first_failure_ends_it_where_asked(tmp_path: Path) -> None:
+    made(tmp_path)
     code, told = run(tmp_path, "-x", "-k", "fails or one")
     assert code == 1
     assert "1 failed" in told, told
     assert "stopping after 1 failures" in told
+
+
+def test_what_fixtures_started_is_ended_when_it_is_stopped(tmp_path: Path) -> None:
+    begun, ended = tmp_path / "begun", tmp_path / "ended"
+    waiting = tmp_path / "tests"
+    waiting.mkdir()
+    (waiting / "test_waiting.py").write_text(WAITING.format(begun=str(begun), ended=str(ended)))
+    (waiting / "test_failing.py").write_text(
+        f"""
+import os, time
+
+def test_that_fails():
+    while not os.path.exists({str(begun)!r}):
+        time.sleep(0.01)
+    assert False
+"""
+    )
+    code, told = run(waiting, "-x")
+    assert code == 1, told
+    assert ended.exists()
+
+
+def test_an_end_of_a_fixture_that_fails_is_told(tmp_path: Path) -> None:
+    for name in ("test_ended.py", "test_ended_too.py"):
+        (tmp_path / name).write_text(ENDED)
+    code, told = run(tmp_path)
+    assert code == 1, told
+    assert "it would not end" in told
