@@ -24,6 +24,7 @@ from gateway.flow import (
     tickets,
     warning,
 )
+from gateway.flow.canaries import Canaries
 from gateway.flow.certificates import ending
 from gateway.flow.engine import Engine, grus
 from gateway.flow.identity import IdentityWatch
@@ -105,7 +106,8 @@ def _watch(engine: Engine, scheduler: AsyncIOScheduler) -> None:
     every = engine.incidents.rules.every
     looks = Every(seconds=max(1, int(every)))
     scheduler.add_job(_guarded, looks, args=("incidents", watch.observe), id="incidents")
-    minutes = AvailabilityWatch(watch)
+    canaries = Canaries(engine.store, engine.far_ends, engine.environment, engine.lanes)
+    minutes = AvailabilityWatch(watch, canaries)
     trigger = Every(seconds=int(availability_watch.EVERY))
     begin = datetime.now(UTC) + timedelta(seconds=1)  # a short stop costs no minute
     args = ("availability", minutes.observe)

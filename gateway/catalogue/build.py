@@ -327,6 +327,7 @@ class _Builder:
                 )
                 for slug, one in entry.teleservices.items()
             },
+            canary=None if entry.canary is None else entry.canary.canary(),
             lane=entry.lane.policy(
                 entry.timeout,
                 retry if entry.retry is None else entry.retry.over(retry),

@@ -254,6 +254,15 @@ class Teleservice:
 
 
 @dataclass(frozen=True, slots=True)
+class PortalCanary:
+    """The formdata of the canary form that synthetic requests are for, and the address at which
+    they are pushed to us; None: our own."""
+
+    formdata: str
+    through: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Portal:
     """An instance of w.c.s. We prove ourselves by `orig` and `key`, or by `basic`; `former` is the
     former secret, while it is replaced.
@@ -276,6 +285,8 @@ class Portal:
     drift: float | None
     network: Network | None = None
     former: SecretStr | None = None
+    #: None: no synthetic requests are sent.
+    canary: PortalCanary | None = None
 
     def lane_name(self, insee: str) -> str:
         """Return the name of one commune's lane to this portal."""

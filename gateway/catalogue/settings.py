@@ -14,7 +14,7 @@ from pydantic_core import core_schema
 from gateway.catalogue.adapter_entries import AdapterEntry, TicketingEntry
 from gateway.catalogue.alerting import TellingEntry
 from gateway.catalogue.announcements import AnnouncementsEntry
-from gateway.catalogue.catalogue import DueMark
+from gateway.catalogue.catalogue import DueMark, PortalCanary
 from gateway.catalogue.console import ConsoleEntry
 from gateway.catalogue.glc import GlcEntry
 from gateway.catalogue.incidents import IncidentsEntry
@@ -189,6 +189,20 @@ class TeleserviceEntry(StrictModel):
     )
 
 
+class CanaryEntry(StrictModel):
+    """A synthetic request each minute, from the push to the portal's hook. Its commune has a file
+    with a code from 00000 to 00099, its GRU is the adapter `demo`."""
+
+    formdata: Slug = Field(description="Number of a formdata of the canary form.")
+    through: Address | None = Field(
+        None, description="Address that it is pushed to; null: where this process listens."
+    )
+
+    def canary(self) -> PortalCanary:
+        """Return the canary."""
+        return PortalCanary(self.formdata, self.through)
+
+
 class PortalEntry(StrictModel):
     base_url: Address
     environment: Literal["production", "test"] = "production"
@@ -216,6 +230,9 @@ class PortalEntry(StrictModel):
         16, ge=1, le=1024, description="Calls at once of all communes together, who take turns."
     )
     teleservices: dict[Slug, TeleserviceEntry] = Field(default_factory=dict)
+    canary: CanaryEntry | None = Field(
+        None, description="A synthetic request each minute; null: none is sent."
+    )
 
     @model_validator(mode="after")
     def _signs(self) -> Self:

@@ -30,6 +30,7 @@ from gateway.cli.setting import (
     open_database,
 )
 from gateway.cli.usage import Misuse
+from gateway.core.canary import is_canary
 from gateway.core.working_time import PARIS
 from gateway.flow import announcements as acts
 from gateway.flow.announcements import Announcement, AnnouncementPlan, ConcernedCommune
@@ -73,7 +74,8 @@ def add(
     unavailability."""
     catalogue = load_parts(config, mappings).catalogue
     known = {**catalogue.unreleased, **catalogue.communes}
-    chosen = {catalogue.insee(code) for code in communes or known}
+    everybody = [insee for insee in known if not is_canary(insee)]
+    chosen = {catalogue.insee(code) for code in communes or everybody}
     unknown = sorted(chosen - known.keys())
     if unknown:
         raise unknown_communes(unknown, {insee: one.name for insee, one in known.items()})

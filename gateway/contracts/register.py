@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from gateway.catalogue.catalogue import Catalogue, Commune, CommuneLinking, Route
 from gateway.contracts.report import render_page
 from gateway.contracts.spreadsheet import BEGIN, sheet_row
+from gateway.core.canary import is_canary
 from gateway.core.errors import file_line
 from gateway.core.mapping import RequestMapping, SourcePath, source_paths
 from gateway.core.personal import SENSITIVE, DataCategory, LegalBasis, PersonalData
@@ -131,7 +132,8 @@ def register_entries(
 ) -> list[RegisterEntry]:
     """Return the treatments of these communes (None: of all), by commune and teleservice."""
     policies = Policies(catalogue)
-    wanted = sorted(catalogue.communes if communes is None else communes)
+    every = catalogue.communes if communes is None else communes
+    wanted = sorted(insee for insee in every if not is_canary(insee))
     routed = [
         _entry(
             route.mapping,

@@ -13,6 +13,7 @@ from functools import partial
 import structlog
 
 from gateway.catalogue.catalogue import Catalogue, Route, Teleservice
+from gateway.core.canary import is_canary
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.ids import displaced_ref, named
 from gateway.core.request import EventKind
@@ -230,7 +231,8 @@ class Intake:
             vouched=target.sender.communes is None,
             aside=aside,
         )
-        self.observer.received(route.portal, route.teleservice, acceptance.reception)
+        if not is_canary(route.commune):
+            self.observer.received(route.portal, route.teleservice, acceptance.reception)
         request = _accepted(acceptance, route.commune)
         return IntakeResult(
             state_of(request, route),

@@ -6,6 +6,7 @@ down only where all looks of it were. One replica at a time looks.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,9 +21,11 @@ from gateway.core.availability import (
     minute_of,
     service_verdict,
 )
+from gateway.core.canary import is_canary
 from gateway.core.incident import Symptom, SymptomWord
 from gateway.core.lane_name import GruLane, PortalLane
 from gateway.flow.availability import burning_services
+from gateway.flow.canaries import Canaries
 from gateway.ops.incident_watch import BURNS, IncidentWatch
 from gateway.ops.shapes import LanePart, LaneState
 from gateway.store import availability, cursors, ticks
@@ -41,6 +44,8 @@ class AvailabilityWatch:
     """Watches one process, by what its incident watch sees."""
 
     watch: IncidentWatch
+    #: None: no synthetic requests are sent.
+    canaries: Canaries | None = None
 
     async def observe(self) -> None:
         """Look, unless this minute is up already or another replica looks. Raises Unavailable:
@@ -55,11 +60,20 @@ class AvailabilityWatch:
                 return
         evidence = await self.watch.evidence()
         seen = self.watch.symptoms(evidence)
-        verdicts = judge(engine.catalogue, seen, evidence.health.lanes, {})
+        canaries = await self._send_canaries()
+        verdicts = judge(engine.catalogue, seen, evidence.health.lanes, canaries)
         await engine.store.write(availability.record, minute, verdicts)
         for scope, verdict in verdicts.items():
             if verdict is not MinuteVerdict.UP and not scope.commune:
                 log.warning("availability.down", service=scope.service, whose=verdict.value)
+
+    async def _send_canaries(self) -> dict[str, CanaryRun]:
+        """Send the synthetic requests, all at once. Return how far each came, by portal."""
+        if self.canaries is None:
+            return {}
+        names = [*self.watch.engine.catalogue.portals]
+        runs = await asyncio.gather(*(self.canaries.run(name) for name in names))
+        return {name: run for name, run in zip(names, runs, strict=True) if run is not None}
 
     async def check_budget(self) -> None:
         """Note which services use up their month's budget too fast. Raises Unavailable."""
@@ -98,7 +112,12 @@ def judge(
         found[Scope(portal.far_end)] = service
         known = (catalogue.communes, catalogue.refused)
         for insee in sorted(
-            {i for of in known for i, one in of.items() if one.portal == portal.name}
+            {
+                insee
+                for of in known
+                for insee, one in of.items()
+                if one.portal == portal.name and not is_canary(insee)
+            }
         ):
             paused = _paused(catalogue, insee, portal.name, lanes)
             found[Scope(portal.far_end, insee)] = commune_verdict(insee, service, seen, paused)

@@ -9,7 +9,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from gateway.core.breaker import Breaking
+from gateway.core.canary import is_canary
 from gateway.core.incident import IncidentKind, Severity
+from gateway.core.lane_name import parse_lane
 from gateway.flow.attachments import Operation
 from gateway.flow.certificates import certificates
 from gateway.flow.engine import Engine
@@ -187,6 +189,8 @@ class Metrics(Observer):
         self._passed_over.labels(portal, teleservice or "", code).inc()
 
     def attempted(self, claimed: Claimed, outcome: str, seconds: float) -> None:
+        if is_canary(claimed.request.commune):
+            return
         kind = claimed.delivery.kind.value
         self._attempts.labels(claimed.delivery.lane, kind, outcome).inc()
         self._attempt_seconds.labels(kind).observe(seconds)
@@ -250,11 +254,15 @@ class Metrics(Observer):
         ):
             gauge.clear()
         for lane in {*engine.lane_names(), *waiting}:
+            if is_canary(parse_lane(lane).commune):
+                continue
             count, person, oldest = waiting.get(lane, (0, 0, now))
             self._waiting.labels(lane).set(count - person)
             self._person.labels(lane).set(person)
             self._oldest.labels(lane).set(max(0.0, (now - oldest).total_seconds()))
         for view in engine.lanes.views():
+            if is_canary(parse_lane(view.name).commune):
+                continue
             self._running.labels(view.name).set(view.running)
             self._paused.labels(view.name).set(int(view.paused or view.policy.paused))
             self._breaker.labels(view.name).set(_STATES[view.breaker.state])

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from gateway.catalogue.catalogue import Catalogue
 from gateway.catalogue.ticketing import TICKETING
 from gateway.core import reasons
+from gateway.core.canary import is_canary
 from gateway.core.erasure import BRAKED
 from gateway.core.incident import SECURITY, IncidentRules, Party, Symptom, SymptomWord
 from gateway.core.lane_name import PortalLane, parse_lane, portal_far_end, portal_of
@@ -72,7 +73,14 @@ class _Reader:
         for name, timer in health.timers.items():
             found += self._timer(name, timer)
         found += [*self._parts(), *self._far(), *self._attacks()]
-        found = [replace(one, rehearsal=self._is_rehearsal(one.cause)) for one in found]
+        found = [
+            replace(
+                one,
+                rehearsal=self._is_rehearsal(one.cause),
+                communes=frozenset(c for c in one.communes if not is_canary(c)),
+            )
+            for one in found
+        ]
         if not self._most(unreached):
             return found
         hit = frozenset[str]().union(*(s.communes for s in found if s.cause in unreached))
@@ -226,7 +234,9 @@ class _Reader:
             return Party.GLC
         if far_end in (MAIL, TICKETING):
             return Party.GATEWAY
-        return Party.COMMUNE if portal_of(far_end) is None else Party.PORTAL
+        if portal_of(far_end) is not None:
+            return Party.PORTAL
+        return Party.GATEWAY if is_canary(parse_lane(far_end).commune) else Party.COMMUNE
 
     def _pulled(self, lane: str) -> bool:
         """Does the commune fetch what is on this lane?"""

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
+from gateway.store.reading import OF_CITIZENS
 from gateway.store.release_tables import TRAIL
 from gateway.store.tables import ATTACHMENT, REQUEST
 
@@ -123,6 +124,7 @@ def trail_within(connection: Connection, since: datetime, until: datetime) -> li
 def _there(since: datetime, until: datetime, commune: str | None) -> ColumnElement[bool]:
     """Had the request content here at some time from `since` to `until`?"""
     found = and_(
+        OF_CITIZENS,
         REQUEST.c.received_at < until,
         or_(REQUEST.c.purged_at.is_(None), REQUEST.c.purged_at >= since),
         or_(REQUEST.c.erased_at.is_(None), REQUEST.c.erased_at >= since),

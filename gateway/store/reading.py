@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Boolean, Connection, bindparam, select
 
+from gateway.core.canary import PREFIX
 from gateway.core.delivery import Kind, State
 from gateway.core.status import Status
 from gateway.store import statements
@@ -16,6 +17,8 @@ from gateway.store.outbox.rows import Delivery
 from gateway.store.rows import StoredRequest
 from gateway.store.tables import DELIVERY, REQUEST
 
+#: Requests of citizens: all but synthetic ones.
+OF_CITIZENS = REQUEST.c.commune.not_like(f"{PREFIX}%")
 REQUEST_COLUMNS = tuple(REQUEST.c[name] for name in StoredRequest.__slots__)
 DELIVERY_COLUMNS = tuple(DELIVERY.c[name] for name in Delivery.__slots__)
 

@@ -15,6 +15,7 @@ from gateway.store import sealed, untold
 from gateway.store.outbox.rows import Delivery
 from gateway.store.reading import (
     DELIVERY_COLUMNS,
+    OF_CITIZENS,
     REQUEST_COLUMNS,
     request_by_id,
     request_by_ref,
@@ -85,8 +86,10 @@ def listing(
     since: datetime | None = None,
     limit: int = 50,
 ) -> list[StoredRequest]:
-    """List requests, the latest first."""
+    """List requests, the latest first; synthetic ones where their commune is named."""
     statement = select(*REQUEST_COLUMNS).order_by(REQUEST.c.received_at.desc()).limit(limit)
+    if not commune:
+        statement = statement.where(OF_CITIZENS)
     if commune:
         statement = statement.where(REQUEST.c.commune == commune)
     if teleservice:
@@ -197,6 +200,7 @@ def answers(connection: Connection, request_id: str) -> list[StoredAnswer]:
 
 
 def counts(connection: Connection) -> dict[str, int]:
-    """Count requests by canonical status."""
-    rows = connection.execute(select(REQUEST.c.status, func.count()).group_by(REQUEST.c.status))
+    """Count requests by canonical status, but for synthetic ones."""
+    counted = select(REQUEST.c.status, func.count()).where(OF_CITIZENS)
+    rows = connection.execute(counted.group_by(REQUEST.c.status))
     return {row[0]: row[1] for row in rows}

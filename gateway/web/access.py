@@ -78,7 +78,8 @@ class AccessLog:
     def _log(self, scope: Scope, exchange: CallInProgress, status: int, seconds: float) -> None:
         route = self._template(scope)
         method = scope["method"] if scope["method"] in _METHODS else "OTHER"
-        self.metrics.answered(method, route, status, seconds)
+        if not exchange.synthetic:
+            self.metrics.answered(method, route, status, seconds)
         self.refusals.refused(route, status, exchange.code)
         told = {"method": method, "route": route, "status": status, "code": exchange.code or None}
         took = {"ms": round(seconds * 1000, 1)}

@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from gateway.catalogue.catalogue import Catalogue
+from gateway.core.canary import is_canary
 from gateway.core.errors import Rejected, Unavailable
 from gateway.flow.intake import IntakeResult, Sender, names_of
 from gateway.flow.request_state import RequestState
@@ -163,7 +164,8 @@ class _Calls:
         """Return the sender, proven before any of the body is read."""
         now = self.engine.environment.now()
         sender = sender_of(self.catalogue, request, insee, slug, now)
-        exchange_of(request.scope).proven = True
+        exchange = exchange_of(request.scope)
+        exchange.proven, exchange.synthetic = True, insee is not None and is_canary(insee)
         return sender
 
     @contextlib.contextmanager

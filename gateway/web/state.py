@@ -46,6 +46,8 @@ class CallInProgress:
     code: str = ""
     #: The sender is proven.
     proven: bool = False
+    #: It is none of a portal's or a GRU's: no metric counts it.
+    synthetic: bool = False
 
 
 def exchange_of(scope: Scope) -> CallInProgress:
