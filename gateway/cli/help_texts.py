@@ -942,5 +942,11 @@ FRENCH_HELP: Final[Mapping[str, str]] = {
     "avant la fin de son mois.\n\n"
     "Les services l'apprennent en une minute, et s'en servent après deux. Lancer ensuite `keys "
     "rotate`.",
+    "Notes that are owed and were not taken yet, whatever they are about, and why.":
+    "Les avis dus qui ne sont pas encore pris, quel qu'en soit l'objet, et pourquoi.",
+    "Send a note of trial to the operators and by each channel, as each month. The daemon sends "
+    "it; `incident notices` shows what is not taken.":
+    "Envoyer un essai aux exploitants et par chaque canal, comme chaque mois. Le service "
+    "l'envoie ; `incident notices` montre ce qui n'est pas pris.",
 }
 # fmt: on

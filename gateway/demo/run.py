@@ -11,6 +11,7 @@ from gateway.demo import (  # noqa: F401 - register their scenarios
     availability,
     forgetting,
     hostile,
+    incidents,
     leaving,
     lying,
     missed,

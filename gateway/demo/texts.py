@@ -29,6 +29,10 @@ say = Messages(*(Text(word, en, "", fr, "") for word, en, fr in (
      "GLC nous montre la moitié des comptes : nul n'est effacé, deux personnes décident."),
     ("erasure", "An account is deleted: nothing of its holder remains, and nothing comes back.",
      "Un compte est supprimé : il ne reste rien de sa titulaire, et rien ne revient."),
+    ("gru_dies",
+     "A GRU dies: one incident, one ticket in a simulated GLPI, people are told; it returns.",
+     "Une GRU s'arrête : un incident, un ticket dans un GLPI simulé, chacun est avisé ; elle"
+     " revient."),
     ("commune_leaves",
      "A commune leaves: its citizens are told, and nothing of it stays.",
      "Une commune s'en va : ses usagers sont prévenus, et il n'en reste rien."),
@@ -173,6 +177,17 @@ say = Messages(*(Text(word, en, "", fr, "") for word, en, fr in (
     ("asked_afterwards", "Toodego pushes all of it again; a citizen of Villeurbanne asks.",
      "Toodego renvoie tout ; une usagère de Villeurbanne fait une demande."),
     ("goes_on_as_before", "goes on as before", "continue comme avant"),
+    # --- an incident -----------------------------------------------------------------------
+    ("gru_silent", "Villeurbanne's GRU dies while requests come.",
+     "La GRU de Villeurbanne s'arrête quand des demandes arrivent."),
+    ("incident_open", "one incident is open", "un incident est ouvert"),
+    ("ticket_there", "ticket {number} is in GLPI; the Métropole and the commune are told",
+     "le ticket {number} est dans GLPI ; la Métropole et la commune sont avisées"),
+    ("technician_answers", "a technician answers in GLPI, which comes back onto the incident",
+     "un technicien répond dans GLPI, et cela revient sur l'incident"),
+    ("gru_back", "The GRU answers again.", "La GRU répond de nouveau."),
+    ("incident_over", "resolved: the ticket is solved, all are told ({count} notes)",
+     "résolu : le ticket l'est aussi, chacun est avisé ({count} avis)"),
     # --- an erasure ------------------------------------------------------------------------
     ("confirmed", "confirmed: what was owed about her is stopped",
      "confirmé : ce qui restait dû à son sujet est arrêté"),

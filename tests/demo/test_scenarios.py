@@ -66,6 +66,13 @@ def tells_whose_each_minute_is(told: dict[str, Any]) -> None:
     assert told["availability"] == round((counted - 10) / counted, 5)
 
 
+@judged("incident")
+def has_one_incident_and_one_ticket(told: dict[str, Any]) -> None:
+    assert (told["incidents"], told["tickets"], told["resolved"]) == (1, 1, 1)
+    assert told["told"] == 4  # the Métropole and the commune, at the beginning and at the end
+    assert (told["duplicates"], told["ok"]) == (0, True)
+
+
 @judged("dead-commune")
 def delays_no_other(told: dict[str, Any]) -> None:
     assert told["requests"] == told["delivered"] == told["reported"] == 68
