@@ -54,9 +54,9 @@ class AlertReader:
     @property
     def app(self) -> Starlette:
         paths = ("/metropole", "/communes")
-        return Starlette(routes=[Route(one, self._take, methods=["POST"]) for one in paths])
+        return Starlette(routes=[Route(one, self._receive, methods=["POST"]) for one in paths])
 
-    async def _take(self, request: Request) -> Response:
+    async def _receive(self, request: Request) -> Response:
         body = await request.body()
         headers = {name.lower(): value for name, value in request.headers.items()}
         if not is_signed([self.key], headers, body, datetime.now(UTC)):

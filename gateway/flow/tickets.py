@@ -21,6 +21,7 @@ from gateway.catalogue.ticketing import TICKETING
 from gateway.core import reasons
 from gateway.core.error_place import error_place
 from gateway.core.errors import Conflict
+from gateway.core.incident import IncidentState
 from gateway.core.outcome import (
     Absent,
     Accepted,
@@ -192,7 +193,9 @@ class TicketDesk:
         if not await self.store.write(incident_tickets.note_word, ticket, word, now, over=over):
             return
         log.info("ticket.over", incident=ticket.incident_id, ticket=ticket.number)
-        if not ticketing.rules.closes:
+        one = await self.store.read(incidents.get, ticket.incident_id)
+        # One that is resolved ends by itself; it may come back meanwhile.
+        if not ticketing.rules.closes or one.state is not IncidentState.OPEN:
             return
         number = ticket.number or ticket.reference
         try:

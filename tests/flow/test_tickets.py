@@ -7,6 +7,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from email.header import decode_header, make_header
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from gateway.sim.faults import FaultCondition
 from gateway.sim.glpi import CLOSED, SOLVED, Glpi, GlpiTicket
 from gateway.store import incident_looks, incident_notices, incident_tickets, incidents
 from gateway.store.incident_tickets import IncidentTicket
+from tests.adapters.mail_servers import SimulatedSmtp, listening
 from tests.flow.conftest import Builder
 from tests.flow.rig import BRON, ENVIRON, GRU_A, Died, Line, Rig
 
@@ -241,6 +243,50 @@ async def test_what_is_closed_there_is_closed_here_where_that_is_asked_for(tool:
         await here.pass_(2)
         one = await rig.database.read(incidents.get, INC)
         assert (one.state, one.closed_by) == ("closed", TICKETING)
+
+
+async def test_what_we_solved_there_may_come_back_here(tool: Begin) -> None:
+    rig, glpi, line = tool(closes=True)
+    async with rig.gateway(run=False) as engine:
+        here = Scene(rig, engine, glpi, line)
+        await here.look(Word.GRU_AWAY)
+        await here.pass_()
+        await here.resolve()
+        await here.pass_(3)
+        assert ((await here.ticket()).word, here.there().status) == ("5", SOLVED)
+        await here.look(Word.GRU_AWAY)
+        await here.pass_()
+        assert here.said() == ["Résolu.", "De nouveau en cours."]
+
+
+async def test_tickets_go_by_mail_as_well(build_rig: Builder) -> None:
+    smtp = SimulatedSmtp()
+    async with listening(smtp.serve) as port:
+        options = {
+            "smtp": {"url": f"smtp://127.0.0.1:{port}", "clear": True},
+            "from": "passerelle@exemple.fr",
+            "to": "tickets@metropole.exemple",
+            "key": "env:GRU_KEY",
+        }
+        entry = {
+            "adapter": "email",
+            "lost_answer": "send_again",
+            "fields": {"subject": "title", "body": "text"},
+            "options": options,
+        }
+        rig = build_rig(settings={TICKETING: entry})
+        rig.lines[TICKETING] = None  # type: ignore[assignment]  # no HTTP: it is really connected to
+        async with rig.gateway(run=False) as engine:
+            del rig.lines[TICKETING]
+            here = Scene(rig, engine, Glpi(), rig.line)
+            await here.look(Word.GRU_AWAY)
+            await incident_acts.comment(engine.store, INC, "On relance.", "C.", now=rig.clock.now)
+            await here.pass_(2, poll=False)
+    first, second = [one.message for one in smtp.taken]
+    assert second["In-Reply-To"] == first["Message-ID"]
+    subject = str(make_header(decode_header(first["Subject"])))
+    assert subject.startswith(f"Toodego, incident majeur {INC} : la GRU ne répond pas")
+    assert first["To"] == "tickets@metropole.exemple"
 
 
 async def test_an_incident_from_before_the_tool_has_its_ticket_as_well(tool: Begin) -> None:
