@@ -186,6 +186,7 @@ async def test_what_may_have_been_taken_is_asked_about(tool: Begin, lost: int) -
         await here.pass_(6)
         assert here.said() == ["Aggravé : bloquant.", "Pris en charge.", "Résolu."]
         assert len(glpi.faults.injected) == 1
+        assert ((await here.ticket()).link or "").endswith(f"?id={here.there().id}")
 
 
 @pytest.mark.parametrize("passage", [1, 2])

@@ -1,4 +1,4 @@
-"""What is owed to tickets, on both databases: in order, one at a time, and claimed by one alone."""
+"""Entries that are owed to tickets, on both databases: in order, and claimed by one alone."""
 
 from __future__ import annotations
 
