@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.catalogue.config_faults import nearest
+from gateway.cli.noted import Because, By, noting
 from gateway.cli.output import (
     AsJson,
     CommuneRow,
@@ -211,18 +212,28 @@ def calling(contacts: Mapping[str, str]) -> list[Message]:
 
 @app.command()
 def pause(
-    insee: Insee, config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False
+    insee: Insee,
+    because: Because = "",
+    by: By = None,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
 ) -> None:
     """Send nothing to a commune's GRUs, nor its news to the portal; requests are still taken."""
-    _turn(insee, True, config, mappings, as_json=as_json)
+    _turn("commune.pause", insee, because, by, config, mappings, as_json=as_json)
 
 
 @app.command()
 def resume(
-    insee: Insee, config: Config = CONFIG, mappings: Mappings = MAPPINGS, as_json: AsJson = False
+    insee: Insee,
+    because: Because = "",
+    by: By = None,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
 ) -> None:
     """Send again, beginning with what waited; breaks that far ends asked for are over, too."""
-    _turn(insee, False, config, mappings, as_json=as_json)
+    _turn("commune.resume", insee, because, by, config, mappings, as_json=as_json)
 
 
 @app.command()
@@ -231,6 +242,8 @@ def probe(
     gru: Annotated[
         str | None, typer.Option("--gru", metavar="NAME", help="One GRU of it alone.")
     ] = None,
+    because: Because = "",
+    by: By = None,
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
@@ -250,7 +263,9 @@ def probe(
             there = [name.gru for name in names if isinstance(name, GruLane)]
             cure = nearest(gru or "", there)
             raise NotFound(say("no_gru", insee=insee, gru=gru or "", cure=cure))
-        await operator.try_now(database, policy, lanes, datetime.now(UTC))
+        why = because.strip()
+        store = noting(database, "commune.probe", by, because=why, target=insee, commune=insee)
+        await operator.try_now(store, policy, lanes, datetime.now(UTC))
         return lanes
 
     with open_database(parts.catalogue.settings) as database:
@@ -262,17 +277,27 @@ def probe(
         print_message(say("to_be_tried", insee=insee, lanes=tuple(lanes), when=when))
 
 
-def _turn(insee: str, paused: bool, config: Config, mappings: Mappings, *, as_json: bool) -> None:
-    parts = load_parts(config, mappings)
+def _turn(
+    kind: str,
+    insee: str,
+    because: str,
+    by: str | None,
+    config: Config,
+    mappings: Mappings,
+    *,
+    as_json: bool,
+) -> None:
+    parts, paused = load_parts(config, mappings), kind == "commune.pause"
     policy = partial(lane_policy, parts.catalogue, breaker=BreakerPolicy())
 
     async def turn(database: Database) -> ConnectedCommune:
         one = (await read_connected(database, parts, config, mappings)).get(insee)
+        store = noting(database, kind, by, because=because.strip(), target=insee, commune=insee)
         if paused:
-            await operator.pause(database, one.lanes)
+            await operator.pause(store, one.lanes)
         else:
             now = datetime.now(UTC)
-            await operator.try_now(database, policy, one.lanes, now, resume=True)
+            await operator.try_now(store, policy, one.lanes, now, resume=True)
         return one
 
     with open_database(parts.catalogue.settings) as database:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, TypeVar
@@ -11,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from gateway.cli.console_texts import say
+from gateway.cli.noted import By, noting, who
 from gateway.cli.output import AsJson, emit, print_message, print_text, table
 from gateway.cli.setting import CONFIG, MAPPINGS, Config, Mappings, load_settings, open_database
 from gateway.cli.usage import CommandGroup, Misuse
@@ -18,7 +18,7 @@ from gateway.core.console import ConsoleRole, Grant, granted, is_account_name
 from gateway.core.errors import Conflict
 from gateway.core.ids import is_insee
 from gateway.flow.console import accounts
-from gateway.store.console import ConsoleAccount, ConsoleToken, PersonalAct
+from gateway.store.console import ConsoleAccount, ConsoleToken
 from gateway.store.engine import Store
 from gateway.store.recording import RecordingStore
 
@@ -34,9 +34,6 @@ TheRole = Annotated[ConsoleRole, typer.Option("--role", help="What it may do.")]
 Communes = Annotated[
     list[str] | None,
     typer.Option("--commune", metavar="INSEE", help="Of an agent, and of an auditor of some."),
-]
-By = Annotated[
-    str | None, typer.Option("--by", metavar="NAME", help="Who does it; else the login name.")
 ]
 
 
@@ -124,11 +121,11 @@ def add_token(
     as_json: AsJson = False,
 ) -> None:
     """Make a token. It is printed once: nobody can show it again."""
-    grant, now, who = _grant(role, communes), datetime.now(UTC), _by(by)
+    grant, now, maker = _grant(role, communes), datetime.now(UTC), who(by)
 
     async def act(store: RecordingStore) -> tuple[ConsoleToken, str]:
         return await accounts.add_token(
-            store, name, role, grant.communes or (), who, now, life=timedelta(days=days)
+            store, name, role, grant.communes or (), maker, now, life=timedelta(days=days)
         )
 
     made, secret = _act("token_added", name, by, config, mappings, act)
@@ -189,20 +186,12 @@ def _act(
     settings = load_settings(config, mappings).settings
     if settings.console is None:
         raise Conflict(say("no_console"))
-    noted = PersonalAct(f"console.{kind}", _by(by), "cli", "", told={"account": name})
 
     async def run(store: Store) -> _T:
-        return await act(RecordingStore(store, noted, lambda: datetime.now(UTC)))
+        return await act(noting(store, f"console.{kind}", by, account=name))
 
     with open_database(settings) as database:
         return asyncio.run(run(database))
-
-
-def _by(told: str | None) -> str:
-    name = told.strip() if told else getpass.getuser()
-    if not name or not name.isprintable() or len(name) > 100:
-        raise Misuse(say("bad_by"))
-    return name
 
 
 def _grant(role: ConsoleRole, communes: list[str] | None) -> Grant:

@@ -34,6 +34,9 @@ def demo(
             min=3, max=58, help="Instead: so many of the Métropole's, their releases, under load."
         ),
     ] = None,
+    console: Annotated[
+        bool, typer.Option("--console", help="With a console: links to two accounts are printed.")
+    ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="The daemon's; 0: any.")] = 0,
 ) -> None:
     """Play the whole pass with a simulated portal and GRUs, on loopback sockets."""
@@ -53,7 +56,9 @@ def demo(
     telemetry.configure("console", "error")
     story = Story(silent=as_json, language=language())
     playing = (
-        run_demo(scenario, seed=seed, port=port, once=once, story=story, size=requests)
+        run_demo(
+            scenario, seed=seed, port=port, once=once, story=story, size=requests, console=console
+        )
         if communes is None
         else play.run_town(communes, seed=seed, port=port, once=once, story=story)
     )

@@ -863,6 +863,8 @@ FRENCH_HELP: Final[Mapping[str, str]] = {
     "courriel.",
     "The commune that has read it.":
     "La commune qui l'a lue.",
+    "With a console: links to two accounts are printed.":
+    "Avec une console : les liens de deux comptes sont affichés.",
     "The console: who gets in.":
     "La console : qui y entre.",
     "Local accounts.":

@@ -12,6 +12,7 @@ import typer
 
 from gateway.cli.faults import Exit
 from gateway.cli.language import language
+from gateway.cli.noted import By, noting
 from gateway.cli.output import AsJson, emit, print_message, table
 from gateway.cli.setting import (
     CONFIG,
@@ -104,6 +105,7 @@ def replay(
     ] = False,
     commune: Annotated[str | None, typer.Option(help="With --all: this INSEE code only.")] = None,
     reason: Annotated[str | None, typer.Option(help="With --all: this reason only.")] = None,
+    by: By = None,
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
@@ -124,7 +126,8 @@ def replay(
         moved = []
         for one in chosen:
             try:
-                moved.append(await operator.replay(database, one, _now()))
+                store = noting(database, "delivery.replay", by, target=one)
+                moved.append(await operator.replay(store, one, _now()))
             except (Conflict, NotFound) as error:
                 failures.append(error.said)
         return moved
@@ -153,6 +156,7 @@ def resolve(
         str | None,
         typer.Option(metavar="TEXT", help="With --yes: the number the GRU gave to the request."),
     ] = None,
+    by: By = None,
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
@@ -165,9 +169,9 @@ def resolve(
         raise Misuse(say("reference_with_yes"))
 
     def act(database: Database) -> Delivery:
-        return asyncio.run(
-            operator.resolve(database, delivery, answer, _now(), reference=reference)
-        )
+        kind = "delivery.yes" if answer else "delivery.no"
+        store = noting(database, kind, by, target=delivery)
+        return asyncio.run(operator.resolve(store, delivery, answer, _now(), reference=reference))
 
     _act(config, mappings, act, "delivery_done" if answer else "delivery_again", as_json=as_json)
 
@@ -179,6 +183,7 @@ def discard(
         str,
         typer.Option("--because", metavar="TEXT", help="Why; kept with it. No personal data."),
     ],
+    by: By = None,
     config: Config = CONFIG,
     mappings: Mappings = MAPPINGS,
     as_json: AsJson = False,
@@ -188,7 +193,9 @@ def discard(
         raise Misuse(say("empty_option", name="--because"))
 
     def act(database: Database) -> Delivery | Untold:
-        return asyncio.run(operator.discard(database, delivery, because.strip(), _now()))
+        why = because.strip()
+        store = noting(database, "delivery.discard", by, because=why, target=delivery)
+        return asyncio.run(operator.discard(store, delivery, why, _now()))
 
     _act(config, mappings, act, "discarded", as_json=as_json)
 

@@ -15,6 +15,7 @@ from gateway.catalogue.config_faults import nearest
 from gateway.catalogue.explain import PreviewRow, preview
 from gateway.catalogue.texts import say as say_files
 from gateway.cli.language import language
+from gateway.cli.noted import Because, By, noting
 from gateway.cli.output import (
     AsJson,
     cell,
@@ -113,6 +114,8 @@ def show(
             " Always shown where both are `environment: test`.",
         ),
     ] = False,
+    because: Because = "",
+    by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """All that happened to a request: events, deliveries, attempts. No personal data."""
@@ -120,7 +123,9 @@ def show(
 
     async def read(database: Database) -> tuple[Trace, list[StoredAnswer] | None]:
         trace = await _trace(database, which)
-        if not (answers or _on_trial(catalogue, trace.request)):
+        if answers:
+            await _note(database, trace, because, by)
+        elif not _on_trial(catalogue, trace.request):
             return trace, None
         return trace, await database.read(requests.answers, trace.request.id)
 
@@ -208,6 +213,8 @@ def explain(
     values: Annotated[
         bool, typer.Option("--values", help="Show the values too: they are personal data.")
     ] = False,
+    because: Because = "",
+    by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Show where each field sent to the GRU comes from: target, source, line of the mapping."""
@@ -217,6 +224,8 @@ def explain(
         trace = await _trace(database, which)
         event = await database.read(requests.first_event, trace.request.id)
         body = None if event is None else await database.read(requests.event_body, event)
+        if values:
+            await _note(database, trace, because, by)
         return trace, body
 
     with open_database(catalogue.settings) as database:
@@ -245,6 +254,12 @@ def explain(
     if sent is not None and (made_with := _made_with(sent)) is not None:
         print_message(say("sent_by", made_with=made_with))
     _print_rows(rows, values)
+
+
+async def _note(database: Database, trace: Trace, because: str, by: str | None) -> None:
+    """Note that somebody sees a citizen's data."""
+    told = {"target": trace.request.id, "commune": trace.request.commune}
+    await noting(database, "request.reveal", by, because=because.strip(), **told).note()
 
 
 def _sent(trace: Trace) -> Attempt | None:

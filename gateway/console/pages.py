@@ -22,6 +22,7 @@ _POLICY: Final = (
 #: Files that the browser may keep: they change with the program alone.
 FILES: Final[Mapping[str, str]] = {
     "style.css": "text/css",
+    "icon.svg": "image/svg+xml",
     "htmx.min.js": "text/javascript",
     "htmx.LICENSE.txt": "text/plain",
 }
@@ -39,6 +40,7 @@ def _environment() -> Environment:
     made.filters.update(
         day=words.day,
         moment=words.day_and_time,
+        second=words.to_the_second,
         lasting=words.lasting,
         sentence=lambda text: text[:1].upper() + text[1:],
         hours=words.hours,

@@ -123,6 +123,11 @@ def hours(span: timedelta) -> str:
     return f"{whole} h {minutes:02}"
 
 
+def to_the_second(moment: datetime | None) -> str:
+    """Write a moment to the second."""
+    return "" if moment is None else moment.astimezone(PARIS).strftime("%d/%m/%Y à %H:%M:%S")
+
+
 def lasting(span: timedelta | float | None) -> str:
     """Write how long something lasts, roughly. None: not known."""
     if span is None:

@@ -45,6 +45,7 @@ portals:
       inscription-scolaire: {{commune: fields.commune_raw}}
 """
 
+_CONSOLE = "console: {{}}\n"
 #: An account that always exists at the simulated GLC, and sorts before all others.
 CANARY = "00000000000000000000000000c0ffee"
 
@@ -204,10 +205,12 @@ def write_secrets(folder: Path, names: Iterable[str] = SECRETS) -> dict[str, str
     return made
 
 
-def write_configuration(folder: Path, addresses: Addresses, *, shared: bool = False) -> Path:
+def write_configuration(
+    folder: Path, addresses: Addresses, *, shared: bool = False, console: bool = False
+) -> Path:
     """Write `gateway.yaml` and the two communes' files. Return their folder.
 
-    `shared`: Villeurbanne has Bron's form too, and a key of its own.
+    `shared`: Villeurbanne has Bron's form too, and a key of its own. `console`: there is one.
     """
     config = folder / "config"
     (config / "communes").mkdir(parents=True)
@@ -227,8 +230,9 @@ def write_configuration(folder: Path, addresses: Addresses, *, shared: bool = Fa
         "gru_key": "ticketing-token",
     }
     routes = _VILLEURBANNE_ROUTES + (_SHARED if shared else "")
+    settings = _GATEWAY + (GLC if addresses.glc else "") + (_CONSOLE if console else "")
     for name, text, own in (
-        ("gateway.yaml", _GATEWAY + (GLC if addresses.glc else ""), {}),
+        ("gateway.yaml", settings, {}),
         ("communes/69029-bron.yaml", COMMUNE + OPEN311 + _BRON_ROUTES, bron),
         (
             "communes/69266-villeurbanne.yaml",

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import gateway.demo.outages  # noqa: F401  (its scenarios)
+from gateway.core.console import ConsoleRole
 from gateway.core.errors import NotFound
 from gateway.demo import (  # noqa: F401 - register their scenarios
     availability,
@@ -17,23 +19,34 @@ from gateway.demo import (  # noqa: F401 - register their scenarios
     missed,
 )
 from gateway.demo.scenarios import SCENARIOS
-from gateway.demo.stage import Stage, open_stage
+from gateway.demo.stage import BRON, Stage, open_stage
 from gateway.demo.story import Story
 from gateway.demo.texts import say
+from gateway.flow.console import accounts
+from gateway.store.console import PersonalAct
+from gateway.store.engine import Database
+from gateway.store.recording import RecordingStore
 
 
 async def run_demo(
-    name: str, *, seed: int, port: int, once: bool, story: Story, size: int | None = None
+    name: str,
+    *,
+    seed: int,
+    port: int,
+    once: bool,
+    story: Story,
+    size: int | None = None,
+    console: bool = False,
 ) -> dict[str, Any]:
     """Run a scenario, and return its summary. Unless `once`, stay up until Ctrl-C. `ok`: all
-    requests came back.
+    requests came back. `console`: the daemon has one, and accounts are made for it.
 
     Raises NotFound for an unknown scenario, GatewayError when the stage cannot start.
     """
     chosen = SCENARIOS.get(name)
     if chosen is None:
         raise NotFound(say("no_scenario", name=name, known=tuple(SCENARIOS)))
-    async with open_stage(seed, port, size, apart=chosen.apart) as stage:
+    async with open_stage(seed, port, size, apart=chosen.apart, console=console) as stage:
         story.title(say("playing", name=chosen.name, text=chosen.text))
         summary = await chosen.play(stage, story)
         if "ok" not in summary:  # such a scenario does not judge itself
@@ -45,9 +58,29 @@ async def run_demo(
         _print_summary(story, summary)
         if not once and not stage.stop.is_set():
             _invite(story, stage)
+            if console:
+                await _open_accounts(story, stage)
             await stage.stop.wait()
             story.title(say("stopping"))
     return summary
+
+
+async def _open_accounts(story: Story, stage: Stage) -> None:
+    """Make an account of an operator and one of Bron's agent, and tell their links."""
+    now = datetime.now(UTC)
+    database = Database(stage.catalogue.settings.database.get_secret_value())
+    try:
+        story.title(say("console_links"))
+        for name, role, communes in (
+            ("exploitation", ConsoleRole.OPERATOR, ()),
+            ("agent-de-bron", ConsoleRole.AGENT, (BRON,)),
+        ):
+            act = PersonalAct("console.user_added", "demo", "cli", "", told={"account": name})
+            store = RecordingStore(database, act, lambda: now)
+            _, link = await accounts.add_user(store, name, role, communes, now)
+            story.plain(f"  {name:>14}  {stage.url}/console/ouverture?lien={link}")
+    finally:
+        database.close()
 
 
 def _print_summary(story: Story, summary: dict[str, Any]) -> None:

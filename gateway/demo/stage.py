@@ -214,12 +214,12 @@ def webhook(url: str, insee: str, gru: str) -> str:
 
 @asynccontextmanager
 async def open_stage(
-    seed: int, port: int, size: int | None = None, *, apart: bool = False
+    seed: int, port: int, size: int | None = None, *, apart: bool = False, console: bool = False
 ) -> AsyncIterator[Stage]:
     """Start everything in a temporary folder, which is removed at the end.
 
     `port` is the daemon's, 0 for any free one. `apart`: the daemon is a separate process, and the
-    two communes share a form. Raises GatewayError.
+    two communes share a form. `console`: it has one. Raises GatewayError.
     """
     mappings = shipped_mappings()
     async with AsyncExitStack() as stack:
@@ -239,7 +239,7 @@ async def open_stage(
         addresses = Addresses(
             portal_at.url, bron_at.url, villeurbanne_at.url, port or free_port(), glc_at.url
         )
-        config = write_configuration(folder, addresses, shared=apart)
+        config = write_configuration(folder, addresses, shared=apart, console=console)
         points = (p for p in entry_points(group=GROUP) if p.name in ADAPTERS)
         catalogue = build(read_bundle(config, mappings), environ={}, adapters=installed(points))
         import_workflows(catalogue, portal)

@@ -81,6 +81,8 @@ say = Messages(*(Text(word, en, "", fr, "") for word, en, fr in (
     ("measured", "Measured:", "Mesuré :"),
     ("stays_up", "Everything stays up until Ctrl-C.", "Tout reste en marche jusqu'à Ctrl-C."),
     ("try_it", "Try, in another terminal:", "À essayer, dans un autre terminal :"),
+    ("console_links", "The console: each link opens an account, once.",
+     "La console : chaque lien ouvre un compte, une fois."),
     ("stopping", "Stopping.", "Arrêt."),
     ("interrupted", "interrupted", "interrompu"),
     # --- the pass --------------------------------------------------------------------------

@@ -6,8 +6,11 @@ from __future__ import annotations
 import pytest
 
 from gateway.core.console import ConsoleRole
+from gateway.flow.console import accounts
+from gateway.store.console import PersonalAct
+from gateway.store.recording import RecordingStore
 from tests.console.browser import ServedTown, assert_accessible, tab_to
-from tests.console.town import BRON, VILLEURBANNE
+from tests.console.town import BRON, VILLEURBANNE, ConsoleTown
 
 pytestmark = pytest.mark.slow
 
@@ -22,6 +25,29 @@ def test_sign_in(served: ServedTown) -> None:
         page.keyboard.press("Enter")
         page.wait_for_selector("[role=alert]")
         assert_accessible(page, "connexion-refusee")
+
+
+def test_choosing_a_password(served: ServedTown) -> None:
+    _, link = served.run(add_user(served.town))
+    with served.page(None) as page:
+        page.goto(f"/console/ouverture?lien={link}")
+        for field in ("mot_de_passe", "encore"):
+            tab_to(page, field)
+            page.keyboard.type("mot de passe d'amelie")
+        page.keyboard.press("Enter")
+        page.wait_for_selector("[role=alert]")
+        assert_accessible(page, "mot-de-passe-refuse")
+        for field in ("mot_de_passe", "encore"):
+            page.fill(f"#{field}", "quatre chevaux agrafent")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/console")
+
+
+async def add_user(town: ConsoleTown) -> tuple[object, str]:
+    now = town.gw.clock[0]
+    act = PersonalAct("console.user_added", "essai", "cli", "")
+    store = RecordingStore(town.gw.database, act, lambda: now)
+    return await accounts.add_user(store, "amelie", ConsoleRole.OPERATOR, [], now)
 
 
 @pytest.mark.parametrize("role", [ConsoleRole.OPERATOR, ConsoleRole.AGENT])

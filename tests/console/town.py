@@ -23,6 +23,7 @@ from gateway.store.outbox import backlog
 from gateway.store.tables import DELIVERY
 from gateway.store.trail import TrailEntry
 from tests.web.harness import ENVIRON, Gateway, bundle, gateway, requests_path, small
+from tests.web.openid_provider import SECRET
 
 BRON, VILLEURBANNE = "69029", "69266"
 ORIGIN = "https://passerelle.exemple.invalid"
@@ -123,7 +124,7 @@ async def console_town(
     environ = ENVIRON | {
         "CONSOLE_OPERATOR": TOKENS["operator"],
         "CONSOLE_BRON": TOKENS["bron"],
-        "CONSOLE_SECRET": "secret-du-fournisseur",
+        "CONSOLE_SECRET": SECRET,
     }
     files = console_bundle(folder, public_url, more)
     async with gateway(folder, template, files=files, environ=environ) as gw:

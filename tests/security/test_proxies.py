@@ -38,6 +38,7 @@ QUERY = "a=%7e&b=+%2B&c=%C3%A9&d=1;2&e=&&orig=x&signature=A%2Fb%3D"
 OPEN = (
     *("/gru/v1/communes/69029/grus/main/events", "/pivot/v1/notifications", "/glc/events"),
     *("/lien", "/lien/69029", "/lien/69029/logo.svg", "/linking/v1/backchannel-logout"),
+    *("/console", "/api/v1/today"),
 )
 HIDDEN = ("/linking/v1/communes/69029/links/Identite-De-Quelqu_un",)
 
@@ -238,6 +239,7 @@ async def test_what_passes_and_what_does_not(proxy: Proxy) -> None:
     proxy.behind.calls.clear()
     for shut in (
         *("/ops/live", "/ops/metrics", "/ops", "/", "/portal", "/portal/v1/../../ops/live"),
+        "/consolex",
         *("/lienx", "/linking", "/glc/eventsx", "/glc/events/x", "/pivot/v2/x", "/contract/v1/x"),
     ):
         assert _status(await proxy.get(shut)) in (400, 404)

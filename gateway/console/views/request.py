@@ -11,7 +11,7 @@ from gateway.console.acting import ACTS
 from gateway.console.sight import Sight
 from gateway.console.sight_requests import ActOnRequest, RequestOrigins, acts_on, origins
 from gateway.console.views.view import View
-from gateway.console.words import ACTIONS, EVENTS, KINDS, ORIGINS, OUTCOMES, STATES, WHO
+from gateway.console.words import ACTIONS, EVENTS, KINDS, ORIGINS, OUTCOMES, STATES, STATUSES, WHO
 from gateway.core import reasons
 from gateway.core.delivery import NEEDS_A_PERSON
 from gateway.store.outbox.rows import Delivery
@@ -105,15 +105,18 @@ async def load_request(sight: Sight, query: Mapping[str, str]) -> RequestPage:
 def _event(one: EventSummary) -> TimeLine:
     what = EVENTS.get(one.kind, str(one.kind))
     origin = ORIGINS.get(one.origin, str(one.origin))
-    detail = f"état {one.status}" if one.status else ""
+    detail = STATUSES.get(one.status or "", one.status or "")
     return TimeLine(one.received_at, "event", f"{what}, {origin}", detail)
 
 
 def _deliveries(trace: Trace) -> Iterator[TimeLine]:
     for one in trace.deliveries:
         kind = KINDS[one.kind.value]
-        yield TimeLine(one.created_at, "delivery", f"{kind} : à faire", f"{one.id}, {one.lane}")
-        for attempt in trace.attempts.get(one.id, ()):
+        tried = trace.attempts.get(one.id, ())
+        # A replay begins a new clock: it was owed before.
+        owed = min([one.created_at, *(attempt.started_at for attempt in tried)])
+        yield TimeLine(owed, "delivery", f"{kind} : à faire", f"{one.id}, {one.lane}")
+        for attempt in tried:
             yield _attempt(one, attempt)
         if one.settled_at is not None:
             what = f"{kind} : {STATES[one.state.value]}"
@@ -125,8 +128,10 @@ def _attempt(delivery: Delivery, one: Attempt) -> TimeLine:
     outcome = OUTCOMES.get(one.outcome, one.outcome)
     what = f"{KINDS[delivery.kind.value]} : essai {one.n} ({action}), {outcome}"
     why = reasons.of(one.reason).said.what("fr") if one.reason else ""
+    # The adapter's own words are not French where they only repeat the reason.
+    told = "" if one.detail == reasons.of(one.reason).en else one.detail
     made = f"fait avec {one.mapping}" if one.mapping else ""
-    detail = " ; ".join(part for part in (why, one.detail, f"{one.ms} ms", made) if part)
+    detail = " ; ".join(part for part in (why, told, f"{one.ms} ms", made) if part)
     failed = one.state not in ("done", "waiting") or bool(one.reason)
     return TimeLine(one.started_at, "attempt", what, detail, failed)
 
