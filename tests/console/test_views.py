@@ -20,7 +20,10 @@ async def read(town: ConsoleTown, path: str, who: str = "operator") -> Any:
 
 async def test_today_begins_with_what_needs_a_person(town: ConsoleTown) -> None:
     found = await read(town, "/today")
-    assert [(one["count"], one["communes"]) for one in found["todo"]] == [
+    incidents = [one["what"].startswith("Incident") for one in found["todo"]]
+    assert incidents == sorted(incidents, reverse=True)  # they come first
+    waits = [one for one in found["todo"] if not one["what"].startswith("Incident")]
+    assert [(one["count"], one["communes"]) for one in waits] == [
         (2, ["Bron", "Villeurbanne"]),
         (2, ["Bron", "Villeurbanne"]),
     ]
