@@ -19,7 +19,7 @@ import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -67,18 +67,13 @@ class NotOpened(GatewayError):
     """A sealed value does not open at this place. Its content is not shown."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """The place of a sealed value. `request` is empty where there is none."""
 
     table: str
     column: str
     row: str
     request: str
-
-    @property
-    def associated(self) -> bytes:
-        return _joined("value", self.table, self.column, self.row, self.request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +124,9 @@ def _master(line: str) -> MasterKey:
     return master_of(secret)
 
 
-def wrap(master: MasterKey, key_id: str, key: bytes, nonce: bytes) -> bytes:
-    """Wrap the key of this id."""
-    return nonce + AESGCM(master.secret).encrypt(nonce, key, _joined("key", key_id))
+def wrap(master: AESGCM, key_id: str, key: bytes, nonce: bytes) -> bytes:
+    """Wrap the key of this id by a master key."""
+    return nonce + master.encrypt(nonce, key, _joined("key", key_id))
 
 
 def unwrap(master: MasterKey, key_id: str, wrapped: bytes) -> bytes:
@@ -142,8 +137,9 @@ def unwrap(master: MasterKey, key_id: str, wrapped: bytes) -> bytes:
 def seal(key_id: str, key: AESGCM, place: Place, text: str, nonce: bytes) -> str:
     """Seal a text for one place."""
     data = text.encode("utf-8", "surrogatepass")
-    sealed = nonce + key.encrypt(nonce, data, place.associated)
-    return MARK + base64.b64encode(_VERSION + bytes.fromhex(key_id) + sealed).decode()
+    sealed = key.encrypt(nonce, data, _joined("value", *place))
+    whole = _VERSION + bytes.fromhex(key_id) + nonce + sealed
+    return MARK + binascii.b2a_base64(whole, newline=False).decode("ascii")
 
 
 def is_sealed(text: str) -> bool:
@@ -170,7 +166,7 @@ def unseal(key: AESGCM, place: Place, text: str) -> str:
         data = binascii.a2b_base64(text[len(MARK) :], strict_mode=True)
     except ValueError:
         raise NotOpened(say("not_opened", place=where)) from None
-    found = _opened(key, data[_HEAD - NONCE :], place.associated, where)
+    found = _opened(key, data[_HEAD - NONCE :], _joined("value", *place), where)
     return found.decode("utf-8", "surrogatepass")
 
 
@@ -184,9 +180,16 @@ def unseal_piece(key: AESGCM, n: int, size: int, data: bytes) -> bytes:
     return _opened(key, n.to_bytes(NONCE) + data, _joined("file", str(size)), "blob.data")
 
 
-def keyed_hash(key: bytes, purpose: str, *parts: str) -> str:
+def hasher(key: bytes) -> hmac.HMAC:
+    """Return what `keyed_hash` takes: made once, since OpenSSL looks up its parts each time."""
+    return hmac.new(key, digestmod="sha256")
+
+
+def keyed_hash(key: hmac.HMAC, purpose: str, *parts: str) -> str:
     """Return a hash that says nothing to who does not have the key."""
-    return hmac.digest(key, _joined(purpose, *parts), "sha256").hex()
+    made = key.copy()
+    made.update(_joined(purpose, *parts))
+    return made.hexdigest()
 
 
 class SealedContent(Content):
@@ -229,8 +232,11 @@ def _opened(key: AESGCM, data: bytes, associated: bytes, where: str) -> bytes:
 
 def _joined(*parts: str) -> bytes:
     """Join parts so that no others give the same bytes."""
-    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
-    return b"".join(len(one).to_bytes(4) + one for one in encoded)
+    joined: list[bytes] = []
+    for part in parts:
+        encoded = part.encode("utf-8", "surrogatepass")
+        joined += (len(encoded).to_bytes(4), encoded)
+    return b"".join(joined)
 
 
 __all__ = [
@@ -244,6 +250,7 @@ __all__ = [
     "Place",
     "RemoteMaster",
     "SealedContent",
+    "hasher",
     "is_sealed",
     "key_id_of",
     "keyed_hash",

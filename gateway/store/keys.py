@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from gateway.core.errors import Unavailable
-from gateway.store.dialect import add_all, among, is_postgresql
+from gateway.store.dialect import among, is_postgresql
 from gateway.store.driver_errors import errors_named
 from gateway.store.opening import open_database_engine
 from gateway.store.texts import say
@@ -47,6 +47,11 @@ TABLE: Final = Table(
     Column("wrapped", LargeBinary, nullable=False),
 )
 _OF_REQUESTS: Final = ~TABLE.c.id.startswith(PERIOD)
+_ADD: Final = {
+    name: f"INSERT INTO {TABLE.name} (id, master, wrapped) VALUES ({marks})"  # noqa: S608 - ours
+    " ON CONFLICT DO NOTHING"
+    for name, marks in (("sqlite", "?, ?, ?"), ("postgresql", "%s, %s, %s"))
+}
 #: The PostgreSQL advisory lock of the table's making ("TDG" and a two).
 _LOCK: Final = 0x54444702
 #: Else ANALYZE keeps some keys among PostgreSQL's statistics, where no destruction finds them.
@@ -149,7 +154,8 @@ class DatabaseKeys:
             if not there:
                 _make(connection)
             _require(connection, period)
-            add_all(connection, TABLE, [one._asdict() for one in keys])
+            # As the driver takes them: through SQLAlchemy each key takes twice the time.
+            connection.exec_driver_sql(_ADD[connection.dialect.name], list(map(tuple, keys)))
 
     def destroy(self, ids: Sequence[str]) -> None:
         if not ids or not self.exists:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass
+from hmac import HMAC
 from threading import Lock
 from typing import Final
 
@@ -16,14 +17,18 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from gateway.core import sealing
 from gateway.core.errors import Unavailable
 from gateway.core.messages import Message
-from gateway.core.sealing import KEY, NONCE, MasterKey, NotOpened, Place
+from gateway.core.sealing import ID, KEY, NONCE, MasterKey, NotOpened, Place
 from gateway.store.keys import KeyStore, WrappedKey
 from gateway.store.texts import say
 
 #: The key of keyed hashes lies among the others.
 HASHES: Final = "hashes"
-#: Keys made at once, of which one commit makes all durable; and keys kept open in memory.
+#: Keys made at once at first, of which one commit makes all durable. When few are left more are
+#: made, beside the transactions that need them.
 SPARE: Final = 64
+_FEW: Final = 32
+_MORE: Final = 256
+#: Keys kept open in memory.
 _OPEN: Final = 4096
 #: Seconds after which all of these are read anew: another process may have destroyed some.
 KEPT_OPEN: Final = 300.0
@@ -52,11 +57,13 @@ class Sealer:
         self.missing: Message | None = None
         self._lock = Lock()
         self._spare: list[tuple[str, AESGCM]] = []
-        self._open: OrderedDict[str, AESGCM] = OrderedDict()
+        self._maker: ThreadPoolExecutor | None = None
+        self._making = False
+        self._open: dict[str, AESGCM] = {}
         self._open_until = 0.0
         #: Counts the destructions of keys here.
         self._destructions = 0
-        self._hashes: bytes | None = None
+        self._hashes: HMAC | None = None
 
     def new_key(self) -> str:
         """Return the id of a new key, which is durable. Raises Unavailable."""
@@ -65,6 +72,10 @@ class Sealer:
                 self._spare = self._made(SPARE)
             key_id, key = self._spare.pop()
             self._remember(key_id, key)
+            if len(self._spare) == _FEW and not self._making:
+                self._making = True
+                self._maker = self._maker or ThreadPoolExecutor(1, "sealing-keys")
+                self._maker.submit(self._make_spare)
         return key_id
 
     def return_key(self, key_id: str) -> None:
@@ -90,10 +101,10 @@ class Sealer:
 
     def seal(self, key_id: str, place: Place, text: str) -> str:
         """Seal a text with a key. Raises Unavailable, also when the key is destroyed."""
-        key = self._opened([key_id]).get(key_id)
+        key = self._key(key_id)
         if key is None:
             raise Unavailable(say("key_destroyed"))
-        return sealing.seal(key_id, key, place, text, secrets.token_bytes(NONCE))
+        return sealing.seal(key_id, key, place, text, os.urandom(NONCE))
 
     def unseal(self, place: Place, text: str) -> str | None:
         """Return what is sealed; None when its key is destroyed. A text of before the sealing is
@@ -101,7 +112,7 @@ class Sealer:
         if not sealing.is_sealed(text):
             return text
         key_id = sealing.key_id_of(text)
-        key = self._opened([key_id]).get(key_id)
+        key = self._key(key_id)
         return None if key is None else sealing.unseal(key, place, text)
 
     def destroy(self, key_ids: Sequence[str]) -> None:
@@ -116,24 +127,26 @@ class Sealer:
         """Return a keyed hash, the same for ever. The first one makes its key. Raises
         Unavailable."""
         if self._hashes is None:
-            self._hashes = self._hash_key(make=True)
-        return sealing.keyed_hash(self._hashes or b"", purpose, *parts)
+            self._hashes = sealing.hasher(self._hash_key(make=True) or b"")
+        return sealing.keyed_hash(self._hashes, purpose, *parts)
 
     def identity(self) -> str | None:
         """Name the keys as a whole; None where they are not. Nothing is written. Raises
         Unavailable."""
         key = self._hash_key(make=False)
-        return None if key is None else sealing.keyed_hash(key, "identity")
+        return None if key is None else sealing.keyed_hash(sealing.hasher(key), "identity")
 
     def rewrap(self, after: str, limit: int) -> Rewrapped | None:
         """Wrap the next keys of other master keys, in the order of their ids, by the first one;
         None: there are no more. Raises Unavailable."""
         first = self._first()
+        wrapping = AESGCM(first.secret)
         old = self.keys.not_under(first.id, after, limit)
         pairs = []
         for one in old:
             with suppress(NotOpened):
-                pairs.append((one, self._wrapped(first, one.id, self._unwrapped(one))))
+                key = self._unwrapped(one)
+                pairs.append((one, WrappedKey(one.id, first.id, _wrap(wrapping, one.id, key))))
         if not old:
             return None
         self.keys.rewrap([one for one, _ in pairs], [one for _, one in pairs], first.period)
@@ -158,7 +171,16 @@ class Sealer:
         }
 
     def close(self) -> None:
+        if self._maker is not None:
+            self._maker.shutdown()
         self.keys.close()
+
+    def _key(self, key_id: str) -> AESGCM | None:
+        if time.monotonic() < self._open_until:
+            known = self._open.get(key_id)
+            if known is not None:
+                return known
+        return self._opened([key_id]).get(key_id)
 
     def _opened(self, key_ids: Iterable[str], *, damaged: bool = False) -> dict[str, AESGCM]:
         """Return those of these keys that are here. `damaged`: one that does not open is left out,
@@ -190,13 +212,28 @@ class Sealer:
     def _remember(self, key_id: str, key: AESGCM) -> None:
         self._open[key_id] = key
         if len(self._open) > _OPEN:
-            self._open.popitem(last=False)
+            del self._open[next(iter(self._open))]
 
     def _made(self, count: int) -> list[tuple[str, AESGCM]]:
+        """Make keys. Their ids begin with the time, so that they lie side by side in the index."""
         first = self._first()
-        made = [(secrets.token_hex(sealing.ID), secrets.token_bytes(KEY)) for _ in range(count)]
-        self.keys.add([self._wrapped(first, key_id, key) for key_id, key in made], first.period)
+        wrapping, now = AESGCM(first.secret), time.time_ns() // 1_000_000
+        made = []
+        for _ in range(count):
+            made.append((f"{now:012x}{os.urandom(ID - 6).hex()}", os.urandom(KEY)))
+        wrapped = [WrappedKey(one, first.id, _wrap(wrapping, one, key)) for one, key in made]
+        self.keys.add(wrapped, first.period)
         return [(key_id, AESGCM(key)) for key_id, key in made]
+
+    def _make_spare(self) -> None:
+        made: list[tuple[str, AESGCM]] = []
+        try:
+            with suppress(Unavailable):  # who needs one and has none left is told
+                made = self._made(_MORE)
+        finally:
+            with self._lock:
+                self._making = False
+                self._spare[:0] = made
 
     def _hash_key(self, *, make: bool) -> bytes | None:
         with self._lock:
@@ -204,14 +241,10 @@ class Sealer:
             if not found and make:
                 # Another process may make it, too: one of them is stored.
                 first = self._first()
-                one = self._wrapped(first, HASHES, secrets.token_bytes(KEY))
-                self.keys.add([one], first.period)
+                wrapped = _wrap(AESGCM(first.secret), HASHES, os.urandom(KEY))
+                self.keys.add([WrappedKey(HASHES, first.id, wrapped)], first.period)
                 found = self.keys.read([HASHES])
         return self._unwrapped(found[0]) if found else None
-
-    def _wrapped(self, master: MasterKey, key_id: str, key: bytes) -> WrappedKey:
-        nonce = secrets.token_bytes(NONCE)
-        return WrappedKey(key_id, master.id, sealing.wrap(master, key_id, key, nonce))
 
     def _unwrapped(self, one: WrappedKey) -> bytes:
         master = next((known for known in self.masters if known.id == one.master), None)
@@ -224,3 +257,7 @@ class Sealer:
         if self.missing is not None or not self.masters:
             raise Unavailable(self.missing or say("no_master"))
         return self.masters[0]
+
+
+def _wrap(master: AESGCM, key_id: str, key: bytes) -> bytes:
+    return sealing.wrap(master, key_id, key, os.urandom(NONCE))

@@ -7,6 +7,7 @@ import itertools
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -340,6 +341,44 @@ async def test_repeated_pushes_use_up_no_keys(store: Database) -> None:
     for _ in range(SPARE + 2):
         await accept(store, ref="7")
     assert len(keys.rows) <= SPARE + 1
+
+
+def test_keys_are_made_ahead_durable_and_none_is_given_twice(tmp_path: Path) -> None:
+    sealer = in_file(tmp_path)
+    reader = in_file(tmp_path)
+
+    def take(_: int) -> list[str]:
+        found = [sealer.new_key() for _ in range(150)]
+        assert len(reader.keys.read(found)) == len(found), "each is on disk when it is given"
+        return found
+
+    with ThreadPoolExecutor(4) as threads:
+        given = [one for many in threads.map(take, range(4)) for one in many]
+    assert len(set(given)) == len(given)
+    sealer.close()
+    reader.close()
+
+
+def test_a_store_of_keys_that_fails_for_a_while_is_told_once_none_is_left() -> None:
+    class Failing(MemoryKeys):
+        failing = False
+
+        def add(self, keys: Sequence[WrappedKey], period: str = "") -> None:
+            if self.failing:
+                raise Unavailable("full")
+            super().add(keys, period)
+
+    keys = Failing()
+    sealer = Sealer(keys, [master()])
+    sealer.new_key()
+    keys.failing = True
+    for _ in range(SPARE - 1):
+        sealer.new_key()
+    with pytest.raises(Unavailable):
+        sealer.new_key()
+    keys.failing = False
+    assert sealer.new_key()
+    sealer.close()
 
 
 async def test_master_keys_rotate_while_requests_come_and_stop_anywhere(
