@@ -11,6 +11,7 @@ from gateway.contracts.report import french, month_name, render_page
 from gateway.contracts.spreadsheet import BEGIN, sheet_row
 from gateway.core.availability import Availability, MinuteVerdict
 from gateway.core.incident import IncidentRules
+from gateway.core.lane_name import portal_of
 from gateway.flow.availability import JudgedIncident, MonthFigures, ScopeMonth
 from gateway.flow.incident_texts import parties, symptoms
 
@@ -151,7 +152,7 @@ def _incident_json(one: JudgedIncident, rules: IncidentRules, now: datetime) -> 
 def _row(one: ScopeMonth, names: Mapping[str, str]) -> _Row:
     minutes = one.minutes
     return _Row(
-        name=names.get(one.scope.commune, "") if one.scope.commune else one.scope.service,
+        name=names.get(one.scope.commune, "") if one.scope.commune else _service(one.scope.service),
         code=one.scope.commune,
         minutes=minutes,
         share=_percent(minutes.share),
@@ -161,6 +162,11 @@ def _row(one: ScopeMonth, names: Mapping[str, str]) -> _Row:
         solved=f"{one.solved} sur {one.judged}" if one.judged else "aucun",
         solved_kept=one.solved_kept,
     )
+
+
+def _service(service: str) -> str:
+    portal = portal_of(service)
+    return "comptes GrandLyon Connect" if portal is None else f"portail {portal}"
 
 
 def _incident_row(one: JudgedIncident, names: Mapping[str, str]) -> _IncidentRow:

@@ -60,18 +60,29 @@ class AvailabilityWatch:
                 return
         evidence = await self.watch.evidence()
         seen = self.watch.symptoms(evidence)
-        canaries = await self._send_canaries()
-        verdicts = judge(engine.catalogue, seen, evidence.health.lanes, canaries)
+        canaries = await self._send_canaries(minute)
+        leaves = engine.far_ends.departures.is_closed
+        verdicts = {
+            scope: verdict
+            for scope, verdict in judge(
+                engine.catalogue, seen, evidence.health.lanes, canaries
+            ).items()
+            if not (scope.commune and leaves(scope.commune))
+        }
         await engine.store.write(availability.record, minute, verdicts)
         for scope, verdict in verdicts.items():
             if verdict is not MinuteVerdict.UP and not scope.commune:
                 log.warning("availability.down", service=scope.service, whose=verdict.value)
 
-    async def _send_canaries(self) -> dict[str, CanaryRun]:
-        """Send the synthetic requests, all at once. Return how far each came, by portal."""
+    async def _send_canaries(self, minute: int) -> dict[str, CanaryRun]:
+        """Send the synthetic requests, all at once, but to portals that are up in this minute.
+        Return how far each came, by portal."""
         if self.canaries is None:
             return {}
-        names = [*self.watch.engine.catalogue.portals]
+        store, names = self.watch.engine.store, []
+        for portal in self.watch.engine.catalogue.portals.values():
+            if not await store.read(availability.served, minute, frozenset({portal.far_end})):
+                names.append(portal.name)
         runs = await asyncio.gather(*(self.canaries.run(name) for name in names))
         return {name: run for name, run in zip(names, runs, strict=True) if run is not None}
 

@@ -119,7 +119,8 @@ def cancel(
     connection.execute(update(ANNOUNCEMENT).where(ANNOUNCEMENT.c.id == one.id).values(**values))
     notes = incident_notices.of_incident(connection, one.id)
     # A note that was tried may have come, whatever became of our knowledge of it.
-    may_know = {note.audience for note in notes if note.attempts}
+    never_left = (*incident_notices.NOBODY, incident_notices.QUIET)
+    may_know = {n.audience for n in notes if n.attempts and n.failure not in never_left}
     may_know |= {commune.commune for commune in one.communes if commune.read_at}
     for note in notes:
         if note.state == incident_notices.WAITING:

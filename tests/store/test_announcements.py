@@ -90,6 +90,14 @@ async def test_who_may_have_been_told_is_told_of_the_end(store: Database) -> Non
         await store.write(announcements.cancel, "ANN-1", "", "Ana Fictive", now=NOW)
 
 
+async def test_who_had_nobody_to_be_told_is_told_of_no_end(store: Database) -> None:
+    await store.write(announcements.make, planned(), [BRON])
+    (claimed,) = await store.write(incident_notices.claim, NOW, 10)
+    await store.write(incident_notices.failed, claimed, "no_contact", NOW + HOUR)
+    await store.write(announcements.cancel, "ANN-1", "reportée", "Ana Fictive", now=NOW)
+    assert await store.write(incident_notices.claim, NOW + DAY, 10) == []
+
+
 async def test_what_is_over_is_not_cancelled_and_what_runs_ends_early(store: Database) -> None:
     await store.write(announcements.make, planned(), [BRON])
     one = await store.read(announcements.get, "ANN-1")
