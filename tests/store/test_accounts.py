@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, insert, select, text, update
@@ -23,6 +24,7 @@ from gateway.store import (
     condemned,
     erasure_marks,
     erasures,
+    installation,
     person,
     scrub,
     untold,
@@ -89,6 +91,19 @@ async def test_accounts_are_in_no_column_and_known_all_the_same(store: Database)
     assert "sealed_account" not in held.request
     named = await store.read(lambda c: [one.account for one in erasure_marks.held_requests(c)])
     assert sorted(filter(None, named)) == sorted([ZOE, ZOE, LEO])
+
+
+async def test_one_damaged_value_keeps_no_person_from_being_known(store: Database) -> None:
+    first = await takes(store, ZOE, "1")
+    await takes(store, ZOE, "2")
+    await takes(store, LEO, "3")
+    await store.write(lambda c: installation.note_hashed(c))
+    mine = update(REQUEST).where(REQUEST.c.id == first)
+    for text_of in ("\x01AAAA", None):  # altered, and then gone with its content
+        altered = mine.values(sealed_account=text_of)
+        await store.write(partial(Connection.execute, statement=altered))
+        assert set(await store.read(accounts.known)) == {ZOE, LEO}
+        assert await store.read(accounts.of_requests, [first]) == {}, "a hash names nobody"
 
 
 async def test_a_suspect_is_confirmed_erased_and_gone_from_a_copy(store: Database) -> None:
