@@ -152,3 +152,17 @@ async def test_cases_are_played_with_a_key_that_stands_for_the_commune_s() -> No
     bundle[file] = bundle[file].replace("client_auth: client_secret_post", "audience: x")
     report = await run(bundle, commune="69029", weak=False)
     assert report.failures() == []
+
+
+@pytest.mark.parametrize("name", packs.NAMES)
+def test_the_page_of_all_packs_says_which_ran_for_real(name: str) -> None:
+    told = yaml.safe_load(packs.text(name, "quality.yaml"))
+    page = (packs.PACKS / "README.md").read_text("utf-8")
+    (row,) = (line for line in page.splitlines() if line.startswith(f"| [`{name}`]("))
+    words = [*told["rows"].values()]
+    known = [words.count(word) for word in ("seen", "documented", "exempt")]
+    real = "vrai serveur, le" if told["tried"] == "server" else "non : d'après la documentation"
+    assert f"| {told['product']} {told['versions']} |" in row
+    assert real in row
+    assert str(told.get("date", "")) in row
+    assert row.endswith("| " + " | ".join(map(str, (*known, len(words) - sum(known)))) + " |")
