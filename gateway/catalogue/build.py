@@ -41,6 +41,7 @@ from gateway.catalogue.settings import (
 )
 from gateway.catalogue.texts import say
 from gateway.catalogue.ticketing import with_ticketing
+from gateway.catalogue.traces import read_traces
 from gateway.catalogue.yaml_reader import LocatedData, load_yaml
 from gateway.core.errors import ConfigurationFault, Fault
 from gateway.core.retention import DEFAULT_RETENTION, trail_delay
@@ -222,15 +223,14 @@ class _Builder:
             port=entry.listen.port,
             public_url=entry.public_url,
             ops=read_ops(entry.ops, (entry.listen.host, entry.listen.port), located, self.faults),
+            traces=read_traces(entry.traces, located, self.networks) if entry.traces else None,
             limits=entry.limits.limits(),
             retry=entry.retry.over(RetryPolicy()),
             shutdown_grace=entry.shutdown_grace,
             certificate_warning=entry.certificate_warning,
             log_format=entry.log.format,
             log_level=entry.log.level,
-            glc=None
-            if entry.glc is None
-            else read_glc(entry.glc, located, self.networks, self.warnings),
+            glc=read_glc(entry.glc, located, self.networks, self.warnings) if entry.glc else None,
             mail=None
             if entry.mail is None
             else read_mail(entry.mail, located, self.networks, self.warnings),

@@ -153,6 +153,20 @@ class OpsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceSettings:
+    """The collector of spans. `share` of the requests are traced; `pass_on` names the kinds of far
+    ends that are told."""
+
+    endpoint: str
+    headers: Mapping[str, SecretStr]
+    share: float
+    service: str
+    pass_on: frozenset[str]
+    timeout: float
+    network: Network
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """The daemon's own settings. `database` is an SQLAlchemy address; times are seconds. `glc`
     None: deleted accounts are not followed. `erasure_key` None: it is in the data directory."""
@@ -190,6 +204,8 @@ class Settings:
     console: ConsoleSettings | None = None
     telling: Telling = field(default_factory=Telling)
     ops: OpsSettings = field(default_factory=OpsSettings)
+    #: None: there are none.
+    traces: TraceSettings | None = None
     #: None: incidents have no tickets.
     ticketing: TicketTool | None = None
 

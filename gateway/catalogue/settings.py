@@ -37,6 +37,7 @@ from gateway.catalogue.scalars import (
 from gateway.catalogue.sealing import SealingEntry
 from gateway.catalogue.secrets import StoreSecret
 from gateway.catalogue.texts import say
+from gateway.catalogue.traces import TracesEntry
 from gateway.core.lane_policy import LanePolicy
 from gateway.core.retry import RetryPolicy
 from gateway.core.workflow import DUE
@@ -320,6 +321,7 @@ class SettingsFile(StrictModel):
         description="So long before its end a certificate is told in health, log and metrics.",
     )
     log: LogEntry = LogEntry()
+    traces: TracesEntry | None = Field(None, description="OpenTelemetry; null: no traces.")
     retention: RetentionEntry = RetentionEntry()
     incidents: IncidentsEntry = IncidentsEntry()
     announcements: AnnouncementsEntry = AnnouncementsEntry()

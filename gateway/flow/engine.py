@@ -51,6 +51,7 @@ from gateway.flow.reconcile import SETTLE, Reconciler
 from gateway.flow.refusals import RefusalMeter
 from gateway.flow.retention import Retention
 from gateway.flow.tickets import TicketDesk
+from gateway.flow.tracing import Traces, open_traces
 from gateway.flow.warning import CommuneWarner
 from gateway.sdk import Adapter
 from gateway.store.engine import Store
@@ -109,6 +110,8 @@ class Engine:
     linking: LinkDesk | None = None
     #: None where there is no console.
     console: ConsoleAccess | None = None
+    #: None where there are none.
+    traces: Traces | None = None
     alone: bool = True
     secrets: SecretsRead = field(default_factory=SecretsRead)
 
@@ -295,6 +298,10 @@ async def open_engine(
         )
         lanes.attempts.on_number = changes.numbered
         lanes.attempts.on_attempt = observer.attempted
+        traces = await opened.enter_async_context(
+            open_traces(catalogue.settings.traces, environment, transport)
+        )
+        lanes.attempts.traces = traces
         attachments.health.on_failure = observer.attachments_failed
         mailbox = CommuneMailbox(store, far_ends, deliverer, lanes, environment)
         relay = far_ends.mail_relay()
@@ -361,5 +368,6 @@ async def open_engine(
             identity,
             linking,
             console,
+            traces,
             alone,
         )

@@ -17,6 +17,7 @@ from gateway.core.canary import is_canary
 from gateway.core.errors import Rejected, Unavailable
 from gateway.core.ids import displaced_ref, named
 from gateway.core.request import EventKind
+from gateway.core.tracing import TraceContext
 from gateway.flow.departures import LEFT
 from gateway.flow.environment import Environment
 from gateway.flow.far_ends import FarEnds
@@ -41,6 +42,8 @@ class Sender:
     portal: str
     communes: frozenset[str] | None
     nonce: SpentNonce | None
+    #: Its call's place in a trace, where it named one and there are traces.
+    trace: TraceContext | None = None
 
     @property
     def name(self) -> str:
@@ -76,6 +79,8 @@ class IntakeResult:
     state: RequestState
     created: bool
     number: str | None
+    #: The caller's place in a trace, as it lies with the request.
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +235,7 @@ class Intake:
             nonce=target.sender.nonce,
             vouched=target.sender.communes is None,
             aside=aside,
+            traceparent=None if target.sender.trace is None else target.sender.trace.stored,
         )
         if not is_canary(route.commune):
             self.observer.received(route.portal, route.teleservice, acceptance.reception)
@@ -239,6 +245,7 @@ class Intake:
             acceptance.reception is Reception.NEW,
             # Our number replaces the portal's only where the configuration says so.
             request.gru_reference or request.id if target.teleservice.adopt_number else None,
+            request.traceparent,
         )
 
 

@@ -92,6 +92,7 @@ class Receiver:
         vouched: bool = True,
         pulled: bool = False,
         aside: bool = False,
+        traceparent: str | None = None,
     ) -> Acceptance:
         """Store one event and its deliveries in one transaction.
 
@@ -99,7 +100,7 @@ class Receiver:
         `pulled`: no push brought it, so the GRU may have it from before a loss and is asked first.
         `vouched`: the portal itself says whose the formdata is; otherwise it is asked where that
         matters. `aside`: the event is of a request that was set aside because it named another's
-        formdata.
+        formdata. `traceparent`: the caller's place in a trace.
 
         On NEW or SAME the request is on disk. Raises Rejected: 400 for an id of our own form or an
         address on another host than the portal's, 403 for an address of another formdata, 410 for a
@@ -125,6 +126,7 @@ class Receiver:
             incoming = await self._incoming(
                 route, formdata, event, at, nonce, vouched=vouched, pulled=pulled, aside=aside
             )
+            incoming = dataclasses.replace(incoming, traceparent=traceparent)
             await self.far_ends.departures.check(self.store, route.commune)
             self.environment.crash("receive.before_commit")
             acceptance = await self._accept(incoming)

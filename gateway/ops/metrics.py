@@ -145,6 +145,12 @@ class Metrics(Observer):
             ("bound",),
             registry=registry,
         )
+        self._spans = Gauge(
+            "gru_gateway_trace_spans",
+            "Spans of traces since the start: sent, dropped (too many at once), or lost.",
+            ("result",),
+            registry=registry,
+        )
         self._given_up = Gauge(
             "gru_gateway_work_given_up",
             "Pieces of work on what others wrote that took too long, since the start.",
@@ -233,6 +239,9 @@ class Metrics(Observer):
         self._wait.set(self._stalls.longest_wait)
         for bound, count in self._refused.items():
             self._connections_refused.labels(bound).set(count)
+        if engine.traces is not None:
+            for result in ("sent", "dropped", "lost"):
+                self._spans.labels(result).set(engine.traces.counts.get(result, 0))
         self._given_up.set(work.threads.given_up)
         self._lingering.set(work.threads.lingering)
         self._days_left.clear()

@@ -160,6 +160,7 @@ def _insert_request(connection: Connection, incoming: Incoming, key_id: str | No
         received_at=incoming.received_at,
         submitted_at=request.submitted_at,
         ask_at=incoming.received_at,
+        traceparent=incoming.traceparent,
     )
     return done.rowcount == 1
 
@@ -189,6 +190,7 @@ def _made(incoming: Incoming) -> StoredRequest:
         submitted_at=request.submitted_at,
         erased_at=None,
         vouched=incoming.vouched,
+        traceparent=incoming.traceparent,
     )
 
 

@@ -42,6 +42,8 @@ class Incoming:
     vouched: bool = True
     #: The request's id should its own be taken, which only a false claim brings about.
     spare_id: str = ""
+    #: The caller's place in a trace, to be stored with a new request.
+    traceparent: str | None = None
 
 
 class Reception(StrEnum):
@@ -77,6 +79,8 @@ class StoredRequest:
     erased_at: datetime | None
     #: The portal itself confirms its commune; otherwise only the commune's key does.
     vouched: bool = True
+    #: The caller's place in a trace, if its first push named one.
+    traceparent: str | None = None
 
     @property
     def gru_lane(self) -> str:

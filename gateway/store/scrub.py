@@ -206,6 +206,7 @@ def scrub(
             gru_link=None,
             word=None,
             ask_at=None,
+            traceparent=None,
         )
     )
     connection.execute(

@@ -79,6 +79,8 @@ class Request(SQLModel, table=True):
     key_id: str | None = None
     #: The account that `account` is the keyed hash of, sealed: see `gateway.store.accounts`.
     sealed_account: str | None = None
+    #: The caller's place in a trace, where its first push named one: see `gateway.core.tracing`.
+    traceparent: str | None = None
 
     __table_args__ = (
         UniqueConstraint("portal", "teleservice", "ref", name="uq_request_ref"),

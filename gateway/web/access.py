@@ -11,6 +11,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.flow.refusals import RefusalMeter
+from gateway.flow.tracing import Traces
 from gateway.ops.metrics import Metrics
 from gateway.telemetry import sparingly
 from gateway.web.problems import ErrorPages, problem_of, response_of
@@ -33,6 +34,7 @@ class AccessLog:
         refusals: RefusalMeter,
         fixed: frozenset[str],
         pages: ErrorPages,
+        traces: Traces | None = None,
     ) -> None:
         """`fixed`: paths that are their own template, served by the framework itself."""
         self.pages = pages
@@ -40,6 +42,7 @@ class AccessLog:
         self.metrics = metrics
         self.refusals = refusals
         self.fixed = fixed
+        self.traces = traces
         # Drawn once: asking the system for each call would cost too much.
         self.run = secrets.token_hex(4)
         self.numbers = itertools.count(1)
@@ -81,6 +84,8 @@ class AccessLog:
         if not exchange.synthetic:
             self.metrics.answered(method, route, status, seconds)
         self.refusals.refused(route, status, exchange.code)
+        if self.traces is not None and exchange.push is not None:
+            self.traces.pushed(exchange.push, route, status, seconds)
         told = {"method": method, "route": route, "status": status, "code": exchange.code or None}
         took = {"ms": round(seconds * 1000, 1)}
         if route.startswith("/ops/") and status < 500 and status != 401:

@@ -101,7 +101,12 @@ def application(
     fixed = frozenset({CONTRACT})
     # The outermost:
     app.add_middleware(
-        AccessLog, metrics=metrics, refusals=engine.refusals, fixed=fixed, pages=pages
+        AccessLog,
+        metrics=metrics,
+        refusals=engine.refusals,
+        fixed=fixed,
+        pages=pages,
+        traces=engine.traces,
     )
     return app
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -19,8 +20,11 @@ from starlette.responses import Response
 from gateway.catalogue.catalogue import Catalogue
 from gateway.core.canary import is_canary
 from gateway.core.errors import Rejected, Unavailable
+from gateway.core.request import EventKind
+from gateway.core.tracing import read_traceparent
 from gateway.flow.intake import IntakeResult, Sender, names_of
 from gateway.flow.request_state import RequestState
+from gateway.flow.tracing import TracedPush
 from gateway.sdk import beside
 from gateway.sdk.work import work_of
 from gateway.web.body import take_body
@@ -125,7 +129,8 @@ class _Calls:
                 await self.intake.pass_over(sender, insee, slug, ref, refusal.code)
                 raise
             formdata, event = await self._parsed(request, await self._body(request, body_reader))
-            return self._taken(await self.intake.push(target, formdata, event))
+            taken = await self.intake.push(target, formdata, event)
+            return self._taken(request, target.sender, event, taken)
 
     async def receive(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
         self._check_open(insee, "event")
@@ -134,7 +139,8 @@ class _Calls:
             body = await self._body(request, body_reader)
             found = await self.intake.find(target, ref)
             formdata, event = await self._parsed(request, body, names_of(found))
-            return self._taken(await self.intake.receive_event(target, found, formdata, event))
+            taken = await self.intake.receive_event(target, found, formdata, event)
+            return self._taken(request, target.sender, event, taken)
 
     async def state(self, request: Request, insee: str | None, slug: str, ref: str) -> Response:
         departures = self.engine.far_ends.departures
@@ -166,7 +172,10 @@ class _Calls:
         sender = sender_of(self.catalogue, request, insee, slug, now)
         exchange = exchange_of(request.scope)
         exchange.proven, exchange.synthetic = True, insee is not None and is_canary(insee)
-        return sender
+        if self.engine.traces is None:
+            return sender
+        # Of a proven caller alone: a stranger's would lead our traces together.
+        return replace(sender, trace=read_traceparent(request.headers.get("traceparent")))
 
     @contextlib.contextmanager
     def _turn(self, sender: Sender) -> Iterator[BodyTurn]:
@@ -201,7 +210,17 @@ class _Calls:
 
         return await beside(body.size, read)
 
-    def _taken(self, taken: IntakeResult) -> Response:
+    def _taken(
+        self, request: Request, sender: Sender, event: AnnouncedEvent, taken: IntakeResult
+    ) -> Response:
+        if self.engine.traces is not None and not is_canary(taken.state.commune):
+            exchange_of(request.scope).push = TracedPush(
+                taken.state.id,
+                event.kind.value,
+                taken.created and event.kind is EventKind.CREATION,
+                taken.traceparent,
+                sender.trace,
+            )
         data = self._data(taken.state) | {"created": taken.created}
         if taken.number is not None:
             data["display_id"] = taken.number

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from starlette.types import Scope
 
 from gateway.flow.engine import Engine
+from gateway.flow.tracing import TracedPush
 from gateway.ops.metrics import Metrics
 from gateway.ops.stalls import StallMeter
 from gateway.web.room import BodyBudget, BodyTurns
@@ -48,6 +49,8 @@ class CallInProgress:
     proven: bool = False
     #: It is none of a portal's or a GRU's: no metric counts it.
     synthetic: bool = False
+    #: The push that it is, where there are traces.
+    push: TracedPush | None = None
 
 
 def exchange_of(scope: Scope) -> CallInProgress:

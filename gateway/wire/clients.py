@@ -12,8 +12,9 @@ import asyncio
 import base64
 import errno
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import nullcontext, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -35,6 +36,26 @@ _PIECE = 64 * 1024
 #: Bytes looked at at once until an answer begins, and bytes taken before it.
 _HEAD = 8192
 _INTERIM = 8
+
+
+#: The header by which calls of the attempt under way tell its trace.
+_traceparent: ContextVar[str | None] = ContextVar("traceparent", default=None)
+
+
+@contextmanager
+def telling_trace(traceparent: str | None) -> Iterator[None]:
+    """Within the block, calls say which trace they belong to; None: they say nothing."""
+    token = _traceparent.set(traceparent)
+    try:
+        yield
+    finally:
+        _traceparent.reset(token)
+
+
+async def _tell_trace(request: httpx.Request) -> None:
+    traceparent = _traceparent.get()
+    if traceparent is not None:
+        request.headers["traceparent"] = traceparent
 
 
 def open_client(
@@ -67,6 +88,7 @@ def open_client(
         follow_redirects=False,
         trust_env=False,
         headers={"User-Agent": "toodego-gru-gateway", "Accept-Encoding": ACCEPTED},
+        event_hooks={"request": [_tell_trace]},
     )
 
 

@@ -25,12 +25,14 @@ from gateway.flow.environment import Environment
 from gateway.flow.lanes.clock import ClockStepDetector
 from gateway.flow.lanes.registry import LaneRegistry
 from gateway.flow.lanes.state import SETTLE_GRACE, HealthSign, Lane
+from gateway.flow.tracing import Traces
 from gateway.store import installation, notices
 from gateway.store.engine import Store
 from gateway.store.outbox import backlog, leases, settling
 from gateway.store.outbox import lanes as memory
 from gateway.store.outbox.claiming import Claimed
 from gateway.store.outbox.rows import AttemptRecord, SettlementWrite
+from gateway.wire.clients import telling_trace
 
 log = structlog.get_logger()
 
@@ -87,6 +89,8 @@ class Attempts:
     wake: Callable[..., None]
     #: Called after each attempt, with the word of its outcome and its seconds.
     on_attempt: Callable[[Claimed, str, float], None] = lambda claimed, outcome, seconds: None
+    #: None: there are no traces.
+    traces: Traces | None = None
     #: Called once a creation has its number, with its lane's name.
     on_number: Callable[[str], Awaitable[object]] = _nothing
     #: Deliveries whose reply this process lost, with the monotonic time.
@@ -168,9 +172,11 @@ class Attempts:
 
     async def _call(self, prepared: PreparedCall) -> Outcome | Finding:
         """Call the far end: send the delivery, or ask about it."""
-        return await self.deliverer.attempt(
-            prepared.claimed, prepared.policy.timeout, prepared.within
-        )
+        told = None if self.traces is None else self.traces.passed_on(prepared.claimed)
+        with telling_trace(told):
+            return await self.deliverer.attempt(
+                prepared.claimed, prepared.policy.timeout, prepared.within
+            )
 
     def _conclude(self, prepared: PreparedCall, outcome: Outcome | Finding) -> Conclusion:
         """Decide what the outcome means for the delivery, the citizen and the lane."""
@@ -212,6 +218,8 @@ class Attempts:
             await self._notify(lane.name)  # another replica may own the next delivery
         await self._record_health(lane, concluded)
         self.on_attempt(claimed, write.tried.outcome, concluded.seconds)
+        if self.traces is not None and ours:
+            self.traces.attempted(claimed, write)
         log.info(
             "delivery.attempted",
             delivery=claimed.delivery.id,

@@ -9,11 +9,13 @@ ON CONFLICT DO NOTHING
 -- transaction that is about to take it.
 INSERT INTO request (
     id, portal, commune, teleservice, ref, uuid, number, api_url, account, sealed_account, key_id,
-    digest, gru, vouched, status, status_at, received_at, submitted_at, ask_at
+    digest, gru, vouched, status, status_at, received_at, submitted_at, ask_at,
+    traceparent
 )
 VALUES (
     :id, :portal, :commune, :teleservice, :ref, :uuid, :number, :api_url, :account, :sealed_account,
-    :key_id, :digest, :gru, :vouched, :status, :status_at, :received_at, :submitted_at, :ask_at
+    :key_id, :digest, :gru, :vouched, :status, :status_at, :received_at, :submitted_at, :ask_at,
+    :traceparent
 )
 ON CONFLICT DO NOTHING
 
