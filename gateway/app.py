@@ -145,8 +145,9 @@ async def serve(
             raise GatewayError(say("data_dir", place=place, error=error.said)) from None
         if not alone:
             await asyncio.to_thread(require_sessions, url)
+        stop = stop or asyncio.Event()
         sealer = await _open_sealer(catalogue.settings, stop)
-        if sealer is None:
+        if stop.is_set():  # while it waited
             return
         if (await asyncio.to_thread(schema.status, url)).current is None:
             # Shows an operator who mistyped the place of another database.
@@ -169,14 +170,14 @@ async def serve(
             database.close()
 
 
-async def _open_sealer(settings: Settings, stop: asyncio.Event | None) -> Sealer | None:
+async def _open_sealer(settings: Settings, stop: asyncio.Event) -> Sealer | None:
     """Return the Sealer once its keys can be had. Until then every call is answered 503, and what
-    was pushed comes again. None: stopped while it waited."""
+    was pushed comes again. None when `stop` is set meanwhile."""
     try:
         return await asyncio.to_thread(open_sealer, settings)
     except VaultFailure as error:
         away = [error]
-    stop, loop = stop or asyncio.Event(), asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
     ends = (signal.SIGTERM, signal.SIGINT)
     for number in ends:
         loop.add_signal_handler(number, stop.set)

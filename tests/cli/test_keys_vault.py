@@ -147,7 +147,7 @@ async def test_a_start_waits_for_a_sealed_vault_and_has_callers_come_again(
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     settings = replace(load_settings(home.config, MAPPINGS).settings, port=port)
-    opening = asyncio.create_task(app._open_sealer(settings, None))  # noqa: SLF001
+    opening = asyncio.create_task(app._open_sealer(settings, asyncio.Event()))  # noqa: SLF001
     async with httpx.AsyncClient(trust_env=False) as client:
         while True:
             try:
