@@ -950,5 +950,11 @@ FRENCH_HELP: Final[Mapping[str, str]] = {
     "it; `incident notices` shows what is not taken.":
     "Envoyer un essai aux exploitants et par chaque canal, comme chaque mois. Le service "
     "l'envoie ; `incident notices` montre ce qui n'est pas pris.",
+    "Say that the entry which waits first is in the tool of the tickets, or need not be: the next "
+    "one goes. For what the tool refuses, or cannot be asked about.":
+    "Dire que l'entrée qui attend la première est dans l'outil de tickets, ou n'a pas à y être : "
+    "la suivante part. Pour ce que l'outil refuse, ou ne peut dire s'il l'a.",
+    "The ticket's, where it has none yet.":
+    "Celui du ticket, s'il n'en a pas encore.",
 }
 # fmt: on

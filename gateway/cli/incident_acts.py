@@ -162,6 +162,31 @@ def comment(
     )
 
 
+def ticket(
+    incident: WhichIncident,
+    by: By,
+    number: Annotated[
+        str | None,
+        typer.Option("--number", metavar="NUMBER", help="The ticket's, where it has none yet."),
+    ] = None,
+    config: Config = CONFIG,
+    mappings: Mappings = MAPPINGS,
+    as_json: AsJson = False,
+) -> None:
+    """Say that the entry which waits first is in the tool of the tickets, or need not be: the next
+    one goes. For what the tool refuses, or cannot be asked about."""
+    _act(
+        config,
+        mappings,
+        lambda one, _: say("entry_settled", id=one.id),
+        as_json,
+        incident_acts.settle_ticket,
+        incident,
+        None if number is None else _line(number, "empty_number")[:200],
+        _line(by, "empty_by"),
+    )
+
+
 def notified(
     incident: WhichIncident,
     to: Annotated[str, typer.Option("--to", metavar="NAME", help="Who was notified.")],

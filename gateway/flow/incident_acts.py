@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from gateway.core.incident import Party, Severity
-from gateway.store import incident_acts
+from gateway.store import incident_acts, incident_tickets
 from gateway.store.engine import Store
 from gateway.store.incidents import Incident
 
@@ -43,6 +43,13 @@ async def resume(store: Store, incident: str, by: str, *, now: datetime) -> Inci
 async def comment(store: Store, incident: str, text: str, by: str, *, now: datetime) -> Incident:
     """Add a word to it, which its ticket gets as well."""
     return await store.write(incident_acts.comment, incident, text, by, now=now)
+
+
+async def settle_ticket(
+    store: Store, incident: str, number: str | None, by: str, *, now: datetime
+) -> Incident:
+    """Settle the entry that waits first for its ticket: it is there, or need not be."""
+    return await store.write(incident_tickets.settle_by_hand, incident, number, by, now=now)
 
 
 async def note_notified(

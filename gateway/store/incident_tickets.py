@@ -13,13 +13,15 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, exists, func, or_, select, update
 
+from gateway.core.errors import Conflict
 from gateway.core.incident import IncidentState
 from gateway.core.ticket import OPENED, ticket_reference
-from gateway.store import trail
+from gateway.store import incidents, trail
 from gateway.store.dialect import add
 from gateway.store.incident_notices import SENT, WAITING, IncidentNotice, is_claim
 from gateway.store.incident_tables import ANSWER, INCIDENT, NOTICE, TICKET
-from gateway.store.incidents import STREAM
+from gateway.store.incidents import STREAM, Incident
+from gateway.store.texts import say
 
 #: The audience of what is owed to the tool.
 TOOL = "@ticket"
@@ -169,6 +171,33 @@ def put_off(
     connection.execute(update(NOTICE).where(mine).values(**values))
 
 
+def settle_by_hand(
+    connection: Connection, incident_id: str, number: str | None, by: str, *, now: datetime
+) -> Incident:
+    """Settle the entry that waits first, as a person says: it is in the tool, or need not be.
+    `number` is that of a ticket which the tool had not told us. Raises NotFound, and Conflict where
+    none waits, or where the ticket has no number yet."""
+    trail.lock_trail(connection)
+    one, ticket = incidents.get(connection, incident_id), get(connection, incident_id)
+    mine = and_(_MINE, NOTICE.c.incident_id == incident_id)
+    first = connection.execute(select(NOTICE).where(mine).order_by(NOTICE.c.n).limit(1)).first()
+    if ticket is None or first is None:
+        raise Conflict(say("incident_no_entry", id=one.id))
+    if ticket.taken_at is None and number is None:
+        raise Conflict(say("incident_no_number", id=one.id))
+    entry = IncidentNotice(*first)
+    # Whoever claimed it finds its claim lost.
+    values = {"state": SENT, "sent_at": now, "unsure": False, "attempts": entry.attempts + 1}
+    connection.execute(update(NOTICE).where(is_claim(entry)).values(**values))
+    if number is not None:
+        ours = TICKET.c.incident_id == incident_id
+        told = {"number": number, "taken_at": ticket.taken_at or now}
+        connection.execute(update(TICKET).where(ours).values(**told))
+    data = {"incident": one.id, "by": by, "entry": entry.step, "number": number}
+    trail.append(connection, STREAM, "ticket_settled", data, now)
+    return one
+
+
 def waiting_since(connection: Connection) -> tuple[int, datetime | None, str | None]:
     """Return how many entries wait, since when the oldest does, and why it was not taken."""
     count: int = connection.execute(select(func.count()).where(_MINE)).scalar_one()
@@ -243,5 +272,6 @@ def answers(connection: Connection, incident_id: str) -> list[IncidentAnswer]:
 
 __all__ = ["MOST_ANSWERS", "TOOL", "IncidentAnswer", "IncidentTicket", "OwedEntry", "add_answer"]
 __all__ += ["answers", "begin", "begin_missing", "claim_entry", "followed", "get"]
-__all__ += ["note_taken", "note_word", "numbers", "put_off", "record", "ticket_named"]
+__all__ += ["note_taken", "note_word", "numbers", "put_off", "record", "settle_by_hand"]
+__all__ += ["ticket_named"]
 __all__ += ["waiting_since"]

@@ -103,7 +103,10 @@ def _literals(value: ast.expr) -> Iterator[str | None]:
         case ast.IfExp(body=one, orelse=other):
             yield from _literals(one)
             yield from _literals(other)
-        case ast.Name() | ast.Attribute() | ast.Call():
+        case ast.BoolOp(values=several):
+            for one in several:
+                yield from _literals(one)
+        case ast.Name() | ast.Attribute() | ast.Call() | ast.Starred():
             yield None
         case _:
             raise AssertionError(f"a reason that this test cannot follow: {ast.unparse(value)}")

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.core import incident as rules_of
 from gateway.core.alerting import Hearing
+from gateway.core.errors import Conflict
 from gateway.core.incident import IncidentRules, Party, Symptom, SymptomWord
 from gateway.store import (
     alerts,
@@ -67,6 +68,24 @@ async def test_an_entry_is_claimed_once_by_those_who_ask_at_once(store: Database
     found = [one.notice.incident_id for one in await asyncio.gather(*claims) if one is not None]
     assert len(found) == len(set(found))
     assert set(found) <= names
+
+
+async def test_a_person_settles_what_the_tool_refuses(store: Database) -> None:
+    one = await opened(store)
+    await store.write(incident_acts.acknowledge, one, "C. E.", now=BEGIN)
+    settle = incident_tickets.settle_by_hand
+    claimed = await store.write(incident_tickets.claim_entry, BEGIN)
+    assert claimed is not None
+    with pytest.raises(Conflict):
+        await store.write(settle, one, None, "C. E.", now=BEGIN)
+    await store.write(settle, one, "42", "C. E.", now=BEGIN)
+    assert not await store.write(incident_tickets.note_taken, claimed, BEGIN, "7")
+    ticket = await store.read(incident_tickets.get, one)
+    assert ticket is not None
+    assert (ticket.number, ticket.taken_at) == ("42", BEGIN)
+    await store.write(settle, one, None, "C. E.", now=BEGIN)
+    with pytest.raises(Conflict):
+        await store.write(settle, one, None, "C. E.", now=BEGIN)
 
 
 async def test_answers_are_kept_once_and_within_bounds(
