@@ -133,7 +133,8 @@ class ConsoleOpenId:
 
 @dataclass(frozen=True, slots=True)
 class ConsoleSettings:
-    """The console. A session ends after `idle` without an act, and after `longest` in any case."""
+    """The console. A session ends after `idle` without an act, and after `longest` in any case.
+    `contact`: who is told that a page cannot be used; None: the operators."""
 
     idle: timedelta
     longest: timedelta
@@ -141,6 +142,7 @@ class ConsoleSettings:
     forwarded: bool
     openid: ConsoleOpenId | None
     programs: tuple[ConsoleProgram, ...]
+    contact: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

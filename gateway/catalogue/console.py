@@ -120,6 +120,11 @@ class ConsoleEntry(StrictModel):
         description="Our own proxy sets X-Forwarded-For: its last address is noted with what people"
         " do.",
     )
+    contact: Text | None = Field(
+        None,
+        description="Address or telephone for whoever cannot use a page, shown on the declaration"
+        " of accessibility.",
+    )
     openid: ConsoleOpenIdEntry | None = Field(None, description="null: local accounts alone.")
     tokens: tuple[ConsoleTokenEntry, ...] = Field(
         (), max_length=100, description="Beside those of `gru-gateway console token`."
@@ -148,6 +153,7 @@ def read_console(
         idle=timedelta(seconds=entry.idle),
         longest=timedelta(seconds=entry.longest),
         accounts=entry.accounts,
+        contact=entry.contact,
         forwarded=entry.forwarded,
         openid=None if entry.openid is None else _openid(entry.openid, located, networks),
         programs=tuple(

@@ -472,10 +472,13 @@ FRENCH_HELP: Final[Mapping[str, str]] = {
     "Tenir pour justes les formulaires tels qu'ils sont maintenant.",
     "What runs for each commune, and its agreement.":
     "Ce qui tourne pour chaque commune, et son accord.",
-    "Show whose output the files would change, in what, and what is missing. Changes nothing.\n\n"
+    "Have communes see it in the console, and agree there.":
+    "Le montrer aux communes dans la console, pour qu'elles y donnent leur accord.",
+    "Show whose output the files would change, in what, and what is missing. Changes nothing that "
+    "runs.\n\n"
     "Exit code 3 where files are at fault.":
-    "Montrer de qui les fichiers changeraient l'envoi, en quoi, et ce qui manque. Ne change "
-    "rien.\n\n"
+    "Montrer de qui les fichiers changeraient l'envoi, en quoi, et ce qui manque. Ne change rien "
+    "de ce qui tourne.\n\n"
     "Code de sortie 3 quand des fichiers sont en défaut.",
     "INSEE code; may be repeated.":
     "Code Insee ; peut être répété.",

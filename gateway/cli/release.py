@@ -39,7 +39,7 @@ from gateway.cli.usage import Misuse
 from gateway.contracts import applying
 from gateway.contracts.leaving import releases_of
 from gateway.contracts.passing import ContractOutcome, passing
-from gateway.contracts.planning import CommuneChoice, PlanState, ReleaseFiles
+from gateway.contracts.planning import CommuneChoice, PlanState, ReleaseFiles, offer
 from gateway.contracts.planning import plan as make_plan
 from gateway.core.errors import Fault
 from gateway.core.messages import Message
@@ -99,9 +99,13 @@ def plan(
     commune: Named = None,
     mapping: OfMapping = None,
     each: Each = False,
+    offered: Annotated[
+        bool, typer.Option("--offer", help="Have communes see it in the console, and agree there.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show whose output the files would change, in what, and what is missing. Changes nothing.
+    """Show whose output the files would change, in what, and what is missing. Changes nothing that
+    runs.
 
     Exit code 3 where files are at fault.
     """
@@ -109,6 +113,8 @@ def plan(
         place = open_place(stack, config, mappings)
         choice = CommuneChoice(tuple(commune or ()), tuple(mapping or ()))
         planned = asyncio.run(make_plan(place.database, place.files, choice))
+        if offered:
+            asyncio.run(offer(place.database, planned, now()))
     call = _call(place)
     if as_json:
         emit([words.planned_document(one) for one in planned])

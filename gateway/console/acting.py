@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from gateway.console.acts import LONGEST, ActInHand, ActTarget, ConsoleAct
+from gateway.console.announcement_acts import ANNOUNCEMENT_ACTS
 from gateway.console.delivery_acts import DELIVERY_ACTS
+from gateway.console.erasure_acts import ERASURE_ACTS
 from gateway.console.incident_acts import INCIDENT_ACTS
+from gateway.console.release_acts import RELEASE_ACTS
 from gateway.console.request_acts import REQUEST_ACTS
 from gateway.console.sight import Sight
 from gateway.core.errors import Conflict, NotFound, Rejected
@@ -23,6 +26,9 @@ ACTS: Final[Mapping[str, ConsoleAct]] = {
         *DELIVERY_ACTS,
         *REQUEST_ACTS,
         *INCIDENT_ACTS,
+        *ERASURE_ACTS,
+        *ANNOUNCEMENT_ACTS,
+        *RELEASE_ACTS,
     )
 }
 #: Targets of one bulk act.

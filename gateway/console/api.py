@@ -13,8 +13,9 @@ from starlette.responses import Response
 
 from gateway.console import acting
 from gateway.console.gate import Gate, text_values
+from gateway.console.pages import kept_file
 from gateway.console.views import VIEWS
-from gateway.console.views.view import View
+from gateway.console.views.view import ConsoleFile, View
 from gateway.core.errors import Rejected
 from gateway.web.body import read_body
 
@@ -63,7 +64,10 @@ class _Api:
             if not view.allows(reader.role):
                 raise Rejected(403, "not_allowed", "This role may not read it.")
             query = text_values(request.query_params) | text_values(request.path_params)
-            return _json(await view.load(self.gate.sight(reader), query))
+            data = await view.load(self.gate.sight(reader), query)
+            if isinstance(data, ConsoleFile):
+                return kept_file(data.name, data.media_type, data.text)
+            return _json(data)
 
         return handle
 

@@ -24,6 +24,7 @@ FILES: Final[Mapping[str, str]] = {
     "style.css": "text/css",
     "icon.svg": "image/svg+xml",
     "htmx.min.js": "text/javascript",
+    "console.js": "text/javascript",
     "htmx.LICENSE.txt": "text/plain",
 }
 
@@ -78,6 +79,13 @@ def file_page(name: str) -> Response:
     body = _FOLDER.joinpath(name).read_text("utf-8")
     headers = console_headers() | {"Cache-Control": "public, max-age=3600"}
     return Response(body, headers=headers, media_type=FILES[name])
+
+
+def kept_file(name: str, media_type: str, text: str, *, secure: bool = True) -> Response:
+    """Return a file that the browser stores and never shows."""
+    headers = console_headers(secure=secure)
+    headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return Response(text, headers=headers, media_type=media_type)
 
 
 def console_problem(problem: Problem, correlation: str) -> Response:

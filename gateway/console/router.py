@@ -13,9 +13,16 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.console import acting
 from gateway.console.gate import Gate, NotSignedIn, local_address, text_values
-from gateway.console.pages import CONSOLE, FILES, console_headers, console_page, file_page
+from gateway.console.pages import (
+    CONSOLE,
+    FILES,
+    console_headers,
+    console_page,
+    file_page,
+    kept_file,
+)
 from gateway.console.views import VIEWS
-from gateway.console.views.view import View
+from gateway.console.views.view import ConsoleFile, View
 from gateway.core.errors import Rejected
 from gateway.flow.console.sessions import OpenSession
 from gateway.flow.console.sign_in import KNOWN, SIGN_IN, SignedInPerson
@@ -41,6 +48,7 @@ def console_router(gate: Gate) -> APIRouter:
 
     for name in FILES:
         add(f"/fichiers/{name}", _file(name))
+    add("/accessibilite", use.accessibility_page)
     add("/connexion", use.sign_in_page)
     add("/connexion", use.sign_in, "POST")
     add("/fournisseur", use.to_provider)
@@ -94,6 +102,8 @@ class _Console:
                 raise Rejected(403, "not_allowed", "Votre rôle ne donne pas accès à cette page.")
             query = text_values(request.query_params) | text_values(request.path_params)
             data = await view.load(self.gate.sight(session.reader), query)
+            if isinstance(data, ConsoleFile):
+                return kept_file(data.name, data.media_type, data.text, secure=self.gate.secure)
             title = getattr(data, "title", "") or view.title
             return self._page(request, session, view.template, title, view, data=data, query=query)
 
@@ -172,6 +182,13 @@ class _Console:
         return self._page(
             request, session, "acted.html.j2", act.title, act=act, lines=done, back=back
         )
+
+    async def accessibility_page(self, request: Request) -> Response:
+        """The declaration that the law asks for: for everybody."""
+        contact = self.gate.access.settings.contact
+        title = "Déclaration d'accessibilité"
+        secure = self.gate.secure
+        return console_page("accessibility.html.j2", secure=secure, title=title, contact=contact)
 
     # --- in and out ---------------------------------------------------------------------------
 

@@ -43,14 +43,28 @@ class TownName:
     served: bool
 
 
+@dataclass(frozen=True, slots=True)
+class ChainLook:
+    """The last verification of a stream of the trail: up to which entry, and when (`looked`: by the
+    clock that is never set)."""
+
+    last: int
+    looked: float
+    at: datetime
+    intact: bool
+    faults: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class HealthLook:
-    """The last look at health, for all readers together: each costs some twenty reads."""
+    """The last look at health, for all readers together: each costs some twenty reads. `chains`:
+    that at each stream of the trail, whose every entry is read."""
 
     engine: Engine
     condition: DaemonCondition
     found: Health | None = None
     at: float = 0.0
+    chains: dict[str, ChainLook] = field(default_factory=dict)
 
     async def read(self) -> Health:
         """Return health as it was some seconds ago at most."""
@@ -244,12 +258,12 @@ class Sight:
                 incidents.opened, everything=everything, commune=insee, limit=limit
             )
 
-        found = {one.id: self._theirs_of(one) for one in await self._of_each(commune, of)}
+        found = {one.id: self.as_theirs(one) for one in await self._of_each(commune, of)}
         return sorted(found.values(), key=lambda one: one.first_seen_at, reverse=True)[:limit]
 
     async def incident(self, which: str) -> Incident:
         """Return an incident that hits a commune of theirs, with these alone. Raises NotFound."""
-        found = self._theirs_of(await self.engine.store.read(incidents.get, which))
+        found = self.as_theirs(await self.engine.store.read(incidents.get, which))
         if not (found.communes or self.reader.grant.sees_all):
             raise NotFound("no such incident")
         return found
@@ -259,7 +273,7 @@ class Sight:
         found = await self.engine.store.read(incidents.get, which)
         return self.reader.grant.sees_all or all(map(self.sees, found.communes))
 
-    def _theirs_of(self, one: Incident) -> Incident:
+    def as_theirs(self, one: Incident) -> Incident:
         """Return an incident with their communes alone. Texts of people may name any commune that
         it hits: they are for who sees all of these."""
         theirs = tuple(filter(self.sees, one.communes))
@@ -288,4 +302,4 @@ class Sight:
         return [one for insee in sorted(mine) for one in await of(insee)]
 
 
-__all__ = ["HealthLook", "Sight", "TownName"]
+__all__ = ["ChainLook", "HealthLook", "Sight", "TownName"]

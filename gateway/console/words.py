@@ -106,6 +106,100 @@ NOTICES: Final[Mapping[str, str]] = {
     "superseded": "remplacé par un autre avis, ou sans destinataire",
 }
 
+PHASES: Final[Mapping[str, str]] = {
+    "held": "retenu : deux personnes décident",
+    "open": "en cours ici",
+    "scrubbed": "effacé ici, copies en cours",
+    "telling": "attend les communes",
+    "closed": "terminé",
+    "withdrawn": "abandonné : le compte existe",
+}
+ERASURE_RESULTS: Final[Mapping[str, str]] = {
+    "erased": "effacées",
+    "anonymised": "anonymisées",
+    "kept": "conservées par une loi",
+    "absent": "il n'y en avait pas",
+}
+ERASURE_SOURCES: Final[Mapping[str, str]] = {
+    "deletions": "liste des comptes supprimés de GrandLyon Connect",
+    "synchronization": "GrandLyon Connect ne connaît plus le compte",
+    "events": "événement signé de GrandLyon Connect",
+    "portal": "le portail a anonymisé la demande",
+    "command": "demande d'effacement",
+    "ledger": "registre des effacements, après une restauration",
+}
+ANNOUNCEMENTS: Final[Mapping[str, str]] = {
+    "maintenance": "Maintenance",
+    "change": "Changement technique",
+}
+ANNOUNCEMENT_STATES: Final[Mapping[str, str]] = {
+    "planned": "à venir",
+    "under_way": "en cours",
+    "ended": "fini",
+    "cancelled": "annulé",
+}
+STREAMS: Final[Mapping[str, str]] = {
+    "people": "Actes des personnes",
+    "release": "Mises en service",
+    "erasure": "Effacements",
+    "incidents": "Incidents",
+    "announcements": "Annonces",
+    "decommission": "Départs de communes",
+    "rights": "Droits des personnes",
+    "links": "Rattachements",
+}
+#: Entries of the trail, by stream and kind, that are no acts of the console.
+JOURNAL: Final[Mapping[str, str]] = {
+    "people.console.user_added": "Compte de la console ajouté",
+    "people.console.user_reset": "Nouveau lien d'ouverture d'un compte",
+    "people.console.user_disabled": "Compte de la console fermé",
+    "people.console.token_added": "Jeton d'API ajouté",
+    "people.console.token_removed": "Jeton d'API retiré",
+    "people.console.password": "Mot de passe choisi",
+    "release.kept": "Version enregistrée",
+    "release.signed": "Version signée par la commune",
+    "release.revoked": "Signature retirée",
+    "release.ran": "Contrats passés",
+    "release.applied": "Version mise en service",
+    "release.rolled_back": "Version précédente remise en service",
+    "release.withdrawn": "Plus aucune version en service",
+    "release.set": "Fichiers mis en place",
+    "erasure.held": "Effacements retenus par le frein",
+    "erasure.found": "Compte supprimé constaté",
+    "erasure.ordered": "Effacement demandé",
+    "erasure.approved": "Accord donné à un effacement",
+    "erasure.withdrawn": "Effacement abandonné : le compte existe",
+    "erasure.erased": "Données effacées ici",
+    "erasure.commune_acknowledged": "Effacement confirmé par une commune",
+    "erasure.closed": "Effacement terminé",
+    "incidents.opened": "Incident ouvert",
+    "incidents.reopened": "Incident revenu",
+    "incidents.worse": "Incident aggravé",
+    "incidents.warned": "Échéance proche",
+    "incidents.breached": "Échéance dépassée",
+    "incidents.resolved": "Incident résolu",
+    "incidents.acknowledged": "Incident pris en charge",
+    "incidents.assigned": "Incident confié",
+    "incidents.severity": "Gravité changée",
+    "incidents.paused": "Délai suspendu",
+    "incidents.resumed": "Délai repris",
+    "incidents.notified": "Attaque notifiée",
+    "incidents.closed": "Incident clos",
+    "announcements.announced": "Annonce faite",
+    "announcements.cancelled": "Annonce annulée",
+    "announcements.read": "Annonce lue",
+    "decommission.announced": "Départ d'une commune annoncé",
+    "decommission.draining": "Départ : fin des dépôts",
+    "decommission.telling": "Départ : le portail est informé",
+    "decommission.erasing": "Départ : effacement",
+    "decommission.gone": "Départ achevé",
+    "decommission.cancelled": "Départ annulé",
+    "decommission.hurried": "Départ avancé",
+    "decommission.reopened": "Départ annulé : la commune revient",
+    "rights.exported": "Copie de données remise à une personne",
+    "links.unlinked": "Rattachements rompus",
+}
+
 
 def day(moment: datetime | None) -> str:
     """Write a day as France does, in Paris's time."""
@@ -117,9 +211,9 @@ def day_and_time(moment: datetime | None) -> str:
     return "" if moment is None else moment.astimezone(PARIS).strftime("%d/%m/%Y à %H h %M")
 
 
-def hours(span: timedelta) -> str:
-    """Write a time of a budget, to the minute."""
-    whole, minutes = divmod(int(abs(span.total_seconds()) // 60), 60)
+def hours(seconds: float) -> str:
+    """Write a time of a budget, to the minute, without its sign."""
+    whole, minutes = divmod(int(abs(seconds) // 60), 60)
     return f"{whole} h {minutes:02}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from gateway.catalogue.insee import unknown_communes
@@ -132,6 +133,19 @@ async def plan(store: Store, files: ReleaseFiles, choice: CommuneChoice = ALL) -
         known[insee] = () if release is None else release.keys()
     chosen = choice.of(known) if choice else list(known)
     return [_planned(insee, files, active.get(insee), ledger, texts.get(insee)) for insee in chosen]
+
+
+async def offer(store: Store, planned: Collection[CommunePlan], now: datetime) -> list[str]:
+    """Store what the files would release anew, so that its commune sees it in the console and can
+    agree to it. Return the communes. Changes nothing that runs."""
+    made = []
+    for one in planned:
+        if one.release is None or one.state not in (PlanState.NEW, PlanState.CHANGED):
+            continue
+        content = one.release.content()
+        await store.write(releases.store, one.commune, one.release.digest, content, now)
+        made.append(one.commune)
+    return made
 
 
 def _planned(

@@ -10,7 +10,8 @@ from gateway.flow.console import accounts
 from gateway.store.console import PersonalAct
 from gateway.store.recording import RecordingStore
 from tests.console.browser import ServedTown, assert_accessible, tab_to
-from tests.console.town import BRON, VILLEURBANNE, ConsoleTown
+from tests.console.test_releases import offered
+from tests.console.town import BRON, VILLEURBANNE, ConsoleTown, seed_erasures, seed_month
 
 pytestmark = pytest.mark.slow
 
@@ -50,6 +51,15 @@ async def add_user(town: ConsoleTown) -> tuple[object, str]:
     return await accounts.add_user(store, "amelie", ConsoleRole.OPERATOR, [], now)
 
 
+def test_the_declaration_is_for_everybody(served: ServedTown) -> None:
+    with served.page(None) as page:
+        page.goto("/console/connexion")
+        tab_to(page, "Accessibilité")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/accessibilite")
+        assert_accessible(page, "accessibilite")
+
+
 @pytest.mark.parametrize("role", [ConsoleRole.OPERATOR, ConsoleRole.AGENT])
 def test_today(served: ServedTown, role: ConsoleRole) -> None:
     communes = [BRON] if role is ConsoleRole.AGENT else []
@@ -74,6 +84,12 @@ def test_news_come_without_a_reload(served: ServedTown) -> None:
         with page.expect_response(lambda one: one.request.headers.get("hx-request") == "true"):
             page.evaluate("htmx.ajax('GET', '/console', '#vivant')")
         page.wait_for_function("window.kept === true")
+        page.focus("#vivant a")
+        page.evaluate("document.activeElement.id = 'ici'")
+        with page.expect_response(lambda one: one.request.headers.get("hx-request") == "true"):
+            page.evaluate("htmx.ajax('GET', '/console', '#vivant').then(() => window.done = true)")
+        page.wait_for_function("window.done === true")
+        assert page.evaluate("document.activeElement.id") == "ici"  # the keyboard loses no place
         page.goto("/console?fige=1")
         assert page.locator("[hx-get]").count() == 0
 
@@ -182,8 +198,50 @@ def test_incidents(served: ServedTown) -> None:
         page.keyboard.press("Enter")
         page.wait_for_url("**/actes/incident.close**")
         assert_accessible(page, "incident-clore")
+
+
+def test_journal(served: ServedTown) -> None:
+    with served.page(ConsoleRole.AUDITOR) as page:
+        page.goto("/console/journal")
+        assert page.locator("tbody tr").count() >= 4
+        assert_accessible(page, "journal")
+        tab_to(page, "Afficher")
+        page.goto("/console/journal?qui=rien-de-tel")
+        page.get_by_text("Rien pour ces filtres").wait_for()
+
+
+def test_erasures(served: ServedTown) -> None:
+    served.run(seed_erasures(served.town))
+    with served.page(ConsoleRole.OPERATOR) as page:
+        page.goto("/console/effacements?etat=tous")
+        tab_to(page, "Donner mon accord")
+        assert_accessible(page, "effacements")
+        page.goto("/console/effacements/ERA-3")
+        assert_accessible(page, "effacement")
+
+
+def test_availability_and_announcements(served: ServedTown) -> None:
+    served.run(seed_month(served.town))
     with served.page(ConsoleRole.AGENT, BRON) as page:
-        page.goto(f"/console/incidents/{served.town.incidents['shared']}")
-        assert_accessible(page, "incident-agent")
-        page.goto(f"/console/incidents?commune={BRON}&etat=tous")
-        assert page.locator("tbody tr").count() == 1
+        page.goto("/console/disponibilite")
+        assert_accessible(page, "disponibilite")
+        tab_to(page, "Tableur")
+        with page.expect_download() as download:
+            page.keyboard.press("Enter")
+        assert download.value.suggested_filename == "disponibilite-2026-11.csv"
+        page.goto("/console/annonces")
+        assert_accessible(page, "annonces")
+        tab_to(page, "J'ai lu")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/actes/announcement.read**")
+
+
+def test_releases(served: ServedTown) -> None:
+    served.run(offered(served.town))
+    with served.page(ConsoleRole.AGENT, BRON) as page:
+        page.goto("/console/mises-en-service")
+        assert_accessible(page, "mises-en-service")
+        page.get_by_role("link", name="Bron").press("Enter")
+        page.wait_for_url(f"**/mises-en-service/{BRON}")
+        assert_accessible(page, "mises-en-service-commune")
+        tab_to(page, "Donner l'accord")

@@ -11,14 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
+from gateway.core.announcement import AnnouncementRules
+from gateway.core.availability import MinuteVerdict, minute_of
 from gateway.core.console import ConsoleRole, Grant, granted
 from gateway.core.incident import IncidentRules, Party, Symptom, SymptomWord, observe
+from gateway.flow.announcements import AnnouncementPlan, announce
 from gateway.flow.console.access import ConsoleAccess
 from gateway.flow.console.sessions import form_token
-from gateway.store import incident_acts, incident_looks, incidents, requests, trail
+from gateway.store import availability, incident_acts, incident_looks, incidents, requests, trail
+from gateway.store.availability import Scope
 from gateway.store.console import STREAM
+from gateway.store.erasure_tables import ERASURE
+from gateway.store.erasure_tables import TARGET as ERASURE_TARGET
 from gateway.store.outbox import backlog
 from gateway.store.tables import DELIVERY
 from gateway.store.trail import TrailEntry
@@ -140,6 +146,8 @@ async def fill(town: ConsoleTown) -> None:
         for m, state in enumerate(("parked", "question")):
             formdata = small(str(10 * n + m + 1))
             formdata["fields"]["commune_raw"] = insee
+            if insee == VILLEURBANNE:
+                formdata["fields"]["description"] = THEIRS
             answer = await gw.push(formdata, requests_path(insee, slug))
             assert answer.status_code < 300, answer.text
             (latest, *_) = await gw.database.read(requests.listing, commune=insee, limit=1)
@@ -179,3 +187,58 @@ async def state_of(town: ConsoleTown, delivery: str) -> str:
     found = await town.gw.database.read(backlog.find_delivery, delivery)
     assert found is not None
     return found.state.value
+
+
+async def seed_erasures(town: ConsoleTown) -> None:
+    """Have two people's erasures held in RUN-1 (ERA-1, ERA-2), one of which both communes owe an
+    answer (ERA-3), and one of Villeurbanne alone that is over (ERA-4)."""
+    await town.gw.database.write(_insert_erasures, town, town.gw.clock[0])
+
+
+def _insert_erasures(connection: Any, town: ConsoleTown, now: datetime) -> None:
+    base: dict[str, Any] = {
+        "mark": "m",
+        "source": "deletions",
+        "found_at": now,
+        "requests": 1,
+        "files": 0,
+    }
+    for n, state in enumerate(("held", "held", "telling", "closed"), 1):
+        values: dict[str, Any] = {
+            "id": f"ERA-{n}",
+            "run": "RUN-1" if n < 3 else f"RUN-{n}",
+            "state": state,
+        }
+        values |= {"account": f"account-{n}" if state == "held" else None}
+        values |= {"because": THEIRS} if n > 2 else {}
+        connection.execute(insert(ERASURE).values(base | values | {"due_at": now}))
+    for erasure, insee in (("ERA-3", BRON), ("ERA-3", VILLEURBANNE), ("ERA-4", VILLEURBANNE)):
+        target: dict[str, Any] = {
+            "erasure_id": erasure,
+            "request_id": town.requests[insee],
+            "commune": insee,
+        }
+        target |= {"gru": "main", "delivery_id": town.parked[insee]}
+        if erasure == "ERA-4":
+            target |= {"acknowledged_at": now, "acknowledged_by": THEIRS, "answer": "erased"}
+        connection.execute(insert(ERASURE_TARGET).values(target))
+
+
+async def seed_month(town: ConsoleTown) -> None:
+    """Have an hour at the ledger, ten minutes of which were down and ours, and two announcements:
+    of both communes, and of Villeurbanne alone."""
+    gw, now = town.gw, town.gw.clock[0]
+    await gw.database.write(_record_hour, minute_of(now) - 60)
+    for title, communes in (("Nouvelle version", [BRON, VILLEURBANNE]), (THEIRS, [VILLEURBANNE])):
+        starts, ends = now + timedelta(days=9), now + timedelta(days=9, hours=2)
+        plan = AnnouncementPlan(title, "Rien à faire.", starts, ends, communes, "Ana Fictive")
+        await announce(gw.database, gw.engine.environment, AnnouncementRules(), plan)
+
+
+def _record_hour(connection: Any, since: int) -> None:
+    ours, up = MinuteVerdict.GATEWAY, MinuteVerdict.UP
+    service, bron, other = (Scope("toodego", one) for one in ("", BRON, VILLEURBANNE))
+    for n in range(60):
+        verdict = ours if n < 10 else up
+        verdicts = {service: verdict, bron: verdict, other: up}
+        availability.record(connection, since + n, verdicts)

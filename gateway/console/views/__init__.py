@@ -8,8 +8,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from gateway.console.views.availability import (
+    ANNOUNCEMENTS,
+    AVAILABILITY,
+    AVAILABILITY_REPORT,
+    AVAILABILITY_SHEET,
+)
 from gateway.console.views.commune import COMMUNE
+from gateway.console.views.erasures import CERTIFICATE, ERASURE, ERASURES
 from gateway.console.views.incidents import INCIDENT, INCIDENTS
+from gateway.console.views.journal import JOURNAL_VIEW
+from gateway.console.views.releases import RELEASES, TOWN_RELEASES
 from gateway.console.views.request import REQUEST
 from gateway.console.views.requests import REQUESTS
 from gateway.console.views.today import TODAY
@@ -26,4 +35,14 @@ VIEWS: Final[tuple[View, ...]] = (
     REQUEST,
     INCIDENTS,
     INCIDENT,
+    RELEASES,
+    TOWN_RELEASES,
+    AVAILABILITY,
+    AVAILABILITY_SHEET,
+    AVAILABILITY_REPORT,
+    ANNOUNCEMENTS,
+    ERASURES,
+    ERASURE,
+    CERTIFICATE,
+    JOURNAL_VIEW,
 )

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from gateway.console.sight import Sight
+from gateway.console.sight_availability import share_of
 from gateway.console.views.today import town_state
 from gateway.console.views.view import View
 from gateway.core.lane_name import PortalLane, parse_lane
@@ -111,7 +112,7 @@ async def load_commune(sight: Sight, query: Mapping[str, str]) -> CommunePage:
         ),
         contacts=() if commune is None else tuple(sorted(commune.contacts.items())),
         incidents=tuple(hit),
-        availability=None,
+        availability=await share_of(sight, town.insee),
     )
 
 

@@ -31,7 +31,7 @@ class IncidentClock:
     still. `late`: the time is spent; `over`: it counts no more."""
 
     due: datetime | None
-    left: timedelta | None
+    left_seconds: float | None
     late: bool
     over: bool
     still: bool
@@ -117,7 +117,7 @@ def clock_of(sight: Sight, one: Incident) -> IncidentClock:
     left = one.left(rules, sight.now)
     return IncidentClock(
         one.deadline(rules),
-        left,
+        None if left is None else left.total_seconds(),
         left is not None and left < timedelta(),
         one.solved_at is not None,
         one.paused is not None,

@@ -9,8 +9,19 @@ from typing import Any
 from gateway.console.sight import Sight
 from gateway.core.console import ConsoleRole
 
-#: Gives the data of a page, a frozen dataclass, from what the address says. Raises NotFound for
-#: what is not there or not the reader's, and Rejected for a wrong question.
+
+@dataclass(frozen=True, slots=True)
+class ConsoleFile:
+    """A file to be kept, which a view gives in place of a page's data: never shown within the
+    console."""
+
+    name: str
+    media_type: str
+    text: str
+
+
+#: Gives the data of a page, a frozen dataclass, or a ConsoleFile, from what the address says.
+#: Raises NotFound for what is not there or not the reader's, and Rejected for a wrong question.
 Loader = Callable[[Sight, Mapping[str, str]], Awaitable[Any]]
 
 
@@ -39,4 +50,4 @@ class View:
         return role in self.roles
 
 
-__all__ = ["View"]
+__all__ = ["ConsoleFile", "View"]
