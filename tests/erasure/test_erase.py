@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection, update
 
 from gateway.catalogue.catalogue import AttachmentStore
 from gateway.core.delivery import Kind, State
@@ -19,6 +20,7 @@ from gateway.core.request import EventKind
 from gateway.sdk import Change
 from gateway.store import erasure_answers, erasures, requests, residue, scrub, trail, untold
 from gateway.store.rows import Reception
+from gateway.store.tables import REQUEST
 from gateway.wire.event import AnnouncedEvent
 from tests.builders import stored_of
 from tests.erasure.conftest import Build
@@ -27,6 +29,15 @@ from tests.flow.rig import BRON, GRU_A, GRU_B, SLUG, VILLEURBANNE
 from tests.intake import take_in
 
 ZOE = uuid(1)
+
+
+#: A caller's place in a trace, which might be anything to it.
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7"
+
+
+def _name_trace(connection: Connection, request: str) -> None:
+    mine = REQUEST.c.id == request
+    connection.execute(update(REQUEST).where(mine).values(traceparent=TRACE))
 
 
 async def test_a_person_is_erased_everywhere(follow: Build) -> None:
@@ -45,6 +56,7 @@ async def test_a_person_is_erased_everywhere(follow: Build) -> None:
         await rig.rest(first)
         assert len(await rig.database.read(untold.listing)) == 1
         assert world.places()
+        await rig.database.write(_name_trace, first)
         world.provider.delete(ZOE)
         assert (await world.poll()).suspects == 1
         assert await world.count() == 0
@@ -54,6 +66,7 @@ async def test_a_person_is_erased_everywhere(follow: Build) -> None:
         await world.erased()
         assert world.places() == []
         assert ZOE.encode() not in (world.folder / "gateway.db").read_bytes()
+        assert TRACE.encode() not in (world.folder / "gateway.db").read_bytes()
         assert await rig.database.read(untold.listing) == ()
         assert fingerprint(MARKER).encode() not in (world.folder / "gateway.db").read_bytes()
         found = await world.the()
