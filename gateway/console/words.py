@@ -148,6 +148,30 @@ STREAMS: Final[Mapping[str, str]] = {
     "rights": "Droits des personnes",
     "links": "Rattachements",
 }
+#: Values of entries of the trail, by their names there.
+DETAILS: Final[Mapping[str, str]] = {
+    "account": "compte",
+    "role": "rôle",
+    "cause": "cause",
+    "severity": "gravité",
+    "digest": "version",
+    "function": "qualité",
+    "means": "moyen",
+    "date": "date",
+    "note": "remarque",
+    "passed": "réussi",
+    "requests": "demandes",
+    "files": "fichiers",
+    "source": "origine",
+    "known": "connus",
+    "agreed": "accords",
+    "opened": "commencés",
+    "withdrawn": "abandonnés",
+    "to": "à",
+    "answer": "réponse",
+    "signatory": "signataire",
+    "reference": "numéro",
+}
 #: Entries of the trail, by stream and kind, that are no acts of the console.
 JOURNAL: Final[Mapping[str, str]] = {
     "people.console.user_added": "Compte de la console ajouté",
