@@ -6,14 +6,16 @@ import asyncio
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.store import trail
+from gateway.store import trail, trail_pages
 from gateway.store.engine import Database
 from gateway.store.opening import open_database_engine
+from gateway.store.trail_pages import TrailFilter
 
 NOW = datetime(2026, 3, 2, 9, 0, 0, 123456, tzinfo=UTC)
 
@@ -49,6 +51,31 @@ async def test_streams_do_not_mix(store: Database) -> None:
     (entry,) = await store.read(trail.entries, "erasure")
     assert (entry.n, entry.previous) == (1, trail.START)
     assert await store.read(trail.verify, "erasure") == []
+
+
+async def test_pages_of_several_streams_are_found_by_who_where_and_when(store: Database) -> None:
+    for n, (stream, data) in enumerate(
+        (
+            ("release", {"by": "Ana", "commune": "69029"}),
+            ("people", {"by": "Ana_%", "communes": ["69029", "69266"]}),
+            ("people", {"by": "Béa", "commune": "69266", "because": "à côté de 69029"}),
+        )
+    ):
+        await store.write(trail.append, stream, "kind", data, NOW + timedelta(hours=n))
+
+    async def page(*streams: str, limit: int = 10, skip: int = 0, **wanted: Any) -> list[str]:
+        sought = TrailFilter(streams, **wanted)
+        found = await store.read(trail_pages.last_entries, sought, limit, skip)
+        return [entry.data["by"] for entry in found]
+
+    both = ("release", "people")
+    assert await page(*both) == ["Béa", "Ana_%", "Ana"]
+    assert await page(*both, limit=1, skip=1) == ["Ana_%"]
+    assert await page("people", naming=["69029"]) == ["Ana_%"]
+    assert await page(*both, by="Ana_%") == ["Ana_%"]
+    assert await page(*both, by="Bé") == ["Béa"]
+    hour = timedelta(hours=1)
+    assert await page(*both, since=NOW + hour, until=NOW + 2 * hour) == ["Ana_%"]
 
 
 async def test_many_writers_make_one_chain(url: str) -> None:
