@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from starlette.routing import Route
 
 from gateway.console.acting import ACTS
@@ -98,6 +99,7 @@ def leaks(text: str, theirs: list[str], asked: str) -> set[str]:
     return {one for one in words if one not in asked and one in text}
 
 
+@pytest.mark.slow
 async def test_every_page_call_and_file_keeps_to_the_readers_communes(town: ConsoleTown) -> None:
     await fill(town)
     theirs = await ids_of(town)
@@ -118,6 +120,7 @@ async def test_every_page_call_and_file_keeps_to_the_readers_communes(town: Cons
     assert seen > 4 * len(VIEWS)
 
 
+@pytest.mark.slow
 async def test_no_act_reaches_what_is_not_the_actors(town: ConsoleTown) -> None:
     await fill(town)
     theirs = await ids_of(town)
