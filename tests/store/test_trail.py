@@ -54,13 +54,12 @@ async def test_streams_do_not_mix(store: Database) -> None:
 
 
 async def test_pages_of_several_streams_are_found_by_who_where_and_when(store: Database) -> None:
-    for n, (stream, data) in enumerate(
-        (
-            ("release", {"by": "Ana", "commune": "69029"}),
-            ("people", {"by": "Ana_%", "communes": ["69029", "69266"]}),
-            ("people", {"by": "Béa", "commune": "69266", "because": "à côté de 69029"}),
-        )
-    ):
+    told: list[tuple[str, dict[str, Any]]] = [
+        ("release", {"by": "Ana", "commune": "69029"}),
+        ("people", {"by": "Ana_%", "communes": ["69029", "69266"]}),
+        ("people", {"by": "Béa", "commune": "69266", "because": "à côté de 69029"}),
+    ]
+    for n, (stream, data) in enumerate(told):
         await store.write(trail.append, stream, "kind", data, NOW + timedelta(hours=n))
 
     async def page(*streams: str, limit: int = 10, skip: int = 0, **wanted: Any) -> list[str]:
