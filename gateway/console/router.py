@@ -55,6 +55,8 @@ def console_router(gate: Gate) -> APIRouter:
     add("/retour", use.from_provider)
     add("/ouverture", use.setup_page)
     add("/ouverture", use.setup, "POST")
+    add("/compte", use.account_page)
+    add("/compte", use.change_password, "POST")
     add("/deconnexion", use.sign_out, "POST")
     add("/actes/{act}", use.act_page)
     add("/actes/{act}", use.act, "POST")
@@ -278,6 +280,34 @@ class _Console:
                 return self._signed_in(found, CONSOLE)
             fault = found
         return self._setup_page(request, link, await sign_in.account_of(link), fault)
+
+    async def account_page(self, request: Request) -> Response:
+        return self._account_page(request, await self.gate.person(request), "")
+
+    def _account_page(self, request: Request, session: OpenSession, fault: str) -> Response:
+        local = session.reader.account.startswith("local:")
+        title, status = "Mon compte", 400 if fault else 200
+        given: dict[str, Any] = {"status": status, "local": local, "fault": fault}
+        return self._page(request, session, "account.html.j2", title, **given)
+
+    async def change_password(self, request: Request) -> Response:
+        session, form = await self.gate.person_form(request)
+        kind, _, name = session.reader.account.partition(":")
+        password, browser = form.get("mot_de_passe"), self.gate.cookie(request, "navigateur")
+        if kind != "local":
+            raise Rejected(403, "not_allowed", "Le mot de passe de ce compte est ailleurs.")
+        if password != form.get("encore"):
+            return self._account_page(request, session, _FAULTS["password_differs"])
+        try:
+            found = await self.gate.access.sign_in.change_password(
+                name, form.get("actuel"), password, browser, self.gate.place(request, "").address
+            )
+        except Rejected as error:
+            self.gate.note_refusal(request, error)
+            return self._account_page(request, session, "Le mot de passe actuel est refusé.")
+        if isinstance(found, SignedInPerson):
+            return self._signed_in(found, CONSOLE)
+        return self._account_page(request, session, _FAULTS[found])
 
     async def sign_out(self, request: Request) -> Response:
         session, form = await self.gate.person_form(request)

@@ -1,4 +1,4 @@
-"""Stores the console's accounts, sessions and tokens, and what people did with it."""
+"""Stores the console's accounts, sessions and tokens."""
 
 from __future__ import annotations
 
@@ -175,10 +175,14 @@ def set_password(connection: Connection, setup: str, password: str, now: datetim
     return name
 
 
-def rehash(connection: Connection, name: str, former: str, password: str) -> None:
-    """Replace the hash of a password by a stronger one of the same."""
+def rehash(
+    connection: Connection, name: str, former: str, password: str, *, ends: bool = False
+) -> None:
+    """Replace the hash of a password. `ends`: it is another one, and all sessions end."""
     mine = (CONSOLE_ACCOUNT.c.name == name) & (CONSOLE_ACCOUNT.c.password == former)
     connection.execute(update(CONSOLE_ACCOUNT).where(mine).values(password=password))
+    if ends:
+        end_sessions(connection, LOCAL + name)
 
 
 def find_account(connection: Connection, name: str) -> ConsoleAccount | None:
@@ -202,14 +206,14 @@ def _to_account(row: Row[Any]) -> ConsoleAccount:
 # --- browsers --------------------------------------------------------------------------------
 
 
-def lock_of(connection: Connection, mark: str, account: str, now: datetime) -> datetime | None:
-    """Return until when a browser may not sign in to an account; None when it may."""
+def is_locked(connection: Connection, mark: str, account: str, now: datetime) -> bool:
+    """May a browser not sign in to an account now?"""
     until: datetime | None = connection.execute(
         select(CONSOLE_BROWSER.c.locked_until).where(
             CONSOLE_BROWSER.c.mark == mark, CONSOLE_BROWSER.c.account == account
         )
     ).scalar()
-    return until if until is not None and until > now else None
+    return until is not None and until > now
 
 
 def is_known_browser(connection: Connection, mark: str, account: str, now: datetime) -> bool:
@@ -347,8 +351,7 @@ def forget(connection: Connection, idle: timedelta, now: datetime) -> None:
 
 def add_token(connection: Connection, token: ConsoleToken) -> ConsoleToken:
     """Store a token's hash. Raises Conflict for a name that is there."""
-    there = select(CONSOLE_TOKEN.c.name).where(CONSOLE_TOKEN.c.name == token.name)
-    if connection.execute(there).first() is not None:
+    if any(one.name == token.name for one in tokens(connection)):
         raise Conflict(say("console_token_there", name=token.name))
     communes = token.grant.communes
     connection.execute(

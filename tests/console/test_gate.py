@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import timedelta
 
@@ -145,6 +146,36 @@ async def test_what_is_taken_from_an_account_is_gone_at_once(town: ConsoleTown) 
         assert await sign_in(mine, "amelie", PASSWORD) == 401
         _, link = await accounts.reset_user(recording(town), "amelie", town.gw.clock[0])
         assert await choose(mine, link, PASSWORD + "!") == 303
+
+
+async def test_a_password_is_changed_by_who_knows_it(town: ConsoleTown) -> None:
+    async with town.browser() as mine, town.browser() as elsewhere:
+        assert await choose(mine, await add(town, "amelie")) == 303
+        assert await sign_in(elsewhere, "amelie", PASSWORD) == 303
+
+        async def change(former: str, new: str, again: str = "") -> int:
+            page = await mine.get("/console/compte")
+            fields = {"actuel": former, "mot_de_passe": new, "encore": again or new}
+            return (await mine.post("/console/compte", fields | token_of(page.text))).status_code
+
+        assert await change("faux", PASSWORD + "!") == 400
+        assert await change(PASSWORD, "court") == 400
+        assert await change(PASSWORD, PASSWORD + "!", "autre") == 400
+        assert (await elsewhere.get("/console")).status_code == 200
+        assert await change(PASSWORD, PASSWORD + "!") == 303
+        assert (await mine.get("/console")).status_code == 200
+        assert (await elsewhere.get("/console")).status_code == 303
+        assert await sign_in(elsewhere, "amelie", PASSWORD) == 401
+    assert (await town.told())[-1].kind == "console.password_changed"
+
+
+async def test_guesses_made_at_once_are_no_more_than_one_by_one(town: ConsoleTown) -> None:
+    link = await add(town, "amelie")
+    async with town.browser() as mine, town.browser() as thief:
+        assert await choose(mine, link) == 303
+        guesses = ["faux"] * MOST + [PASSWORD]
+        found = await asyncio.gather(*(sign_in(thief, "amelie", one) for one in guesses))
+        assert found == [401] * len(guesses)
 
 
 @pytest.mark.parametrize(

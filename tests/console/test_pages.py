@@ -42,6 +42,8 @@ def test_choosing_a_password(served: ServedTown) -> None:
             page.fill(f"#{field}", "quatre chevaux agrafent")
         page.keyboard.press("Enter")
         page.wait_for_url("**/console")
+        page.goto("/console/compte")
+        assert_accessible(page, "compte")
 
 
 async def add_user(town: ConsoleTown) -> tuple[object, str]:

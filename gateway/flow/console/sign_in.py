@@ -20,7 +20,7 @@ from gateway.flow.console.accounts import mark_of
 from gateway.flow.console.passwords import Passwords, is_outdated
 from gateway.flow.console.sessions import ConsoleSessions
 from gateway.store import console, nonces
-from gateway.store.console import LOCAL, PersonalAct
+from gateway.store.console import LOCAL, ConsoleAccount, PersonalAct
 from gateway.telemetry import sparingly
 from gateway.wire.signed_tokens import TokenFault
 
@@ -83,6 +83,37 @@ class ConsoleSignIn:
     async def by_password(self, name: str, password: str, browser: str | None) -> SignedInPerson:
         """Sign in. Whatever is wrong, the refusal says the same, and takes as long. Raises Rejected
         and Unavailable."""
+        account, made = await self._proven(name, password, browser)
+        if is_outdated(made):
+            again = await self.passwords.make(password)
+            await self.sessions.store.write(console.rehash, account.name, made, again)
+        return await self._in(account.name, account.grant, browser)
+
+    async def change_password(
+        self, name: str, former: str, password: str, browser: str | None, place: str
+    ) -> SignedInPerson | str:
+        """Replace the password of somebody who proves the former one; their sessions end, and one
+        is opened. Return the word for what is wrong with the new one instead. Raises Rejected,
+        Unavailable."""
+        account, made = await self._proven(name, former, browser)
+        fault = password_fault(password, account.name)
+        if fault:
+            return fault
+        new, now = await self.passwords.make(password), self.sessions.environment.now()
+        told = {"account": account.name}
+        act = PersonalAct("console.password_changed", account.name, "console", place, told=told)
+        await self.sessions.store.write(
+            console.perform,
+            lambda connection: console.rehash(connection, account.name, made, new, ends=True),
+            act,
+            now,
+        )
+        return await self._in(account.name, account.grant, browser)
+
+    async def _proven(
+        self, name: str, password: str, browser: str | None
+    ) -> tuple[ConsoleAccount, str]:
+        """Return the account whose password this is, and the hash of it. Raises Rejected."""
         store, now = self.sessions.store, self.sessions.environment.now()
         name = name.strip().lower()
         found = None
@@ -93,20 +124,15 @@ class ConsoleSignIn:
             own = mark_of(f"{browser} {name}")
             known = await store.read(console.is_known_browser, own, name, now)
             mark = own if known else mark
-        locked = None
-        if found is not None:
-            locked = await store.read(console.lock_of, mark, name, now)
-        usable = found is not None and not found.disabled and not locked
-        made = found.password if found is not None and usable else None
+        made = None if found is None or found.disabled else found.password
         fits = len(password) <= _LONGEST and await self.passwords.fits(made, password, known=known)
-        if found is None or not fits or made is None:
-            if usable:
+        # Only now: those who guess together wait for one turn, and the first of them may lock it.
+        locked = found is not None and await store.read(console.is_locked, mark, name, now)
+        if found is None or made is None or not fits or locked:
+            if found is not None and not fits and not locked:
                 await store.write(console.count_failure, mark, name, MOST, LOCK, KNOWN, now)
             raise self.refusal("bad_login", "locked" if locked else "")
-        if is_outdated(made):
-            again = await self.passwords.make(password)
-            await store.write(console.rehash, name, made, again)
-        return await self._in(name, found.grant, browser)
+        return found, made
 
     async def _in(self, name: str, grant: Grant, browser: str | None) -> SignedInPerson:
         now = self.sessions.environment.now()
