@@ -40,6 +40,8 @@ OPEN = {("GET", f"/console/fichiers/{name}") for name in FILES} | {
     ("GET", "/console/ouverture"),
     ("POST", "/console/ouverture"),
     ("POST", "/console/deconnexion"),
+    ("GET", "/console/compte"),
+    ("POST", "/console/compte"),
     ("GET", "/console/accessibilite"),
 }
 #: Values that a question may have: each is tried with each of theirs.
