@@ -16,6 +16,7 @@ from typing import Any
 
 from gateway.core.availability import MinuteVerdict
 from gateway.core.breaker import BreakerPolicy
+from gateway.core.lane_name import GruLane
 from gateway.demo.samples import ANOMALY, anomaly, sample
 from gateway.demo.scenarios import scenario
 from gateway.demo.stage import BRON, VILLEURBANNE, Stage
@@ -41,7 +42,7 @@ from gateway.web.state import DaemonCondition
 _OURS, _THEIRS, _ANNOUNCED, _CALM = 10, 6, 8, 20
 _REQUESTS = 3
 _MINUTE = timedelta(minutes=1)
-_LANE = f"gru:{BRON}:voirie"
+_LANE = str(GruLane(BRON, "voirie"))
 #: Seconds that something real may take, and in which a lane that may try has tried.
 _PATIENCE, _SOON = 30.0, 0.5
 

@@ -56,7 +56,7 @@ _FIRST, _LONGEST = timedelta(seconds=30), timedelta(minutes=10)
 _ASK_AFTER = timedelta(minutes=1)
 #: Entries of one run, tickets of one poll, changes taken from it; characters of what is kept.
 _BATCH, _TRACKED, _TAKEN = 200, 200, 2000
-_WORD, _KEY = 100, 200
+_WORD, _KEY, _ANSWER = 100, 200, 10_000
 _T = TypeVar("_T")
 
 
@@ -177,7 +177,7 @@ class TicketDesk:
         return None
 
     async def _take_answer(self, ticket: IncidentTicket, change: Change) -> None:
-        text = change.message or ""
+        text = (change.message or "")[:_ANSWER]
         key = change.key or hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:26]
         now = self.environment.now()
         at = min(change.at or now, now)
