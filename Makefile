@@ -109,8 +109,8 @@ test: style
 	if [ "$${free:-0}" -gt 4000000 ] && [ -w $(MEMORY) ]; then export TMPDIR=$(MEMORY); fi; \
 	export TMPDIR=$$(mktemp -d -t gateway-tests-XXXXXX); trap 'rm -rf "$$TMPDIR"' EXIT; \
 	chmod 755 "$$TMPDIR"; tested=0; typed=0; fuzzed=0; \
-	nice -n 19 $(BIN)/mypy --no-error-summary >"$$TMPDIR/types" 2>&1 & types=$$!; \
-	nice -n 19 $(BIN)/python -m tests.fuzz --minutes $(FUZZ_MINUTES) --seed code >"$$TMPDIR/fuzz" 2>&1 & \
+	nice -n 5 $(BIN)/mypy --no-error-summary >"$$TMPDIR/types" 2>&1 & types=$$!; \
+	nice -n 5 $(BIN)/python -m tests.fuzz --minutes $(FUZZ_MINUTES) --seed code >"$$TMPDIR/fuzz" 2>&1 & \
 	fuzz=$$!; \
 	$(BIN)/python -m pytest --processes $(JOBS) || tested=$$?; \
 	wait $$types || typed=$$?; cat "$$TMPDIR/types"; \

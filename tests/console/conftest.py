@@ -17,8 +17,11 @@ async def town(tmp_path: Path, template: Path) -> AsyncIterator[ConsoleTown]:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[ServedTown]:
-    """A town before a real browser, for all tests of the process: leave it as it was."""
+    """A town before a real browser, for all tests of a file: leave it as it was.
+
+    While the driver runs it holds a loop, and no test of another file could have its own.
+    """
     with served_town(tmp_path_factory.mktemp("console"), template) as running:
         yield running
