@@ -43,7 +43,9 @@ gc.disable()
 #: most, and between two of those one that computes.
 LONGEST = (
     "tests/demo/test_scenarios.py",
+    "tests/replicas/test_decommission.py",
     "tests/chaos/test_chaos.py",
+    "tests/console/test_pages.py",
     "tests/acceptance/test_clock.py",
     "tests/fuzz/test_fuzz.py",
     "tests/erasure/test_killed_daemon.py",
@@ -55,6 +57,10 @@ LONGEST = (
     "tests/acceptance/test_outages_postgresql.py",
     "tests/contracts/test_release_serve.py",
     "tests/contracts/test_half_connector.py",
+    "tests/contracts/test_upgrade.py",
+    "tests/cli/test_keys_vault.py",
+    "tests/cli/test_keys_killed.py",
+    "tests/console/test_isolation.py",
     "tests/replicas/test_objects.py",
     "tests/replicas/test_turns.py",
     "tests/acceptance/test_start.py",

@@ -80,7 +80,8 @@ def run(folder: Path, *more: str) -> tuple[int, str]:
             *("--processes", "2", *more, str(folder)),
         ],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # Without what this run was told itself.
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         timeout=120,

@@ -584,9 +584,9 @@ async def test_keys_that_are_older_than_the_database_are_told(url: str) -> None:
 
 
 def test_whoever_opens_the_real_database_gives_its_keys() -> None:
-    """Those of cases and of a contract run hold invented data, and are gone with their folder; the
-    check of GLC only counts."""
-    known = {"contracts/case_databases.py", "contracts/live.py", "cli/check_glc.py"}
+    """Those of cases, of a contract run and of the demonstration hold invented data, and are gone
+    with their folder; the check of GLC only counts."""
+    known = {"contracts/case_databases.py", "contracts/live.py", "cli/check_glc.py", "demo/run.py"}
     root = Path(sealed.__file__).parents[1]
     bare = {
         path.relative_to(root).as_posix()
