@@ -104,7 +104,7 @@ cover: $(PROJECT)
 # Types are looked at and hostile inputs made while the tests leave a core idle; both are told of at
 # the end.
 test: style
-	@echo "Checking types and running every test, which takes about nine minutes on two quiet cores"
+	@echo "Checking types and running every test, which takes about eleven minutes on two quiet cores"
 	@free=$$(df --output=avail $(MEMORY) 2>/dev/null | tail -n 1 || true); \
 	if [ "$${free:-0}" -gt 4000000 ] && [ -w $(MEMORY) ]; then export TMPDIR=$(MEMORY); fi; \
 	export TMPDIR=$$(mktemp -d -t gateway-tests-XXXXXX); trap 'rm -rf "$$TMPDIR"' EXIT; \
