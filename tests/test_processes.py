@@ -22,7 +22,7 @@ def test_two():
     "test_bad.py": """
 def test_that_fails():
     print("what it printed")
-    assert 1 == 2
+    raise AssertionError("it fails")
 """,
     "test_killed.py": """
 import os
